@@ -1,0 +1,15 @@
+//! The wire: code generated from the `.proto` files beside this crate.
+#![allow(missing_docs, clippy::all)]
+
+/// The public API, package `reeve.v1`.
+pub mod v1 {
+    tonic::include_proto!("reeve.v1");
+}
+
+/// Node to node, package `reeve.internal.v1`.
+pub mod internal {
+    tonic::include_proto!("reeve.internal.v1");
+}
+
+/// Descriptors of all packages, for server reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
