@@ -147,12 +147,14 @@ impl From<Status> for Cause {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use tonic_types::ErrorDetails;
 
     use super::*;
 
     fn kind(code: Code, reason: &str) -> CauseKind {
-        let details = ErrorDetails::with_error_info(reason, "reeve.v1", [("k", "v")]);
+        let details = ErrorDetails::with_error_info(reason, "reeve.v1", HashMap::new());
         Cause::from(Status::with_error_details(code, "words", details)).kind
     }
 

@@ -24,7 +24,18 @@ struct Program {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let program = Program::parse();
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) => {
+            // Help and version on stdout, everything else on stderr; nothing is left to do if that fails.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     let filter = EnvFilter::new(&program.log);
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
