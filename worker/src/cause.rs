@@ -108,10 +108,10 @@ impl From<tonic::transport::Error> for Cause {
         while let Some(source) = next {
             let text = source.to_string();
             if let Some(io) = source.downcast_ref::<io::Error>() {
-                match io.kind() {
-                    io::ErrorKind::ConnectionRefused => kind = CauseKind::Refused,
-                    io::ErrorKind::TimedOut => kind = CauseKind::TimedOut,
-                    _ => {}
+                if io.kind() == io::ErrorKind::ConnectionRefused {
+                    kind = CauseKind::Refused;
+                } else if io.kind() == io::ErrorKind::TimedOut {
+                    kind = CauseKind::TimedOut;
                 }
             }
             if text.contains("dns error") {
@@ -139,7 +139,18 @@ impl From<Status> for Cause {
             _ if is("NO_LEADER") => CauseKind::NoLeader,
             _ if is("SHEDDING") || is("SHUTTING_DOWN") => CauseKind::Leaving,
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal => CauseKind::Broken,
-            _ => CauseKind::Other,
+            Code::Ok
+            | Code::InvalidArgument
+            | Code::DeadlineExceeded
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::DataLoss => CauseKind::Other,
         };
         Self::new(kind, format!("{:?} {reason} {}", status.code(), status.message()))
     }

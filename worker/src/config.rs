@@ -83,3 +83,11 @@ impl WorkerConfig {
         Ok(())
     }
 }
+
+/// Whether this is `host:port`.
+pub fn is_address(text: &str) -> bool {
+    let parts = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty() && !host.contains('/'));
+    parts.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+}

@@ -194,6 +194,8 @@ mod tests {
 
     use super::*;
 
+    type Spoil = fn(&mut Offer);
+
     #[test]
     fn an_unusable_offer_is_refused_with_field_and_rule() {
         let good = Offer {
@@ -211,7 +213,7 @@ mod tests {
             Work::from_offer(good.clone()).unwrap().ramp.buildup,
             Duration::from_secs(5)
         );
-        let bad: [(&str, fn(&mut Offer)); 6] = [
+        let bad: [(&str, Spoil); 6] = [
             ("run_id", |offer| offer.run_id.clear()),
             ("endpoints", |offer| offer.endpoints = 0),
             ("first_endpoint", |offer| offer.first_endpoint = 11),

@@ -142,3 +142,23 @@ async fn drive(
         };
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_where_nothing_listens_is_told_as_such() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let hello = SessionRequest { message: None };
+        let mut link = Link::open(free.to_string(), hello, &BackoffLimits::default());
+        let LinkEvent::Ended(cause) = link.next().await else {
+            panic!("nothing to talk to")
+        };
+        assert_eq!(cause.kind, CauseKind::Refused, "{}", cause.detail);
+    }
+}

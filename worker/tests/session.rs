@@ -24,8 +24,9 @@ async fn a_run_is_executed_and_every_endpoint_accounted_for_once() {
     let node = FakeNode::start(&cluster).await;
     let began = Instant::now();
     let worker = Worker::start(config(&[&node]));
-    until("heartbeats", || cluster.state().heartbeats > 2).await;
+    until("session", || !cluster.state().hellos.is_empty()).await;
     assert!(began.elapsed() < Duration::from_secs(2), "connected in under 2 s");
+    until("heartbeats", || cluster.state().heartbeats > 2).await;
     {
         let state = cluster.state();
         let hello = &state.hellos[0].2;
@@ -73,6 +74,32 @@ async fn a_run_is_executed_and_every_endpoint_accounted_for_once() {
         );
     });
     assert!(worker.is_running());
+}
+
+// Covers: R93, R139
+#[tokio::test]
+async fn one_worker_holds_100_000_endpoints() {
+    let cluster = Cluster::new();
+    let node = FakeNode::start(&cluster).await;
+    let mut config = config(&[&node]);
+    config.capacity = 100_000;
+    let _worker = Worker::start(config);
+    until("session", || !cluster.state().hellos.is_empty()).await;
+    for epoch in [1, 2] {
+        cluster.offer(offer(epoch, 50_000, 2_000, Vec::new()));
+        until("ready", || cluster.of(epoch, |assignment| assignment.ready)).await;
+    }
+    let start_at_ms = cluster_time_ms() + 100;
+    for epoch in [1, 2] {
+        cluster.start(epoch, start_at_ms);
+    }
+    until("all are active at once", || cluster.state().active == 100_000).await;
+    for epoch in [1, 2] {
+        until("closed", || cluster.of(epoch, |assignment| assignment.closed)).await;
+        cluster.of(epoch, |assignment| {
+            assert_eq!((assignment.closed_endpoints, assignment.violations), (50_000, 0));
+        });
+    }
 }
 
 // Covers: R46, R47

@@ -8,6 +8,9 @@ use crate::clock::MonoMs;
 
 /// The least time after which a node may count as silent, however short the interval.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a look into the socket may take after patience ran out: if this process itself was paused, the answer may
+/// wait there.
+const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// The heartbeats of one session.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Heartbeats {
     next: MonoMs,
     /// When the oldest unanswered one was sent.
     unanswered_since: Option<MonoMs>,
+    /// When we found that patience had run out.
+    doubted: Option<MonoMs>,
 }
 
 impl Heartbeats {
@@ -27,6 +32,7 @@ impl Heartbeats {
             seq: 0,
             next: now,
             unanswered_since: None,
+            doubted: None,
         }
     }
 
@@ -48,18 +54,34 @@ impl Heartbeats {
         // An answer to an older one shows life as well; the newest may be under way.
         if seq <= self.seq {
             self.unanswered_since = None;
+            self.doubted = None;
         }
     }
 
-    /// When the node counts as silent, if it does not answer before.
-    pub fn silent_at(&self) -> Option<MonoMs> {
-        self.unanswered_since
-            .map(|since| since.after(self.interval.max(LEAST_PATIENCE)))
+    /// Whether the node counts as silent.
+    pub fn is_silent(&mut self, now: MonoMs) -> bool {
+        match (self.patience_ends(), self.doubted) {
+            (Some(_), Some(doubted)) => now >= doubted.after(LAST_LOOK),
+            (Some(end), None) if now >= end => {
+                self.doubted = Some(now);
+                false
+            }
+            (Some(_), None) | (None, _) => false,
+        }
     }
 
     /// When there is something to do.
     pub fn wake(&self) -> MonoMs {
-        self.silent_at().map_or(self.next, |silent| silent.min(self.next))
+        let judge = self
+            .doubted
+            .map(|doubted| doubted.after(LAST_LOOK))
+            .or(self.patience_ends());
+        judge.map_or(self.next, |judge| judge.min(self.next))
+    }
+
+    fn patience_ends(&self) -> Option<MonoMs> {
+        self.unanswered_since
+            .map(|since| since.after(self.interval.max(LEAST_PATIENCE)))
     }
 }
 
@@ -88,14 +110,25 @@ mod tests {
     #[test]
     fn a_node_is_silent_a_whole_interval_after_an_unanswered_heartbeat_and_not_under_a_second() {
         let mut random = StdRng::seed_from_u64(1);
-        for (interval_ms, silent_at) in [(30_000, 30_000), (200, 1_000)] {
+        for (interval_ms, patience) in [(30_000, 30_000), (200, 1_000)] {
             let mut heartbeats = Heartbeats::new(Duration::from_millis(interval_ms), MonoMs(0));
-            assert_eq!(heartbeats.silent_at(), None);
+            assert!(!heartbeats.is_silent(MonoMs(100_000)), "nothing was asked");
             heartbeats.sent(MonoMs(0), &mut random);
             heartbeats.sent(MonoMs(150), &mut random);
-            assert_eq!(heartbeats.silent_at(), Some(MonoMs(silent_at)));
-            heartbeats.answered(1);
-            assert_eq!(heartbeats.silent_at(), None);
+            assert!(!heartbeats.is_silent(MonoMs(patience - 1)));
+            assert!(!heartbeats.is_silent(MonoMs(patience)), "a last look");
+            assert!(!heartbeats.is_silent(MonoMs(patience + 249)));
+            assert!(heartbeats.is_silent(MonoMs(patience + 250)));
         }
+    }
+
+    #[test]
+    fn a_worker_that_was_itself_paused_reads_what_waits_before_it_judges() {
+        let mut random = StdRng::seed_from_u64(1);
+        let mut heartbeats = Heartbeats::new(Duration::from_secs(1), MonoMs(0));
+        heartbeats.sent(MonoMs(0), &mut random);
+        assert!(!heartbeats.is_silent(MonoMs(60_000)), "just woke up");
+        heartbeats.answered(1);
+        assert!(!heartbeats.is_silent(MonoMs(70_000)));
     }
 }

@@ -6,6 +6,7 @@
 mod drain;
 mod heartbeat;
 mod session;
+mod talk;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,18 +15,16 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use reeve_proto::v1::session_request::Message as Request;
-use reeve_proto::v1::session_response::Message as Response;
-use reeve_proto::v1::{DrainRequest, Goodbye, Heartbeat, HeartbeatAck, Hello, SessionRequest, Welcome};
+use reeve_proto::v1::{DrainRequest, Goodbye, SessionRequest};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use self::drain::{Drain, Verdict};
-use self::heartbeat::Heartbeats;
 use self::session::{Session, Stage, next_event};
 use crate::backoff::Backoff;
-use crate::cause::{Cause, CauseKind};
+use crate::cause::CauseKind;
 use crate::clock::{Clock, ClusterClock, MonoMs};
 use crate::config::WorkerConfig;
 use crate::error::{ConfigError, WorkerError};
@@ -33,13 +32,11 @@ use crate::executor::{Event, EventSink, Executors};
 use crate::fleet::Fleet;
 use crate::health::HealthProbe;
 use crate::http::{self, SharedHealth};
-use crate::link::{Link, LinkEvent};
+use crate::link::LinkEvent;
 use crate::nodes::NodeList;
 use crate::sim::Sim;
 use crate::telemetry::Telemetry;
 
-/// A Hello that got no answer may still be committed for so long, and supersede a later session of this very process.
-const HELLO_IN_DOUBT: Duration = Duration::from_secs(10);
 /// How long a stream may take to end after Goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The loop looks at everything at least so often.
@@ -199,162 +196,6 @@ impl Agent {
         wake.max(now)
     }
 
-    // === Sessions ===
-
-    fn open(&mut self) {
-        let Some(node) = self.nodes.next(&mut self.random) else {
-            return;
-        };
-        debug!(node, "connecting");
-        let hello = Hello {
-            token: self.config.token.reveal().to_owned(),
-            incarnation: self.incarnation.clone(),
-            capacity: self.config.capacity,
-            health: Some(self.health.latest()),
-            held: self.fleet.hello(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            wall_ms: wall_ms(),
-            draining: self.drain.is_some(),
-        };
-        let link = Link::open(node, request(Request::Hello(hello)), &self.config.reconnect);
-        self.session = Some(Session {
-            link,
-            stage: Stage::Opening,
-            told_drain: self.drain.is_some(),
-        });
-    }
-
-    fn on_link(&mut self, event: LinkEvent) {
-        match event {
-            LinkEvent::Message(message) => self.on_message(message),
-            LinkEvent::Ended(cause) => self.on_end(cause),
-        }
-    }
-
-    fn on_message(&mut self, message: Response) {
-        let now = self.clock.now();
-        match message {
-            Response::Welcome(welcome) => self.on_welcome(welcome, now),
-            Response::HeartbeatAck(ack) => self.on_heartbeat_ack(ack, now),
-            Response::Offer(offer) => self.fleet.offer(offer),
-            Response::Start(start) => self.fleet.start(&start, &self.cluster),
-            Response::Stop(stop) => self.fleet.stop(&stop),
-            Response::ReportAck(ack) => self.fleet.acknowledged(&ack, now),
-            Response::DrainAck(_) => {
-                if let Some(drain) = &mut self.drain {
-                    drain.confirmed = true;
-                }
-            }
-        }
-    }
-
-    fn on_welcome(&mut self, welcome: Welcome, now: MonoMs) {
-        let Some(session) = &mut self.session else { return };
-        let node = &session.link.node;
-        info!(node, worker = %welcome.worker_name, id = %welcome.worker_id, epoch = welcome.session_epoch, "session stands");
-        {
-            let mut shown = self.shown.lock();
-            shown.node = Some(node.clone());
-            shown.worker_id = Some(welcome.worker_id);
-        }
-        let interval = Duration::from_millis(u64::from(welcome.heartbeat_interval_ms));
-        session.stage = Stage::Up(Heartbeats::new(interval, now));
-        // The Hello of this stream said so, if it did.
-        if let Some(drain) = self.drain.as_mut().filter(|_| session.told_drain) {
-            drain.confirmed = true;
-        }
-        self.cluster.welcome(welcome.cluster_time_ms, now);
-        self.nodes.announce(
-            welcome
-                .nodes
-                .into_iter()
-                .filter(|node| !node.is_empty())
-                .collect(),
-        );
-        if welcome.report_interval_ms > 0 {
-            self.report_interval = Duration::from_millis(u64::from(welcome.report_interval_ms));
-        }
-        self.fleet.resume(&welcome.resumed);
-        self.told.clear();
-    }
-
-    fn on_heartbeat_ack(&mut self, ack: HeartbeatAck, now: MonoMs) {
-        let Some(Session {
-            stage: Stage::Up(heartbeats),
-            ..
-        }) = &mut self.session
-        else {
-            return;
-        };
-        heartbeats.answered(ack.seq);
-        // Only now: a node that says Welcome and breaks at once must not be asked in a tight loop.
-        self.backoff.reset();
-        if let Some(round_trip) = self
-            .cluster
-            .acknowledged(MonoMs(ack.sent_ms), ack.cluster_time_ms, now)
-        {
-            self.telemetry.answered(round_trip);
-        }
-    }
-
-    fn on_end(&mut self, cause: Cause) {
-        let Some(session) = self.session.take() else {
-            return;
-        };
-        let now = self.clock.now();
-        let node = &session.link.node;
-        self.telemetry.disconnected(cause.kind);
-        self.shown.lock().node = None;
-        if !session.is_up() && cause.kind.leaves_hello_in_doubt() {
-            self.hello_in_doubt_until = now.after(HELLO_IN_DOUBT);
-        }
-        if cause.kind == CauseKind::Superseded && now >= self.hello_in_doubt_until {
-            warn!(node, detail = %cause.detail, "{}; this one ends", cause.kind.explanation());
-            self.superseded = true;
-            return;
-        }
-        let (limits, random) = (&self.config.reconnect, &mut self.random);
-        let wait = if cause.kind.is_refusal() {
-            self.backoff.after_refusal(limits, random)
-        } else {
-            self.backoff.after_fault(limits, random)
-        };
-        self.retry_at = now.after(wait);
-        let (detail, retry_ms) = (&cause.detail, wait.as_millis());
-        if self.told.insert(cause.kind) {
-            warn!(node, detail, retry_ms, "{}", cause.kind.explanation());
-        } else {
-            debug!(node, detail, retry_ms, "{}", cause.kind.explanation());
-        }
-    }
-
-    fn beat(&mut self, now: MonoMs) {
-        let active_endpoints = self.fleet.active_endpoints();
-        let Some(Session {
-            link,
-            stage: Stage::Up(heartbeats),
-            ..
-        }) = &mut self.session
-        else {
-            return;
-        };
-        if heartbeats.silent_at().is_some_and(|silent| now >= silent) {
-            return self.on_end(Cause::new(CauseKind::Silent, "no answer to a heartbeat"));
-        }
-        if !heartbeats.is_due(now) || !link.has_room() {
-            return;
-        }
-        let heartbeat = Heartbeat {
-            seq: heartbeats.sent(now, &mut self.random),
-            sent_ms: now.0,
-            wall_ms: wall_ms(),
-            health: Some(self.health.latest()),
-            active_endpoints,
-        };
-        link.send(request(Request::Heartbeat(heartbeat)));
-        self.telemetry.heartbeats.increment(1);
-    }
-
     // === Work ===
 
     fn on_executor(&mut self, first: Event) {
@@ -425,7 +266,7 @@ impl Agent {
             // The node may not bother; the worker holds nothing, so nothing depends on it.
             let _ = timeout(FAREWELL, ended).await;
         }
-        info!("drained");
+        info!("nothing is held any more: leaving");
         Ok(())
     }
 
@@ -445,9 +286,4 @@ fn request(message: Request) -> SessionRequest {
     SessionRequest {
         message: Some(message),
     }
-}
-
-/// The wall clock, for display only.
-fn wall_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }

@@ -205,9 +205,9 @@ impl Fleet {
         if stop.abandon {
             if let Some(work) = held.work.take() {
                 self.executors.of(&work).release(&key);
-                held.stage = Stage::LetGo;
-                held.reporter.abandon();
             }
+            held.stage = Stage::LetGo;
+            held.reporter.abandon();
             return;
         }
         let outcome = EndpointOutcome::try_from(stop.outcome).unwrap_or_default();

@@ -99,6 +99,9 @@ impl Reporter {
 
     /// Nothing is held any more and nothing but Closed is of interest.
     pub fn abandon(&mut self) {
+        if self.opening == Opening::Nothing {
+            return;
+        }
         self.opening = Opening::Nothing;
         let after = self.in_flight.take().map_or(self.acked, |report| report.seq);
         // Behind what may still be committed; renumbered if the answer says that it was not.
@@ -407,6 +410,7 @@ mod tests {
             open(&mut reporter);
             moved(&mut reporter, 0, Phase::Incall);
             sent(&mut reporter, 100);
+            reporter.abandon();
             reporter.abandon();
             assert_eq!(reporter.active(), 0);
             assert!(!reporter.record(EndpointChange {
