@@ -20,7 +20,7 @@ const LEVELS: [(&str, u8); 9] = [
 
 /// Crates that must stay pure: no async, clock, randomness or I/O. What each may use, all of it equally pure.
 const PURE: [(&str, &[&str]); 2] = [
-    ("reeve-state", &["imbl", "thiserror"]),
+    ("reeve-state", &["imbl", "thiserror", "uuid"]),
     ("reeve-plan", &["imbl", "reeve-state", "thiserror"]),
 ];
 
