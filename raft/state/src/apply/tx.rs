@@ -33,7 +33,6 @@ impl Tx {
     pub(super) fn begin(state: &State) -> Self {
         Self {
             state: state.clone(),
-            entry: *entry,
             changes: Vec::new(),
             position: BTreeMap::new(),
         }
