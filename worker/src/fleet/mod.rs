@@ -203,11 +203,7 @@ impl Fleet {
             return;
         };
         if stop.abandon {
-            if let Some(work) = held.work.take() {
-                self.executors.of(&work).release(&key);
-            }
-            held.stage = Stage::LetGo;
-            held.reporter.abandon();
+            held.let_go(&self.executors);
             return;
         }
         let outcome = EndpointOutcome::try_from(stop.outcome).unwrap_or_default();
@@ -217,10 +213,17 @@ impl Fleet {
         );
     }
 
-    /// The drain deadline passed: whatever still runs ends with OSERROR (D5a).
+    /// The drain deadline passed: whatever still runs ends with OSERROR (D5a). What was not started is given back
+    /// untouched: its endpoints never began, so there is nothing to report about them.
     pub fn hang_up_all(&mut self) {
         for held in self.held.values_mut() {
-            held.hang_up(&self.executors, Some(EndpointOutcome::Oserror));
+            match held.stage {
+                Stage::Preparing { .. } | Stage::Ready => held.let_go(&self.executors),
+                Stage::Started | Stage::Stopping => {
+                    held.hang_up(&self.executors, Some(EndpointOutcome::Oserror));
+                }
+                Stage::LetGo => {}
+            }
         }
     }
 
@@ -268,10 +271,11 @@ impl Fleet {
         let Some(held) = self.held.get_mut(&key) else {
             return;
         };
-        if !ack.refused.is_empty() {
+        let refused = !ack.refused.is_empty();
+        if refused {
             warn!(assignment = %key, reason = %ack.refused, over = ack.over, "report refused");
         }
-        if ack.over || held.reporter.acknowledged(ack.acked_seq, now) == Progressed::Finished {
+        if ack.over || held.reporter.acknowledged(ack.acked_seq, refused, now) == Progressed::Finished {
             self.forget(&key);
         }
     }
@@ -314,6 +318,15 @@ impl Held {
         info!(assignment = %work.key, start_at_ms, "started");
         self.stage = Stage::Started;
         executors.of(work).start(&work.key, start);
+    }
+
+    /// Drops everything at once; only Closed is still to be reported.
+    fn let_go(&mut self, executors: &Executors) {
+        if let Some(work) = self.work.take() {
+            executors.of(&work).release(&work.key);
+        }
+        self.stage = Stage::LetGo;
+        self.reporter.abandon();
     }
 
     fn hang_up(&mut self, executors: &Executors, outcome: Option<EndpointOutcome>) {

@@ -16,6 +16,8 @@ use crate::executor::{AssignmentKey, EndpointChange};
 const REPEAT_AFTER: Duration = Duration::from_secs(5);
 /// One that was answered with "this one is still expected" is sent again after this time.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// One that was refused in words is sent again after this time: it may have come before something that it depends on.
+const RETRY_REFUSED_AFTER: Duration = Duration::from_secs(1);
 /// Due at once, whatever the clock says.
 const AT_ONCE: MonoMs = MonoMs(i64::MIN);
 
@@ -185,11 +187,12 @@ impl Reporter {
     }
 
     /// The node's answer to a report: everything up to `acked` is committed. An older answer than the last is ignored.
-    pub fn acknowledged(&mut self, acked: u64, now: MonoMs) -> Progressed {
+    pub fn acknowledged(&mut self, acked: u64, refused: bool, now: MonoMs) -> Progressed {
         if acked < self.acked {
             return Progressed::Open;
         }
-        self.settle(acked, now.after(RETRY_AFTER))
+        let wait = if refused { RETRY_REFUSED_AFTER } else { RETRY_AFTER };
+        self.settle(acked, now.after(wait))
     }
 
     /// The first word of a new session: what the cluster has of this assignment. What it does not have is sent again
@@ -294,7 +297,7 @@ mod tests {
     fn open(reporter: &mut Reporter) {
         reporter.ready();
         assert_eq!(sent(reporter, 0), Some((1, "ready", vec![], false)));
-        assert_eq!(reporter.acknowledged(1, MonoMs(1)), Progressed::Open);
+        assert_eq!(reporter.acknowledged(1, false, MonoMs(1)), Progressed::Open);
     }
 
     #[test]
@@ -308,15 +311,15 @@ mod tests {
         moved(&mut reporter, 0, Phase::Closed);
         moved(&mut reporter, 1, Phase::Closed);
         assert_eq!(sent(&mut reporter, 30), None, "one at a time");
-        assert_eq!(reporter.acknowledged(2, MonoMs(40)), Progressed::Open);
+        assert_eq!(reporter.acknowledged(2, false, MonoMs(40)), Progressed::Open);
         assert_eq!(
             sent(&mut reporter, 41),
             Some((3, "progress", vec![0, 1], false)),
             "the last one does not wait"
         );
-        assert_eq!(reporter.acknowledged(3, MonoMs(42)), Progressed::Open);
+        assert_eq!(reporter.acknowledged(3, false, MonoMs(42)), Progressed::Open);
         assert_eq!(sent(&mut reporter, 43), Some((4, "closed", vec![], false)));
-        assert_eq!(reporter.acknowledged(4, MonoMs(44)), Progressed::Finished);
+        assert_eq!(reporter.acknowledged(4, false, MonoMs(44)), Progressed::Finished);
     }
 
     #[test]
@@ -325,7 +328,7 @@ mod tests {
         open(&mut reporter);
         moved(&mut reporter, 0, Phase::Initializing);
         assert!(sent(&mut reporter, 100).is_some());
-        reporter.acknowledged(2, MonoMs(110));
+        reporter.acknowledged(2, false, MonoMs(110));
         moved(&mut reporter, 0, Phase::Incall);
         assert_eq!(reporter.due(SECOND), Some(MonoMs(1_100)));
         assert_eq!(sent(&mut reporter, 1_099), None);
@@ -342,11 +345,21 @@ mod tests {
         assert_eq!(sent(&mut reporter, 5_099), None);
         assert_eq!(sent(&mut reporter, 5_100), Some((2, "progress", vec![0], true)));
         assert_eq!(
-            reporter.acknowledged(1, MonoMs(5_200)),
+            reporter.acknowledged(1, false, MonoMs(5_200)),
             Progressed::Open,
-            "it was refused"
+            "still expected"
         );
         assert_eq!(sent(&mut reporter, 5_400), Some((2, "progress", vec![0], true)));
+    }
+
+    #[test]
+    fn a_refused_report_is_repeated_less_often() {
+        let mut reporter = reporter(2);
+        open(&mut reporter);
+        moved(&mut reporter, 0, Phase::Initializing);
+        sent(&mut reporter, 100);
+        assert_eq!(reporter.acknowledged(1, true, MonoMs(200)), Progressed::Open);
+        assert_eq!(reporter.due(SECOND), Some(MonoMs(1_200)));
     }
 
     #[test]
@@ -371,9 +384,9 @@ mod tests {
         open(&mut reporter);
         moved(&mut reporter, 0, Phase::Initializing);
         sent(&mut reporter, 100);
-        reporter.acknowledged(2, MonoMs(101));
-        assert_eq!(reporter.acknowledged(1, MonoMs(102)), Progressed::Open);
-        assert_eq!(reporter.acknowledged(2, MonoMs(103)), Progressed::Open);
+        reporter.acknowledged(2, false, MonoMs(101));
+        assert_eq!(reporter.acknowledged(1, false, MonoMs(102)), Progressed::Open);
+        assert_eq!(reporter.acknowledged(2, false, MonoMs(103)), Progressed::Open);
         assert_eq!(reporter.acked(), 2);
         assert_eq!(reporter.due(SECOND), None);
     }
@@ -384,10 +397,10 @@ mod tests {
         open(&mut reporter);
         moved(&mut reporter, 0, Phase::Closed);
         sent(&mut reporter, 100);
-        reporter.acknowledged(2, MonoMs(101));
+        reporter.acknowledged(2, false, MonoMs(101));
         assert_eq!(reporter.resumed(0), Progressed::Open);
         assert_eq!(sent(&mut reporter, 200), Some((1, "ready", vec![], false)));
-        reporter.acknowledged(1, MonoMs(201));
+        reporter.acknowledged(1, false, MonoMs(201));
         assert_eq!(sent(&mut reporter, 1_200), Some((2, "progress", vec![0], false)));
     }
 
@@ -396,9 +409,9 @@ mod tests {
         let mut reporter = reporter(2);
         reporter.not_ready("draining".to_owned());
         assert_eq!(sent(&mut reporter, 0), Some((1, "not ready", vec![], false)));
-        reporter.acknowledged(1, MonoMs(1));
+        reporter.acknowledged(1, false, MonoMs(1));
         assert_eq!(sent(&mut reporter, 2), Some((2, "closed", vec![], false)));
-        assert_eq!(reporter.acknowledged(2, MonoMs(3)), Progressed::Finished);
+        assert_eq!(reporter.acknowledged(2, false, MonoMs(3)), Progressed::Finished);
     }
 
     // Covers: R22
@@ -419,9 +432,15 @@ mod tests {
                 outcome: Outcome::Success
             }));
             assert_eq!(sent(&mut reporter, 110), Some((3, "closed", vec![], false)));
-            assert_eq!(reporter.acknowledged(committed, MonoMs(120)), Progressed::Open);
+            assert_eq!(
+                reporter.acknowledged(committed, false, MonoMs(120)),
+                Progressed::Open
+            );
             assert_eq!(sent(&mut reporter, 400), Some((number, "closed", vec![], true)));
-            assert_eq!(reporter.acknowledged(number, MonoMs(410)), Progressed::Finished);
+            assert_eq!(
+                reporter.acknowledged(number, false, MonoMs(410)),
+                Progressed::Finished
+            );
         }
     }
 }

@@ -262,6 +262,21 @@ fn a_stop_before_the_start_hangs_up_and_a_later_start_is_ignored() {
 }
 
 #[test]
+fn at_the_drain_deadline_what_was_not_started_is_given_back() {
+    let mut world = World::new(10);
+    for epoch in [1, 2] {
+        world.offer(epoch, 1);
+        world.prepared(epoch);
+        world.report();
+    }
+    world.start(2);
+    world.told();
+    world.fleet.hang_up_all();
+    assert_eq!(world.told(), ["release r#1", "hang up r#2 Some(Oserror)"]);
+    assert_eq!(world.report().unwrap(), "1/2 closed");
+}
+
+#[test]
 fn an_answer_that_says_over_drops_the_assignment() {
     let mut world = World::new(10);
     world.offer(1, 1);
