@@ -110,7 +110,22 @@ impl World {
         self.labelled(region, capacity, &[])
     }
 
+    /// One that talks in single calls.
+    pub fn ping_worker(&mut self, region: &str, capacity: u32) -> WorkerId {
+        self.create(region, capacity, LivenessProfile::Ping, &[])
+    }
+
     pub fn labelled(&mut self, region: &str, capacity: u32, labels: &[(&str, &str)]) -> WorkerId {
+        self.create(region, capacity, LivenessProfile::Session, labels)
+    }
+
+    fn create(
+        &mut self,
+        region: &str,
+        capacity: u32,
+        profile: LivenessProfile,
+        labels: &[(&str, &str)],
+    ) -> WorkerId {
         let number = self.number();
         let id = WorkerId::from_bytes(bytes(number));
         let labels = labels
@@ -120,7 +135,7 @@ impl World {
             id,
             name: format!("w{number}"),
             kind: WorkerKind::UserOwned,
-            profile: LivenessProfile::Session,
+            profile,
             region: region.to_owned(),
             labels: labels.collect::<BTreeMap<_, _>>(),
             capacity: Some(capacity),
