@@ -25,7 +25,14 @@ use crate::output::{Output, note};
 
 /// Parses the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as errors too. That the text cannot be printed is no reason to say more.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { error::EXIT_ERROR } else { 0 });
+        }
+    };
     let output = Output::new(cli.global.output);
     match dispatch(cli, &output) {
         Ok(code) => ExitCode::from(code),

@@ -18,12 +18,7 @@ pub struct DefinitionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<DurationText>,
     /// Endpoints start evenly over this time (R145).
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        alias = "build_up",
-        alias = "buildUp"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buildup: Option<DurationText>,
     /// How long the run may wait for capacity (D11).
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "queue_timeout")]

@@ -76,7 +76,8 @@ pub(crate) async fn run(
     Ok(0)
 }
 
-async fn any_status(cluster: &Cluster) -> Result<GetStatusResponse, CliError> {
+/// What any node says about itself and the members.
+pub(crate) async fn any_status(cluster: &Cluster) -> Result<GetStatusResponse, CliError> {
     cluster
         .call(GetStatusRequest::default(), |channel, request| async move {
             ClusterClient::new(channel).get_status(request).await

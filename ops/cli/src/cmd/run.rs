@@ -10,6 +10,7 @@ use reeve_proto::v1::{GetRunRequest, ListRunsRequest, Run, RunStatus, StartRunRe
 use super::{PAGE_SIZE, present};
 use crate::args::{GlobalArgs, OutputFormat, ReadArgs, RunCommand};
 use crate::client::{Cluster, request_id};
+use crate::cmd::cluster::any_status;
 use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED};
 use crate::follow::{Seen, follow};
 use crate::output::{Output, note, summary};
@@ -94,6 +95,14 @@ async fn start(
 /// Follows a run, prints how it went, and gives the exit code that says so.
 async fn to_the_end(global: &GlobalArgs, output: &Output, id: &str, show: bool) -> Result<u8, CliError> {
     let cluster = Cluster::for_waiting(global)?;
+    // Fails at once where there is no cluster, and tells where else to go when a node dies.
+    cluster.learn(
+        any_status(&cluster)
+            .await?
+            .members
+            .into_iter()
+            .map(|member| member.grpc_addr),
+    );
     let run = follow_with_progress(&cluster, output, id, global.timeout, show).await?;
     match output.format {
         // Every change was printed as it came, the last one included.
@@ -120,20 +129,25 @@ async fn follow_with_progress(
 ) -> Result<Run, CliError> {
     let stream = show && output.format == OutputFormat::Jsonl;
     let mut progress = (show && !stream).then(Progress::new);
+    let mut connected = true;
     follow(cluster, id, limit, |seen| {
         match seen {
-            Seen::Run(run) if stream => output.json(&RunJson::from(run))?,
             Seen::Run(run) => {
-                if let Some(progress) = &mut progress {
+                connected = true;
+                if stream {
+                    output.json(&RunJson::from(run))?;
+                } else if let Some(progress) = &mut progress {
                     progress.show(run);
                 }
             }
+            // Once for each outage, however many nodes are asked before one answers.
             Seen::Lost(address, error) => {
-                if let Some(progress) = &progress {
+                if let Some(progress) = progress.as_ref().filter(|_| connected) {
                     progress.remark(&format!(
                         "{address} does not answer ({error}); asking another node"
                     ));
                 }
+                connected = false;
             }
         }
         Ok(())

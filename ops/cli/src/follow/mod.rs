@@ -3,6 +3,9 @@
 //! Level-triggered: the watch is opened first and the run is read from the same node after it, so that no change falls
 //! between the two; whenever anything breaks, or nothing comes for a while, the run is read again, from any node.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use reeve_proto::v1::cluster_client::ClusterClient;
