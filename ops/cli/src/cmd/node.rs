@@ -20,7 +20,7 @@ pub(crate) async fn run(command: NodeCommand) -> Result<u8, CliError> {
     start_agent(&command.parent, &token)?;
     let config = command
         .node
-        .into_config()
+        .load()
         .map_err(|error| CliError::message(error.to_string()))?;
     reeve_node::run(config, token)
         .await

@@ -32,16 +32,19 @@ pub(crate) fn spawn_node(layout: &Layout, node: &NodeEntry) -> Result<Child, Cli
 /// Starts a worker of the cluster.
 pub(super) fn spawn_worker(layout: &Layout, worker: &WorkerEntry) -> Result<Child, CliError> {
     let mut command = this_program()?;
-    // A configuration that the user's shell names is for another worker.
-    command
-        .arg("worker")
-        .env_remove("REEVE_WORKER_CONFIG")
-        .envs(layout.worker_env(worker));
+    command.arg("worker").envs(layout.worker_env(worker));
     spawn(layout, &worker.name, command)
 }
 
 fn this_program() -> Result<Command, CliError> {
-    Ok(Command::new(std::env::current_exe()?))
+    let mut command = Command::new(std::env::current_exe()?);
+    // What the user's shell sets for nodes and workers is meant for others than these.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("REEVE_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
 }
 
 fn spawn(layout: &Layout, name: &str, mut command: Command) -> Result<Child, CliError> {

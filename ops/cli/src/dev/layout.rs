@@ -16,6 +16,19 @@ const GRPC_PORT: u16 = 50_052;
 const RAFT_PORT: u16 = 50_051;
 const HTTP_PORT: u16 = 8_080;
 const PORT_STEP: u16 = 10;
+/// A silent worker is noticed in seconds here; the defaults of the node (D4) are for fleets in the field.
+const TIMINGS: [&str; 10] = [
+    "--heartbeat-interval-ms",
+    "1000",
+    "--exchange-interval-ms",
+    "500",
+    "--shed-after-ms",
+    "2000",
+    "--reconnect-timeout-ms",
+    "2000",
+    "--down-after-ms",
+    "6000",
+];
 /// Where the workers are, in turn.
 const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
 
@@ -171,10 +184,10 @@ impl Layout {
             ("--raft-addr", node.raft.clone()),
             ("--http-addr", node.http.clone()),
             ("--peers", peers.join(";")),
-            ("--profile", "dev".to_owned()),
         ] {
             args.extend([flag.to_owned(), value]);
         }
+        args.extend(TIMINGS.map(str::to_owned));
         args
     }
 
