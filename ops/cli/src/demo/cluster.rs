@@ -121,14 +121,20 @@ impl DemoCluster {
             .ok_or_else(|| CliError::message("the cluster named no leader"))
     }
 
-    /// SIGKILL to the leader; the instant at which it was sent.
-    pub(super) fn kill_leader(&self) -> Result<Instant, CliError> {
+    /// SIGKILL to the leader: when it was sent, and when the process was gone.
+    ///
+    /// Only what is written after the second instant is certainly not the work of the old leader.
+    pub(super) async fn kill_leader(&self) -> Result<(Instant, Instant), CliError> {
         let leader = self.leader_node()?;
         let problem = |what: String| CliError::message(format!("{} cannot be killed: {what}", leader.id));
         let pid = i32::try_from(leader.pid).map_err(|error| problem(error.to_string()))?;
-        let now = Instant::now();
+        let sent = Instant::now();
         kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(|error| problem(error.to_string()))?;
-        Ok(now)
+        // Its parent collects it at once; then nobody has this pid.
+        while kill(Pid::from_raw(pid), None).is_ok() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        Ok((sent, Instant::now()))
     }
 
     /// Name and term of a leader that is not the one that was killed, by its own word.
@@ -161,17 +167,23 @@ impl DemoCluster {
         let node = self.killed(&layout)?;
         let client = self.client()?;
         loop {
-            let mut leader: Option<GetStatusResponse> = None;
+            let mut others: Vec<GetStatusResponse> = Vec::new();
             let mut restarted = None;
             for at in client.nodes() {
                 match status_of(at.channel, true, STATUS_TIMEOUT).await {
                     Ok(status) if status.node_id == node.id => restarted = Some(status),
-                    Ok(status) if status.node_id == status.leader_id => leader = Some(status),
-                    Ok(_) | Err(_) => {}
+                    Ok(status) => others.push(status),
+                    // A node that does not answer is asked again.
+                    Err(_) => {}
                 }
             }
-            if let (Some(leader), Some(restarted)) = (&leader, &restarted)
-                && let Some(caught_up) = same_state(leader, restarted)?
+            // The leader has everything; if the restarted node leads, the one that has most of what it had.
+            let leads = |status: &GetStatusResponse| status.leader_id == status.node_id;
+            let reference = others
+                .iter()
+                .max_by_key(|status| (leads(status), status.last_applied_index));
+            if let (Some(reference), Some(restarted)) = (reference, &restarted)
+                && let Some(caught_up) = same_state(reference, restarted)?
             {
                 return Ok(caught_up);
             }

@@ -95,24 +95,21 @@ async fn steps(report: &Report<'_>, cluster: &mut DemoCluster) -> Result<(), Cli
     )
     .await?;
 
-    let probe = WriteProbe::start(&cluster.addresses())?;
-    within(
-        "writes are acknowledged",
-        NEW_LEADER_DEADLINE,
-        probe.first_acknowledged(),
-    )
-    .await?;
+    let mut probe = WriteProbe::start(&cluster.addresses())?;
+    within("writes are acknowledged", NEW_LEADER_DEADLINE, probe.any()).await?;
     report.step(&format!(
         "killing the leader, {} (pid {}), with SIGKILL",
         leader.id, leader.pid
     ))?;
-    let killed_at = cluster.kill_leader()?;
-    let unavailable = within(
+    let (killed_at, gone_at) =
+        within("the leader is dead", NEW_LEADER_DEADLINE, cluster.kill_leader()).await?;
+    let first_write = within(
         "a write is acknowledged again",
         NEW_LEADER_DEADLINE,
-        probe.first_acknowledged_after(killed_at),
+        probe.first_after(gone_at),
     )
     .await?;
+    let unavailable = first_write.duration_since(killed_at);
     probe.stop().await;
     let (new_leader, term) = within(
         "a new leader is elected",

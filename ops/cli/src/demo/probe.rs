@@ -1,11 +1,10 @@
 //! Measures how long writes are unavailable: one writer per node repeats a small write with a short deadline.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_proto::v1::ApplyTestRequest;
 use reeve_proto::v1::tests_client::TestsClient;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Request;
@@ -28,36 +27,44 @@ struct Acknowledged {
 /// Writers that run until they are stopped.
 pub(super) struct WriteProbe {
     writers: JoinSet<()>,
-    latest: watch::Receiver<Option<Acknowledged>>,
+    /// In the order of the answers.
+    acknowledged: mpsc::UnboundedReceiver<Acknowledged>,
 }
 
 impl WriteProbe {
     pub(super) fn start(addresses: &[String]) -> Result<Self, CliError> {
-        let (sender, latest) = watch::channel(None);
-        let sender = Arc::new(sender);
+        let (sender, acknowledged) = mpsc::unbounded_channel();
         let mut writers = JoinSet::new();
         for (index, node) in Cluster::connect_to(addresses, ATTEMPT)?
             .nodes()
             .into_iter()
             .enumerate()
         {
-            let sender = sender.clone();
-            writers.spawn(write_for_ever(node, format!("demo-probe-{}", index + 1), sender));
+            writers.spawn(write_for_ever(
+                node,
+                format!("demo-probe-{}", index + 1),
+                sender.clone(),
+            ));
         }
-        Ok(Self { writers, latest })
+        Ok(Self {
+            writers,
+            acknowledged,
+        })
     }
 
     /// Returns once any write was acknowledged.
-    pub(super) async fn first_acknowledged(&self) -> Result<(), CliError> {
-        self.wait(|_| true).await.map(|_| ())
+    pub(super) async fn any(&mut self) -> Result<(), CliError> {
+        self.next().await.map(|_| ())
     }
 
-    /// How long after `instant` the first write that was sent after it was acknowledged.
-    ///
-    /// Later ones may be seen first, but each writer waits a while between two, which is far less than an election.
-    pub(super) async fn first_acknowledged_after(&self, instant: Instant) -> Result<Duration, CliError> {
-        let write = self.wait(|write| write.sent > instant).await?;
-        Ok(write.answered.duration_since(instant))
+    /// When the first write that was sent after `instant` was acknowledged.
+    pub(super) async fn first_after(&mut self, instant: Instant) -> Result<Instant, CliError> {
+        loop {
+            let write = self.next().await?;
+            if write.sent > instant {
+                return Ok(write.answered);
+            }
+        }
     }
 
     /// Stops the writers; none of them writes after this.
@@ -65,17 +72,15 @@ impl WriteProbe {
         self.writers.shutdown().await;
     }
 
-    async fn wait(&self, condition: impl Fn(Acknowledged) -> bool) -> Result<Acknowledged, CliError> {
-        let mut latest = self.latest.clone();
-        let write = latest
-            .wait_for(|write| write.is_some_and(&condition))
+    async fn next(&mut self) -> Result<Acknowledged, CliError> {
+        self.acknowledged
+            .recv()
             .await
-            .map_err(|_| CliError::message("the writers died"))?;
-        (*write).ok_or_else(|| CliError::message("the writers died"))
+            .ok_or_else(|| CliError::message("the writers died"))
     }
 }
 
-async fn write_for_ever(node: Node, name: String, sender: Arc<watch::Sender<Option<Acknowledged>>>) {
+async fn write_for_ever(node: Node, name: String, sender: mpsc::UnboundedSender<Acknowledged>) {
     let mut client = TestsClient::new(node.channel);
     loop {
         let mut request = Request::new(ApplyTestRequest {
@@ -85,10 +90,11 @@ async fn write_for_ever(node: Node, name: String, sender: Arc<watch::Sender<Opti
         request.set_timeout(ATTEMPT);
         let sent = Instant::now();
         if let Ok(Ok(_)) = timeout(ATTEMPT, client.apply_test(request)).await {
-            sender.send_replace(Some(Acknowledged {
+            // The demonstration may have ended already.
+            let _ = sender.send(Acknowledged {
                 sent,
                 answered: Instant::now(),
-            }));
+            });
         }
         sleep(PAUSE).await;
     }
