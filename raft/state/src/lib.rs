@@ -1,1 +1,19 @@
-//! reeve-state
+//! The replicated state of Reeve: records, commands, transition tables, `apply`, invariants and queries.
+//!
+//! Pure and deterministic: no async, no I/O, no clock, no randomness. The same entries give the same state on every node.
+
+mod apply;
+pub mod change;
+pub mod command;
+pub mod definition;
+pub mod id;
+mod index;
+pub mod invariant;
+mod query;
+pub mod record;
+mod state;
+pub mod time;
+pub mod transition;
+
+pub use apply::{Step, apply};
+pub use state::{KNOWN_CLUSTER_VERSION, Meta, State};

@@ -1,0 +1,61 @@
+# `make` or `make help` lists the targets. CARGO_TARGET_DIR is respected; without it everything is built in target/.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where ops/bootstrap puts the tools that it does not take from the system.
+export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reeve/tools/bin:$(PATH)
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+SCRIPTS := ops/bootstrap .ci/run
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @ 2>/dev/null \
+		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
+
+.PHONY: bootstrap
+bootstrap: ## install what is missing on this machine
+	@ops/bootstrap
+
+.PHONY: build
+build: bootstrap ## build all programs
+	cargo build --locked --workspace --bins
+
+.PHONY: demo
+demo: bootstrap ## three nodes, three workers, a run that survives the death of its leader
+	cargo build --locked -p reeve-cli --bin reeve
+	$(TARGET)/debug/reeve demo
+
+.PHONY: test
+test: bootstrap ## run every test
+	cargo build --locked -p reeve-cli --bin reeve # the end-to-end tests start it
+ifeq ($(NEXTEST),)
+	cargo test --locked --workspace
+else
+	cargo nextest run --locked --workspace --no-tests pass
+	cargo test --locked --workspace --doc
+endif
+
+.PHONY: check
+check: ## formatting, lints, licences, layering, scripts, ids in comments; changes nothing
+	@ops/bootstrap check
+	@for script in $(SCRIPTS); do bash -n $$script || exit 1; done
+	ops/check-ids
+	cargo fmt --all --check
+	cargo deny --locked --log-level error check bans licenses sources
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --quiet -p reeve-cli --test layering
+
+.PHONY: fix
+fix: bootstrap ## format, and apply what clippy can repair by itself
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged -- -D warnings
+	cargo fmt --all
+
+.PHONY: bench
+bench: ## measure against etcd on this machine; writes bench/results
+	@ops/bootstrap bench
+	cargo build --locked --release -p reeve-cli -p reeve-bench --bins
+	$(TARGET)/release/reeve-bench all
+
+.PHONY: chaos
+chaos: bootstrap ## kill leaders under load and compare the nodes afterwards
+	cargo build --locked -p reeve-cli -p reeve-chaos --bins
+	$(TARGET)/debug/reeve-chaos run

@@ -1,0 +1,52 @@
+//! Changes: what a command did to the tables. The store's batch, the change feed and the metrics all come from these.
+
+use std::sync::Arc;
+
+use crate::id::{RunId, TestId, WorkerId};
+use crate::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
+use crate::transition::endpoint::EndpointChunk;
+
+/// A row before and after. At least one of the two is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta<K, V> {
+    /// Which row.
+    pub key: K,
+    /// `None`: it was created.
+    pub before: Option<Arc<V>>,
+    /// `None`: it was removed.
+    pub after: Option<Arc<V>>,
+}
+
+/// One changed row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A test.
+    Test(Delta<TestId, Test>),
+    /// A run.
+    Run(Delta<RunId, Run>),
+    /// An assignment.
+    Assignment(Delta<AssignmentKey, Assignment>),
+    /// A chunk of endpoints.
+    Chunk(Delta<ChunkKey, EndpointChunk>),
+    /// A worker.
+    Worker(Delta<WorkerId, Worker>),
+    /// A remembered request.
+    Request(Delta<RequestKey, RequestRecord>),
+}
+
+/// One row as it is, for loading and for snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A test.
+    Test(Arc<Test>),
+    /// A run.
+    Run(Arc<Run>),
+    /// An assignment.
+    Assignment(Arc<Assignment>),
+    /// A chunk of endpoints, with its key, which it does not carry itself.
+    Chunk(ChunkKey, Arc<EndpointChunk>),
+    /// A worker.
+    Worker(Arc<Worker>),
+    /// A remembered request.
+    Request(Arc<RequestRecord>),
+}

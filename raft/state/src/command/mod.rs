@@ -1,0 +1,423 @@
+//! Commands: everything that can change the state. Numbered, and never renumbered.
+
+mod reply;
+
+use std::sync::Arc;
+
+use crate::id::{
+    AssignmentEpoch, Incarnation, NodeId, Revision, RunId, SessionEpoch, TestId, TokenHash, WorkerId,
+};
+use crate::record::{Explanation, RequestKey, TestDefinition, WorkerKind};
+use crate::time::Millis;
+use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use crate::transition::run::RunReason;
+use crate::transition::worker::{AfterDrain, DrainActor, HealthIssue, Link, LivenessProfile};
+
+pub use reply::{
+    Applied, EntryMeta, FieldViolation, ObjectKind, PlacementFault, Refusal, Reply, Resumed, SessionGrant,
+};
+
+/// A command with what surrounds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Makes repeating it harmless (D15); `None` for commands that are idempotent by themselves.
+    pub request: Option<RequestTag>,
+    /// The term in which a planner decided it: refused in any other. `None` for what users and workers say.
+    pub fence_term: Option<u64>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// A caller's name for a request, with a hash of what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestTag {
+    /// Caller and request id.
+    pub key: RequestKey,
+    /// SHA-256 of the request.
+    pub hash: [u8; 32],
+}
+
+/// Everything that can change the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// 1: raises the version of the commands that may be proposed.
+    RaiseClusterVersion(RaiseClusterVersion),
+    /// 10: creates a test, or updates the one of that name.
+    ApplyTest(ApplyTest),
+    /// 11: deletes a test.
+    DeleteTest(DeleteTest),
+    /// 20: creates a run in PENDING.
+    StartRun(StartRun),
+    /// 21: a user asks a run to end early (D8).
+    StopRun(StopRun),
+    /// 22: PENDING → QUEUED.
+    QueueRun(QueueRun),
+    /// 23: reserves capacity and offers assignments.
+    PlaceRun(PlaceRun),
+    /// 24: QUEUED → RUNNING.
+    BeginRun(BeginRun),
+    /// 25: RUNNING → COMPLETED.
+    CompleteRun(CompleteRun),
+    /// 26: RUNNING → FAILED.
+    FailRun(FailRun),
+    /// 27: PENDING or QUEUED → CANNOT_RUN_FOR_NOW.
+    RejectRun(RejectRun),
+    /// 28: gives up on assignments that were told to stop and did not confirm.
+    AbandonAssignments(AbandonAssignments),
+    /// 30: registers a worker.
+    CreateWorker(CreateWorker),
+    /// 31: a worker said Hello.
+    ConnectWorker(ConnectWorker),
+    /// 32: a worker left in order.
+    DisconnectWorker(DisconnectWorker),
+    /// 33: what is known of a worker's link changed.
+    SetLink(SetLink),
+    /// 34: what a worker says of its resources changed.
+    SetHealth(SetHealth),
+    /// 35: asks for a drain, or takes it back.
+    SetDrain(SetDrain),
+    /// 40: a worker reports on an assignment.
+    Report(Report),
+}
+
+impl Command {
+    /// Its number, part of the log format for ever.
+    pub const fn number(&self) -> u32 {
+        match self {
+            Self::RaiseClusterVersion(_) => 1,
+            Self::ApplyTest(_) => 10,
+            Self::DeleteTest(_) => 11,
+            Self::StartRun(_) => 20,
+            Self::StopRun(_) => 21,
+            Self::QueueRun(_) => 22,
+            Self::PlaceRun(_) => 23,
+            Self::BeginRun(_) => 24,
+            Self::CompleteRun(_) => 25,
+            Self::FailRun(_) => 26,
+            Self::RejectRun(_) => 27,
+            Self::AbandonAssignments(_) => 28,
+            Self::CreateWorker(_) => 30,
+            Self::ConnectWorker(_) => 31,
+            Self::DisconnectWorker(_) => 32,
+            Self::SetLink(_) => 33,
+            Self::SetHealth(_) => 34,
+            Self::SetDrain(_) => 35,
+            Self::Report(_) => 40,
+        }
+    }
+
+    /// Its name, for logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RaiseClusterVersion(_) => "raise_cluster_version",
+            Self::ApplyTest(_) => "apply_test",
+            Self::DeleteTest(_) => "delete_test",
+            Self::StartRun(_) => "start_run",
+            Self::StopRun(_) => "stop_run",
+            Self::QueueRun(_) => "queue_run",
+            Self::PlaceRun(_) => "place_run",
+            Self::BeginRun(_) => "begin_run",
+            Self::CompleteRun(_) => "complete_run",
+            Self::FailRun(_) => "fail_run",
+            Self::RejectRun(_) => "reject_run",
+            Self::AbandonAssignments(_) => "abandon_assignments",
+            Self::CreateWorker(_) => "create_worker",
+            Self::ConnectWorker(_) => "connect_worker",
+            Self::DisconnectWorker(_) => "disconnect_worker",
+            Self::SetLink(_) => "set_link",
+            Self::SetHealth(_) => "set_health",
+            Self::SetDrain(_) => "set_drain",
+            Self::Report(_) => "report",
+        }
+    }
+}
+
+/// Command 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaiseClusterVersion {
+    /// Refused if it is lower than the version in force, or unknown to this program.
+    pub version: u32,
+}
+
+/// What [`ApplyTest`] does when the name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// Refuse: `POST /tests` (D27b).
+    CreateOnly,
+    /// Update it: `test apply` (D27b).
+    CreateOrUpdate,
+}
+
+/// Command 10.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyTest {
+    /// Id of the test if it is created.
+    pub id: TestId,
+    /// The definition, checked again in apply.
+    pub definition: Arc<TestDefinition>,
+    /// What to do if the name is taken.
+    pub mode: ApplyMode,
+}
+
+/// Command 11.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteTest {
+    /// Which.
+    pub test: TestId,
+}
+
+/// Command 20.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartRun {
+    /// Id of the new run.
+    pub run: RunId,
+    /// The test it executes.
+    pub test: TestId,
+}
+
+/// Command 21.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopRun {
+    /// Which.
+    pub run: RunId,
+    /// How long endpoints have to hang up before they are given up.
+    pub grace: Millis,
+}
+
+/// Command 22.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueRun {
+    /// Which.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+}
+
+/// Endpoints of a group for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Index of the group in the definition.
+    pub group: u32,
+    /// Index within the group of the first endpoint.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// Command 23. Validated in apply: workers ONLINE, selectors, capacity, and every endpoint covered exactly once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceRun {
+    /// Which.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+    /// Ordinals of assignments that did not become ready and are replaced.
+    pub withdraw: Vec<u32>,
+    /// The new assignments.
+    pub placements: Vec<Placement>,
+    /// How long the workers have to confirm.
+    pub ready_timeout: Millis,
+}
+
+/// Command 24. Refused unless every current assignment is READY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BeginRun {
+    /// Which.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+    /// From the entry's stamp until the common start instant.
+    pub start_delay: Millis,
+}
+
+/// Command 25. Refused unless every endpoint is CLOSED.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompleteRun {
+    /// Which.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+}
+
+/// Command 26.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailRun {
+    /// Which.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+    /// Why.
+    pub reason: RunReason,
+    /// What endpoints that are still open end with.
+    pub outcome: EndpointOutcome,
+}
+
+/// Command 27.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectRun {
+    /// Which.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+    /// Why.
+    pub reason: RunReason,
+    /// Filter by filter.
+    pub explanation: Option<Arc<Explanation>>,
+}
+
+/// Command 28.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbandonAssignments {
+    /// The run.
+    pub run: RunId,
+    /// The run's revision when it was planned.
+    pub revision: Revision,
+    /// Which of its assignments.
+    pub ordinals: Vec<u32>,
+    /// Why, for people.
+    pub detail: String,
+}
+
+/// Command 30.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateWorker {
+    /// Id of the new worker.
+    pub id: WorkerId,
+    /// Unique among workers that are not deleted.
+    pub name: String,
+    /// Who owns its machine.
+    pub kind: WorkerKind,
+    /// How it will talk to us.
+    pub profile: LivenessProfile,
+    /// Where it is.
+    pub region: String,
+    /// For selectors.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Most endpoints at once; `None`: what its process says.
+    pub capacity: Option<u32>,
+    /// What its token hashes to.
+    pub token_hash: TokenHash,
+}
+
+/// Command 31. The credential is checked here, so that a revoked token cannot race.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectWorker {
+    /// What the token hashes to.
+    pub token_hash: TokenHash,
+    /// The node that holds the session.
+    pub node: NodeId,
+    /// The worker process.
+    pub incarnation: Incarnation,
+    /// Most endpoints that the process can hold.
+    pub capacity: u32,
+    /// Resources above their thresholds.
+    pub health: Vec<HealthIssue>,
+    /// The assignments that the process still holds.
+    pub held: Vec<(RunId, AssignmentEpoch)>,
+    /// The process is draining; the drain's deadline, counted from now.
+    pub draining: Option<Millis>,
+}
+
+/// Command 32.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisconnectWorker {
+    /// Which.
+    pub worker: WorkerId,
+    /// Refused if a newer session is in force.
+    pub epoch: SessionEpoch,
+    /// For people.
+    pub reason: String,
+}
+
+/// Command 33.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetLink {
+    /// Which.
+    pub worker: WorkerId,
+    /// Refused if a newer session is in force.
+    pub epoch: SessionEpoch,
+    /// What is known now: `Up`, `Suspect` or `Down`.
+    pub link: Link,
+    /// For people.
+    pub reason: String,
+}
+
+/// Command 34.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetHealth {
+    /// Which.
+    pub worker: WorkerId,
+    /// Refused if a newer session is in force.
+    pub epoch: SessionEpoch,
+    /// Resources above their thresholds; none: healthy.
+    pub issues: Vec<HealthIssue>,
+}
+
+/// Command 35.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetDrain {
+    /// Which.
+    pub worker: WorkerId,
+    /// What to do; `None` takes a drain back.
+    pub drain: Option<DrainOrder>,
+}
+
+/// A drain that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainOrder {
+    /// Who asks.
+    pub actor: DrainActor,
+    /// Why, for people.
+    pub reason: String,
+    /// How long endpoints may go on, from now.
+    pub timeout: Millis,
+    /// What follows.
+    pub then: AfterDrain,
+}
+
+/// Command 40.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Who reports.
+    pub worker: WorkerId,
+    /// The run.
+    pub run: RunId,
+    /// Names the assignment and fences it (D14).
+    pub epoch: AssignmentEpoch,
+    /// Applies only if it is the last one plus one.
+    pub seq: u64,
+    /// What happened.
+    pub event: ReportEvent,
+}
+
+/// What a worker can say of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReportEvent {
+    /// It can start (R135).
+    Ready,
+    /// It cannot, and does not hold it.
+    NotReady {
+        /// For people.
+        reason: String,
+    },
+    /// Endpoints changed.
+    Progress(Vec<EndpointReport>),
+    /// It holds nothing of the assignment any more.
+    Closed,
+}
+
+/// Most endpoints in one progress report.
+pub const MAX_PROGRESS_ENDPOINTS: usize = 20_000;
+
+/// One endpoint as its worker saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointReport {
+    /// From the assignment's first endpoint.
+    pub offset: u32,
+    /// Its phase.
+    pub phase: EndpointPhase,
+    /// Its outcome, if it is known.
+    pub outcome: Option<EndpointOutcome>,
+}

@@ -1,0 +1,284 @@
+//! What apply answers. A refusal is a reply, not an error; it changes nothing.
+
+use thiserror::Error;
+
+use crate::id::{AssignmentEpoch, Revision, RunId, SessionEpoch, WorkerId};
+use crate::record::ObjectRef;
+use crate::time::Time;
+use crate::transition::worker::WorkerStatus;
+
+/// Where and when an entry stands in the log; the same for all of its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryMeta {
+    /// The leader's term.
+    pub term: u64,
+    /// Position in the log.
+    pub index: u64,
+    /// Cluster time.
+    pub stamp: Time,
+}
+
+/// The answer to one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Revision of the state after it. For a repeated request: when it was first applied.
+    pub revision: Revision,
+    /// What it did, or why it did nothing.
+    pub result: Result<Reply, Refusal>,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It was done; there is nothing more to say.
+    Done,
+    /// It was about this object.
+    Object {
+        /// The object.
+        object: ObjectRef,
+        /// Whether this command created it.
+        created: bool,
+        /// The request was answered before; nothing changed now.
+        replayed: bool,
+    },
+    /// A worker is connected.
+    Session(SessionGrant),
+    /// A report is counted, now or before.
+    Reported {
+        /// The last report that is applied.
+        acked_seq: u64,
+    },
+}
+
+/// What a worker that connected gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionGrant {
+    /// Who it is.
+    pub worker: WorkerId,
+    /// Epoch of the new session.
+    pub epoch: SessionEpoch,
+    /// Of what it holds, what is still counted on.
+    pub resumed: Vec<Resumed>,
+}
+
+/// An assignment that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The run.
+    pub run: RunId,
+    /// The assignment.
+    pub epoch: AssignmentEpoch,
+    /// The last report that is applied.
+    pub acked_seq: u64,
+}
+
+/// The kinds of objects, for refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A test.
+    Test,
+    /// A run.
+    Run,
+    /// A worker.
+    Worker,
+    /// An assignment.
+    Assignment,
+}
+
+impl ObjectKind {
+    /// The name that users see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Run => "run",
+            Self::Worker => "worker",
+            Self::Assignment => "assignment",
+        }
+    }
+}
+
+/// A field and the rule it breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// Path, for example `groups[0].endpoints`.
+    pub field: String,
+    /// The rule.
+    pub rule: String,
+}
+
+/// What is wrong with a planned placement. Apply checks it and never searches.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlacementFault {
+    /// No such worker.
+    #[error("worker {0} does not exist")]
+    UnknownWorker(WorkerId),
+    /// Only ONLINE workers get new work (R10).
+    #[error("worker {worker} is {status}, not ONLINE")]
+    NotOnline {
+        /// The worker.
+        worker: WorkerId,
+        /// Its status.
+        status: WorkerStatus,
+    },
+    /// The group's selector excludes the worker.
+    #[error("worker {worker} does not match the selector of group {group}")]
+    SelectorMismatch {
+        /// The worker.
+        worker: WorkerId,
+        /// Index of the group.
+        group: u32,
+    },
+    /// More endpoints than the worker has free (R97).
+    #[error("worker {worker} has {free} endpoints free, {asked} were placed on it")]
+    CapacityExceeded {
+        /// The worker.
+        worker: WorkerId,
+        /// What it has free.
+        free: u32,
+        /// What was placed.
+        asked: u32,
+    },
+    /// A group's endpoints are not covered exactly once.
+    #[error("the endpoints of group {group} are not covered exactly once")]
+    NotCovered {
+        /// Index of the group.
+        group: u32,
+    },
+    /// An assignment cannot be withdrawn.
+    #[error("assignment {ordinal} cannot be withdrawn")]
+    NotWithdrawable {
+        /// Its ordinal.
+        ordinal: u32,
+    },
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no such object.
+    #[error("no {} {id}", kind.name())]
+    NotFound {
+        /// Of which kind.
+        kind: ObjectKind,
+        /// The id or name asked for.
+        id: String,
+    },
+    /// The name is taken.
+    #[error("{} {name:?} already exists", kind.name())]
+    AlreadyExists {
+        /// Of which kind.
+        kind: ObjectKind,
+        /// The name.
+        name: String,
+    },
+    /// The request id was used for a different request.
+    #[error("request id {request_id:?} was used before for a different request")]
+    RequestIdReused {
+        /// The id.
+        request_id: String,
+    },
+    /// Fields that break rules, all of them.
+    #[error("invalid: {}", violations.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect::<Vec<_>>().join("; "))]
+    Invalid {
+        /// Every one.
+        violations: Vec<FieldViolation>,
+    },
+    /// The object's status does not allow it.
+    #[error("{} {id} is {status}; this needs {}", kind.name(), allowed.join(" or "))]
+    WrongStatus {
+        /// Of which kind.
+        kind: ObjectKind,
+        /// Which.
+        id: String,
+        /// Its status.
+        status: String,
+        /// The statuses that would do.
+        allowed: Vec<String>,
+    },
+    /// The test has runs that are not terminal.
+    #[error("test {id} has {runs} runs that are not terminal")]
+    TestInUse {
+        /// Which.
+        id: String,
+        /// How many.
+        runs: u32,
+    },
+    /// The object changed since the command was planned.
+    #[error("{} {id} is at revision {actual}, the plan was for {planned}", kind.name())]
+    Stale {
+        /// Of which kind.
+        kind: ObjectKind,
+        /// Which.
+        id: String,
+        /// What the planner saw.
+        planned: Revision,
+        /// What it is.
+        actual: Revision,
+    },
+    /// Planned in another term.
+    #[error("planned in term {fence_term}, applied in term {term}")]
+    StaleTerm {
+        /// The planner's.
+        fence_term: u64,
+        /// The entry's.
+        term: u64,
+    },
+    /// A newer session of the worker is in force, or none is.
+    #[error("session {epoch:?} of worker {worker} is over")]
+    SessionOver {
+        /// The worker.
+        worker: WorkerId,
+        /// The session that the command was for.
+        epoch: SessionEpoch,
+    },
+    /// No worker has this token, or it is deleted.
+    #[error("the token is not valid")]
+    TokenRejected,
+    /// The assignment's epoch is over (D14).
+    #[error("epoch {epoch:?} of run {run} is over")]
+    EpochOver {
+        /// The run.
+        run: RunId,
+        /// The assignment.
+        epoch: AssignmentEpoch,
+        /// The worker has not confirmed yet that it let go: it is to abandon the assignment and say Closed.
+        confirm: bool,
+        /// The last report that was applied.
+        acked_seq: u64,
+    },
+    /// A report came before one that is missing.
+    #[error("report {seq} came, report {expected} is expected")]
+    ReportOutOfOrder {
+        /// Which came.
+        seq: u64,
+        /// Which is due.
+        expected: u64,
+    },
+    /// A report that no correct worker sends.
+    #[error("report refused: {rule}")]
+    ReportInvalid {
+        /// The rule it breaks.
+        rule: String,
+    },
+    /// A planned placement that does not hold.
+    #[error("placement refused: {0}")]
+    Placement(PlacementFault),
+    /// Not every endpoint is CLOSED, or not every assignment READY.
+    #[error("run {run}: {rule}")]
+    NotYet {
+        /// The run.
+        run: RunId,
+        /// What is missing.
+        rule: String,
+    },
+    /// A version that this program does not know, or a step back.
+    #[error("cluster version {version} is not possible: in force {in_force}, known up to {known}")]
+    ClusterVersion {
+        /// Asked for.
+        version: u32,
+        /// In force.
+        in_force: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+}

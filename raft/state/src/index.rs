@@ -1,0 +1,180 @@
+//! Keeps the indexes in step with the tables: every changed row passes through here.
+
+use std::sync::Arc;
+
+use crate::change::{Change, Delta, Row};
+use crate::record::{Assignment, RequestRecord, Run, Test, Worker};
+use crate::state::{Index, Meta, State};
+
+impl State {
+    /// A state from its rows, as they were stored or sent. The indexes are derived anew.
+    pub fn from_rows(meta: Meta, rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut state = Self {
+            meta,
+            ..Self::default()
+        };
+        for row in rows {
+            state.insert(row);
+        }
+        state
+    }
+
+    fn insert(&mut self, row: Row) {
+        self.set(match row {
+            Row::Test(row) => Change::Test(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Run(row) => Change::Run(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Assignment(row) => Change::Assignment(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Chunk(key, row) => Change::Chunk(Delta {
+                key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Worker(row) => Change::Worker(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Request(row) => Change::Request(Delta {
+                key: row.key.clone(),
+                before: None,
+                after: Some(row),
+            }),
+        });
+    }
+
+    /// Writes one row and what follows from it.
+    pub(crate) fn set(&mut self, change: Change) {
+        self.index.update(&change);
+        match change {
+            Change::Test(delta) => write(&mut self.tests, delta),
+            Change::Run(delta) => write(&mut self.runs, delta),
+            Change::Assignment(delta) => write(&mut self.assignments, delta),
+            Change::Chunk(delta) => write(&mut self.chunks, delta),
+            Change::Worker(delta) => write(&mut self.workers, delta),
+            Change::Request(delta) => write(&mut self.requests, delta),
+        }
+    }
+}
+
+fn write<K: Ord + Clone, V>(table: &mut imbl::OrdMap<K, Arc<V>>, delta: Delta<K, V>) {
+    match delta.after {
+        Some(row) => table.insert(delta.key, row),
+        None => table.remove(&delta.key),
+    };
+}
+
+impl Index {
+    fn update(&mut self, change: &Change) {
+        match change {
+            Change::Test(delta) => {
+                delta.before.iter().for_each(|row| self.forget_test(row));
+                delta.after.iter().for_each(|row| self.learn_test(row));
+            }
+            Change::Run(delta) => {
+                delta.before.iter().for_each(|row| self.forget_run(row));
+                delta.after.iter().for_each(|row| self.learn_run(row));
+            }
+            Change::Assignment(delta) => {
+                delta.before.iter().for_each(|row| self.forget_assignment(row));
+                delta.after.iter().for_each(|row| self.learn_assignment(row));
+            }
+            Change::Chunk(_) => {}
+            Change::Worker(delta) => {
+                delta.before.iter().for_each(|row| self.forget_worker(row));
+                delta.after.iter().for_each(|row| self.learn_worker(row));
+            }
+            Change::Request(delta) => {
+                delta.before.iter().for_each(|row| self.forget_request(row));
+                delta.after.iter().for_each(|row| self.learn_request(row));
+            }
+        }
+    }
+
+    fn forget_test(&mut self, row: &Test) {
+        self.test_by_name.remove(&row.definition.name);
+    }
+
+    fn learn_test(&mut self, row: &Test) {
+        self.test_by_name.insert(row.definition.name.clone(), row.id);
+    }
+
+    fn forget_run(&mut self, row: &Run) {
+        self.live_runs.remove(&row.id);
+    }
+
+    fn learn_run(&mut self, row: &Run) {
+        if !row.life.status().is_terminal() {
+            self.live_runs.insert(row.id);
+        }
+    }
+
+    fn forget_assignment(&mut self, row: &Assignment) {
+        if !row.life.status().holds_capacity() {
+            return;
+        }
+        self.worker_assignments.remove(&(row.worker, row.key));
+        let left = self
+            .reserved
+            .get(&row.worker)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(row.count);
+        if left == 0 {
+            self.reserved.remove(&row.worker);
+        } else {
+            self.reserved.insert(row.worker, left);
+        }
+    }
+
+    fn learn_assignment(&mut self, row: &Assignment) {
+        if !row.life.status().holds_capacity() {
+            return;
+        }
+        self.worker_assignments.insert((row.worker, row.key));
+        let sum = self
+            .reserved
+            .get(&row.worker)
+            .copied()
+            .unwrap_or(0)
+            .saturating_add(row.count);
+        self.reserved.insert(row.worker, sum);
+    }
+
+    fn forget_worker(&mut self, row: &Worker) {
+        if row.facts.deleted_at.is_none() {
+            self.worker_by_name.remove(&row.name);
+            self.worker_by_token.remove(&row.token_hash);
+        }
+    }
+
+    fn learn_worker(&mut self, row: &Worker) {
+        if row.facts.deleted_at.is_none() {
+            self.worker_by_name.insert(row.name.clone(), row.id);
+            self.worker_by_token.insert(row.token_hash, row.id);
+        }
+    }
+
+    fn forget_request(&mut self, row: &RequestRecord) {
+        if let Some(at) = row.expires_at {
+            self.expiring_requests.remove(&(at, row.key.clone()));
+        }
+    }
+
+    fn learn_request(&mut self, row: &RequestRecord) {
+        if let Some(at) = row.expires_at {
+            self.expiring_requests.insert((at, row.key.clone()));
+        }
+    }
+}

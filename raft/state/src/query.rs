@@ -1,0 +1,197 @@
+//! Questions to the state.
+
+use std::sync::Arc;
+
+use crate::change::Row;
+use crate::id::{AssignmentEpoch, RunId, TestId, TokenHash, WorkerId};
+use crate::record::{
+    Assignment, AssignmentKey, ChunkKey, EndpointCounts, RequestKey, RequestRecord, Run, Test, Worker,
+};
+use crate::state::{Meta, State};
+use crate::transition::endpoint::{CHUNK_ENDPOINTS, EndpointChunk, EndpointState};
+
+impl State {
+    /// What is true of the state as a whole.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The test with this id.
+    pub fn test(&self, id: TestId) -> Option<&Arc<Test>> {
+        self.tests.get(&id)
+    }
+
+    /// The test of this name.
+    pub fn test_named(&self, name: &str) -> Option<&Arc<Test>> {
+        self.index
+            .test_by_name
+            .get(name)
+            .and_then(|id| self.tests.get(id))
+    }
+
+    /// All tests by id, oldest first.
+    pub fn tests(&self) -> impl DoubleEndedIterator<Item = &Arc<Test>> {
+        self.tests.values()
+    }
+
+    /// The run with this id.
+    pub fn run(&self, id: RunId) -> Option<&Arc<Run>> {
+        self.runs.get(&id)
+    }
+
+    /// All runs by id, oldest first.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Arc<Run>> {
+        self.runs.values()
+    }
+
+    /// Runs before `id`, newest first: for pages.
+    pub fn runs_before(&self, id: Option<RunId>) -> impl Iterator<Item = &Arc<Run>> {
+        let upper = id.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        self.runs
+            .range((std::ops::Bound::Unbounded, upper))
+            .rev()
+            .map(|(_, run)| run)
+    }
+
+    /// Runs that are not terminal, oldest first.
+    pub fn live_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.index.live_runs.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// A run's assignments by ordinal.
+    pub fn assignments(&self, run: RunId) -> impl Iterator<Item = &Arc<Assignment>> {
+        let from = AssignmentKey { run, ordinal: 0 };
+        let to = AssignmentKey {
+            run,
+            ordinal: u32::MAX,
+        };
+        self.assignments
+            .range(from..=to)
+            .map(|(_, assignment)| assignment)
+    }
+
+    /// The assignment with this key.
+    pub fn assignment(&self, key: AssignmentKey) -> Option<&Arc<Assignment>> {
+        self.assignments.get(&key)
+    }
+
+    /// The assignment of a run with this epoch.
+    pub fn assignment_by_epoch(&self, run: RunId, epoch: AssignmentEpoch) -> Option<&Arc<Assignment>> {
+        let ordinal = u32::try_from(epoch.0.checked_sub(1)?).ok()?;
+        self.assignments.get(&AssignmentKey { run, ordinal })
+    }
+
+    /// Assignments that hold capacity on a worker.
+    pub fn worker_assignments(&self, worker: WorkerId) -> impl Iterator<Item = &Arc<Assignment>> {
+        let nil = RunId::from_bytes([0; 16]);
+        let from = (worker, AssignmentKey { run: nil, ordinal: 0 });
+        self.index
+            .worker_assignments
+            .range(from..)
+            .take_while(move |(id, _)| *id == worker)
+            .filter_map(|(_, key)| self.assignments.get(key))
+    }
+
+    /// A run's endpoints by phase and outcome, over all assignments that started.
+    pub fn run_counts(&self, run: RunId) -> EndpointCounts {
+        let mut sum = EndpointCounts::default();
+        for assignment in self.assignments(run) {
+            sum.add(&assignment.counts);
+        }
+        sum
+    }
+
+    /// A chunk of endpoints; `None` while all of them are in their first phase.
+    pub fn chunk(&self, key: ChunkKey) -> Option<&Arc<EndpointChunk>> {
+        self.chunks.get(&key)
+    }
+
+    /// One endpoint of an assignment; `None` if there is no such endpoint or it does not exist yet.
+    pub fn endpoint(&self, assignment: &Assignment, offset: u32) -> Option<EndpointState> {
+        if !assignment.started || offset >= assignment.count {
+            return None;
+        }
+        let key = ChunkKey {
+            assignment: assignment.key,
+            chunk: offset / CHUNK_ENDPOINTS,
+        };
+        match self.chunks.get(&key) {
+            Some(chunk) => chunk.get((offset % CHUNK_ENDPOINTS) as usize),
+            None => Some(EndpointState::BEGIN),
+        }
+    }
+
+    /// The worker with this id.
+    pub fn worker(&self, id: WorkerId) -> Option<&Arc<Worker>> {
+        self.workers.get(&id)
+    }
+
+    /// The worker of this name, unless it is deleted.
+    pub fn worker_named(&self, name: &str) -> Option<&Arc<Worker>> {
+        self.index
+            .worker_by_name
+            .get(name)
+            .and_then(|id| self.workers.get(id))
+    }
+
+    /// The worker whose token hashes to this.
+    pub fn worker_by_token(&self, hash: TokenHash) -> Option<&Arc<Worker>> {
+        self.index
+            .worker_by_token
+            .get(&hash)
+            .and_then(|id| self.workers.get(id))
+    }
+
+    /// All workers by id, oldest first.
+    pub fn workers(&self) -> impl DoubleEndedIterator<Item = &Arc<Worker>> {
+        self.workers.values()
+    }
+
+    /// All workers by name, deleted ones left out, beginning after `name`: for pages.
+    pub fn workers_after(&self, name: Option<&str>) -> impl Iterator<Item = &Arc<Worker>> {
+        let lower = name.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        self.index
+            .worker_by_name
+            .range::<_, str>((lower, std::ops::Bound::Unbounded))
+            .filter_map(|(_, id)| self.workers.get(id))
+    }
+
+    /// How many workers there are, deleted ones included.
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Endpoints that assignments reserve on a worker.
+    pub fn reserved(&self, worker: WorkerId) -> u32 {
+        self.index.reserved.get(&worker).copied().unwrap_or(0)
+    }
+
+    /// Endpoints that a worker could still take, its status left aside.
+    pub fn free(&self, worker: &Worker) -> u32 {
+        worker.capacity().saturating_sub(self.reserved(worker.id))
+    }
+
+    /// The remembered answer to a request.
+    pub fn request(&self, key: &RequestKey) -> Option<&Arc<RequestRecord>> {
+        self.requests.get(key)
+    }
+
+    /// Every row, table by table and by key: the same order on every node.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        let tests = self.tests.values().cloned().map(Row::Test);
+        let runs = self.runs.values().cloned().map(Row::Run);
+        let assignments = self.assignments.values().cloned().map(Row::Assignment);
+        let chunks = self
+            .chunks
+            .iter()
+            .map(|(key, chunk)| Row::Chunk(*key, Arc::clone(chunk)));
+        let workers = self.workers.values().cloned().map(Row::Worker);
+        let requests = self.requests.values().cloned().map(Row::Request);
+        tests
+            .chain(runs)
+            .chain(assignments)
+            .chain(chunks)
+            .chain(workers)
+            .chain(requests)
+    }
+}

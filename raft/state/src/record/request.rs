@@ -1,0 +1,41 @@
+//! Requests that were answered, so that repeating one changes nothing (D15).
+
+use crate::id::{Revision, RunId, TestId, WorkerId};
+use crate::time::Time;
+
+/// A caller's own name for a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey {
+    /// Who asked; two callers may use the same id.
+    pub caller: String,
+    /// What the caller calls it.
+    pub request_id: String,
+}
+
+/// An object that a request was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectRef {
+    /// A test.
+    Test(TestId),
+    /// A run.
+    Run(RunId),
+    /// A worker.
+    Worker(WorkerId),
+}
+
+/// A request that succeeded. Refusals are not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestRecord {
+    /// Its name.
+    pub key: RequestKey,
+    /// SHA-256 of what was asked, so that a different request under the same id is noticed.
+    pub hash: [u8; 32],
+    /// What it was about.
+    pub object: ObjectRef,
+    /// Whether it created the object.
+    pub created: bool,
+    /// When it was applied.
+    pub revision: Revision,
+    /// When it is forgotten; `None`: with the object it created.
+    pub expires_at: Option<Time>,
+}

@@ -1,0 +1,106 @@
+//! A test: a named definition that runs execute.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::{Revision, TestId, WorkerId};
+use crate::record::RequestKey;
+use crate::time::{Millis, Time};
+use crate::transition::endpoint::EndpointOutcome;
+
+/// A named definition (D27b).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Test {
+    /// Its id.
+    pub id: TestId,
+    /// Rises by one with each change of the definition.
+    pub version: u32,
+    /// What a run of it executes; its name is the test's.
+    pub definition: Arc<TestDefinition>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// The request that created it, remembered as long as the test lives.
+    pub created_by: Option<RequestKey>,
+    /// Of its last change.
+    pub revision: Revision,
+}
+
+/// What a run executes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TestDefinition {
+    /// Unique among tests.
+    pub name: String,
+    /// How long each endpoint stays in its call.
+    pub duration: Millis,
+    /// Endpoints start evenly over this time (R145).
+    pub buildup: Millis,
+    /// How long a run may wait in QUEUED for capacity (D11).
+    pub queue_timeout: Millis,
+    /// Safety limit of RUNNING (D12).
+    pub max_execution: Millis,
+    /// At least one.
+    pub groups: Vec<Group>,
+}
+
+impl TestDefinition {
+    /// Endpoints of all groups.
+    pub fn endpoints(&self) -> u32 {
+        self.groups
+            .iter()
+            .map(|group| group.endpoints)
+            .fold(0, u32::saturating_add)
+    }
+}
+
+/// Endpoints that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// Unique within the definition.
+    pub name: String,
+    /// How many.
+    pub endpoints: u32,
+    /// Where they may run.
+    pub selector: Selector,
+    /// What they do.
+    pub executor: Executor,
+}
+
+/// Which workers a group may use; nothing set: any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Selector {
+    /// Only workers of this region (R95).
+    pub region: Option<String>,
+    /// Only this worker (R96).
+    pub worker: Option<WorkerId>,
+    /// Only workers with all of these labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What the endpoints of a group do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Executor {
+    /// A scripted walk through the phases.
+    Sim(SimExecutor),
+}
+
+/// Script of simulated endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SimExecutor {
+    /// Least time from an endpoint's start to INCALL.
+    pub setup_min: Millis,
+    /// Most time from an endpoint's start to INCALL.
+    pub setup_max: Millis,
+    /// Shares of the outcomes; empty: all SUCCESS.
+    pub outcomes: Vec<OutcomeShare>,
+}
+
+/// How many of a group's endpoints end in an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OutcomeShare {
+    /// The outcome.
+    pub outcome: EndpointOutcome,
+    /// Parts per million.
+    pub share_ppm: u32,
+}

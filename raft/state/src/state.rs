@@ -1,0 +1,63 @@
+//! The state: tables of records, cheap to clone, and the indexes derived from them.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::id::{Revision, RunId, TestId, TokenHash, WorkerId};
+use crate::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
+use crate::time::Time;
+use crate::transition::endpoint::EndpointChunk;
+
+/// The version of commands that this program knows.
+pub const KNOWN_CLUSTER_VERSION: u32 = 1;
+
+/// What is true of the state as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Meta {
+    /// Of the last change.
+    pub revision: Revision,
+    /// Stamp of the last entry; never goes back.
+    pub cluster_time: Time,
+    /// Nothing newer may be proposed.
+    pub cluster_version: u32,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            revision: Revision(0),
+            cluster_time: Time(0),
+            cluster_version: 1,
+        }
+    }
+}
+
+/// Everything the cluster knows, at one revision. A clone is a snapshot and costs next to nothing.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(crate) meta: Meta,
+    pub(crate) tests: OrdMap<TestId, Arc<Test>>,
+    pub(crate) runs: OrdMap<RunId, Arc<Run>>,
+    pub(crate) assignments: OrdMap<AssignmentKey, Arc<Assignment>>,
+    pub(crate) chunks: OrdMap<ChunkKey, Arc<EndpointChunk>>,
+    pub(crate) workers: OrdMap<WorkerId, Arc<Worker>>,
+    pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
+    pub(crate) index: Index,
+}
+
+/// Derived from the tables by every change, never stored; rebuilt when the state is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    pub(crate) test_by_name: OrdMap<String, TestId>,
+    pub(crate) worker_by_name: OrdMap<String, WorkerId>,
+    pub(crate) worker_by_token: OrdMap<TokenHash, WorkerId>,
+    /// Runs that are not terminal.
+    pub(crate) live_runs: OrdSet<RunId>,
+    /// Assignments that hold capacity, by worker.
+    pub(crate) worker_assignments: OrdSet<(WorkerId, AssignmentKey)>,
+    /// Endpoints that these reserve; workers without any are not in here.
+    pub(crate) reserved: OrdMap<WorkerId, u32>,
+    /// Requests that expire, soonest first.
+    pub(crate) expiring_requests: OrdSet<(Time, RequestKey)>,
+}
