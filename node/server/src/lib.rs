@@ -1,1 +1,10 @@
-//! reeve-node
+//! The node: gateway, gRPC and REST API, and the reconciler, composed around the store.
+
+pub mod args;
+pub mod config;
+pub mod context;
+pub mod liveness;
+
+pub use args::NodeArgs;
+pub use config::{ConfigError, NodeConfig};
+pub use context::Context;
