@@ -215,10 +215,8 @@ mod tests {
     }
 
     fn ack(message: &Message) -> &v1::ReportAck {
-        match message {
-            Message::ReportAck(ack) => ack,
-            other => panic!("{other:?} is no acknowledgement"),
-        }
+        let Message::ReportAck(ack) = message else { panic!("{message:?} is no acknowledgement") };
+        ack
     }
 
     // Covers: R211, R212

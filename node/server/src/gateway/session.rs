@@ -1,5 +1,6 @@
 //! A session after its Welcome: what the worker says goes into the log, what the log says goes to the worker.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -86,18 +87,17 @@ impl Session {
 
     /// Runs until the session is over. Proposals under way are dropped then; what they did is in the log, or is repeated.
     pub(super) async fn run(mut self, requests: &mut Streaming<SessionRequest>) -> SessionEnd {
-        let handle = std::sync::Arc::clone(&self.registration.handle);
+        let handle = Arc::clone(&self.registration.handle);
         let outbound = self.outbound.clone();
         let end = tokio::select! {
             end = handle.ended() => end,
             () = outbound.closed() => SessionEnd::Left,
             end = self.converse(requests) => end,
         };
-        match &end {
-            SessionEnd::Bad(bad) => {
-                tracing::warn!(worker = %handle.worker, epoch = handle.epoch.0, %bad, "session ends: bad message");
-            }
-            end => tracing::info!(worker = %handle.worker, epoch = handle.epoch.0, ?end, "session ends"),
+        if let SessionEnd::Bad(bad) = &end {
+            tracing::warn!(worker = %handle.worker, epoch = handle.epoch.0, %bad, "session ends: bad message");
+        } else {
+            tracing::info!(worker = %handle.worker, epoch = handle.epoch.0, ?end, "session ends");
         }
         end
     }
@@ -157,7 +157,7 @@ impl Session {
 
     async fn heartbeat(&mut self, heartbeat: v1::Heartbeat) -> Result<(), SessionEnd> {
         let report = decode::health("heartbeat.health", heartbeat.health.as_ref())?;
-        let handle = &self.registration.handle;
+        let handle = Arc::clone(&self.registration.handle);
         self.context.liveness.note_heard(handle.worker, handle.epoch, heartbeat.active_endpoints);
         metrics::counter!("reeve_worker_heartbeats_total").increment(1);
         if heartbeat.health.is_some() {
@@ -224,7 +224,7 @@ impl Session {
         if let Ok(Err(end)) = reports {
             return end;
         }
-        let handle = &self.registration.handle;
+        let handle = Arc::clone(&self.registration.handle);
         let reason = decode::brief(&goodbye.reason);
         let command = DisconnectWorker { worker: handle.worker, epoch: handle.epoch, reason };
         match propose(self.context.clone(), Command::DisconnectWorker(command)).await {
@@ -295,11 +295,12 @@ impl Session {
         }
     }
 
-    async fn send(&self, message: Answer) -> Result<(), SessionEnd> {
+    async fn send(&mut self, message: Answer) -> Result<(), SessionEnd> {
         self.send_response(SessionResponse { message: Some(message) }).await
     }
 
-    async fn send_response(&self, response: SessionResponse) -> Result<(), SessionEnd> {
+    /// Waits while the worker does not read.
+    async fn send_response(&mut self, response: SessionResponse) -> Result<(), SessionEnd> {
         self.outbound.send(Ok(response)).await.map_err(|_| SessionEnd::Left)
     }
 }

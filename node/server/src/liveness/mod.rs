@@ -50,6 +50,9 @@ struct Shared {
     cluster_id: String,
     heartbeat_interval: Duration,
     shed_after: Duration,
+    exchange_interval: Duration,
+    /// Zero of the planner's monotonic milliseconds.
+    origin: Instant,
     table: Mutex<LeaseTable>,
     pulse: Mutex<Pulse>,
     acknowledged: Mutex<Acknowledged>,
@@ -68,6 +71,8 @@ impl Liveness {
             cluster_id: config.cluster_id.clone(),
             heartbeat_interval: config.heartbeat_interval,
             shed_after: config.shed_after,
+            exchange_interval: config.exchange_interval,
+            origin: now,
             table: Mutex::new(LeaseTable::default()),
             pulse: Mutex::new(Pulse::new(now)),
             acknowledged: Mutex::new(Acknowledged::new(now)),
@@ -101,7 +106,11 @@ impl Liveness {
 
     /// A worker was heard on a session that this node holds.
     pub(crate) fn note_heard(&self, worker: WorkerId, epoch: SessionEpoch, active_endpoints: u32) {
-        self.0.table.lock().heard(self.0.me, worker, epoch, active_endpoints, Instant::now());
+        let now = Instant::now();
+        let mut table = self.0.table.lock();
+        let before = table.lease(worker).filter(|lease| lease.epoch == epoch).copied();
+        self.count_missed(before, now);
+        table.heard(self.0.me, worker, epoch, active_endpoints, now);
     }
 
     pub(crate) fn note_session_count(&self, sessions: usize) {
@@ -111,8 +120,17 @@ impl Liveness {
     /// What the state says of a worker: leases of sessions that are over are forgotten.
     pub(crate) fn note_worker(&self, worker: &Worker) {
         if let Some(over) = last_epoch_over(worker) {
-            self.0.table.lock().over(worker.id, over);
+            let lease = self.0.table.lock().over(worker.id, over);
+            self.count_missed(lease, Instant::now());
         }
+    }
+
+    /// Counts what a silence cost, on the node that held the session, when the silence ends: each heartbeat once.
+    fn count_missed(&self, lease: Option<Lease>, now: Instant) {
+        let Some(lease) = lease.filter(|lease| lease.node == self.0.me) else { return };
+        let age = now.saturating_duration_since(lease.heard);
+        let missed = missed_heartbeats(age, self.0.heartbeat_interval);
+        metrics::counter!("reeve_worker_missed_heartbeats_total").increment(u64::from(missed));
     }
 
     /// What the state says of all workers, after a reset of the change feed.

@@ -16,8 +16,6 @@ pub struct Lease {
     pub node: NodeId,
     /// When the worker was last heard, on this node's monotonic clock.
     pub heard: Instant,
-    /// The node that holds it was paused and cannot tell how old the lease is.
-    pub age_unknown: bool,
     /// Endpoints that the worker said it has.
     pub active_endpoints: u32,
 }
@@ -35,17 +33,26 @@ pub struct DigestEntry {
     pub active_endpoints: u32,
 }
 
-/// One lease a worker, and when each node last told its own.
+/// What is known of another node's digests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// When the last one came whose ages it stood by.
+    pub last: Option<Instant>,
+    /// Since when it says that it does not know the ages: it was paused.
+    pub unsure_since: Option<Instant>,
+}
+
+/// One lease a worker, and what is known of each other node's digests.
 #[derive(Debug, Default)]
 pub struct LeaseTable {
     leases: HashMap<WorkerId, Lease>,
-    digests: HashMap<NodeId, Instant>,
+    digests: HashMap<NodeId, Digests>,
 }
 
 impl LeaseTable {
     /// A worker was heard on a session that this node holds. A session older than the one that is known is ignored.
     pub fn heard(&mut self, node: NodeId, worker: WorkerId, epoch: SessionEpoch, active: u32, now: Instant) {
-        let lease = Lease { epoch, node, heard: now, age_unknown: false, active_endpoints: active };
+        let lease = Lease { epoch, node, heard: now, active_endpoints: active };
         self.leases
             .entry(worker)
             .and_modify(|known| {
@@ -59,20 +66,22 @@ impl LeaseTable {
     /// A digest came in. Sessions older than those that are known are ignored; an age never makes a lease older.
     pub fn digest(&mut self, from: NodeId, entries: &[DigestEntry], ages_unknown: bool, now: Instant) {
         for entry in entries {
-            self.digest_entry(from, entry, ages_unknown, now);
+            self.digest_entry(from, entry, now);
         }
-        if !ages_unknown {
-            self.digests.insert(from, now);
+        let digests = self.digests.entry(from).or_default();
+        if ages_unknown {
+            digests.unsure_since.get_or_insert(now);
+        } else {
+            *digests = Digests { last: Some(now), unsure_since: None };
         }
     }
 
-    fn digest_entry(&mut self, from: NodeId, entry: &DigestEntry, ages_unknown: bool, now: Instant) {
+    fn digest_entry(&mut self, from: NodeId, entry: &DigestEntry, now: Instant) {
         let heard = now.checked_sub(entry.age).unwrap_or(now);
         let fresh = Lease {
             epoch: entry.epoch,
             node: from,
             heard,
-            age_unknown: ages_unknown,
             active_endpoints: entry.active_endpoints,
         };
         let known = self.leases.entry(entry.worker).or_insert(fresh);
@@ -80,16 +89,14 @@ impl LeaseTable {
             *known = fresh;
         } else if entry.epoch == known.epoch && known.node == from {
             known.heard = known.heard.max(heard);
-            known.age_unknown = ages_unknown;
             known.active_endpoints = entry.active_endpoints;
         }
     }
 
-    /// A session is over, or a newer one is in force: what is known of it and older ones is forgotten.
-    pub fn over(&mut self, worker: WorkerId, epoch: SessionEpoch) {
-        if self.leases.get(&worker).is_some_and(|lease| lease.epoch <= epoch) {
-            self.leases.remove(&worker);
-        }
+    /// A session is over, or a newer one is in force: what is known of it and older ones is forgotten, and returned.
+    pub fn over(&mut self, worker: WorkerId, epoch: SessionEpoch) -> Option<Lease> {
+        let over = self.leases.get(&worker).is_some_and(|lease| lease.epoch <= epoch);
+        if over { self.leases.remove(&worker) } else { None }
     }
 
     /// Keeps only the leases that `keep` approves: after a reset of the change feed.
@@ -112,9 +119,9 @@ impl LeaseTable {
         self.leases().filter(move |(_, lease)| lease.node == node)
     }
 
-    /// When a node last sent a digest with ages that it stood by.
-    pub fn last_digest(&self, node: NodeId) -> Option<Instant> {
-        self.digests.get(&node).copied()
+    /// What is known of a node's digests.
+    pub fn digests(&self, node: NodeId) -> Digests {
+        self.digests.get(&node).copied().unwrap_or_default()
     }
 }
 
@@ -151,8 +158,8 @@ mod tests {
         let mut table = LeaseTable::default();
         table.digest(THERE, &[entry(1, 1_500)], false, start);
         assert_eq!(age(&table, start), Some(Duration::from_millis(1_500)));
-        assert_eq!(table.last_digest(THERE), Some(start));
-        assert_eq!(table.last_digest(HERE), None);
+        assert_eq!(table.digests(THERE), Digests { last: Some(start), unsure_since: None });
+        assert_eq!(table.digests(HERE), Digests::default());
     }
 
     #[test]
@@ -193,11 +200,11 @@ mod tests {
         table.digest(THERE, &[entry(1, 0)], false, start);
         let later = start + Duration::from_secs(30);
         table.digest(THERE, &[entry(1, 30_000)], true, later);
-        assert!(table.lease(W).is_some_and(|lease| lease.age_unknown));
-        assert_eq!(table.last_digest(THERE), Some(start));
-        table.digest(THERE, &[entry(1, 100)], false, later);
-        assert!(table.lease(W).is_some_and(|lease| !lease.age_unknown));
-        assert_eq!(table.last_digest(THERE), Some(later));
+        table.digest(THERE, &[entry(1, 31_000)], true, later + Duration::from_secs(1));
+        assert_eq!(table.digests(THERE), Digests { last: Some(start), unsure_since: Some(later) });
+        let known = later + Duration::from_secs(2);
+        table.digest(THERE, &[entry(1, 100)], false, known);
+        assert_eq!(table.digests(THERE), Digests { last: Some(known), unsure_since: None });
     }
 
     #[test]
@@ -205,9 +212,9 @@ mod tests {
         let now = Instant::now();
         let mut table = LeaseTable::default();
         table.heard(HERE, W, SessionEpoch(3), 0, now);
-        table.over(W, SessionEpoch(2));
+        assert_eq!(table.over(W, SessionEpoch(2)), None);
         assert!(table.lease(W).is_some());
-        table.over(W, SessionEpoch(3));
+        assert!(table.over(W, SessionEpoch(3)).is_some());
         assert!(table.lease(W).is_none());
     }
 }
