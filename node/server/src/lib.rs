@@ -1,10 +1,19 @@
 //! The node: gateway, gRPC and REST API, and the reconciler, composed around the store.
 
+pub mod api;
 pub mod args;
 pub mod config;
 pub mod context;
+mod convert;
+pub mod error;
+mod grpc;
 pub mod liveness;
+mod readiness;
+mod rest;
+mod run;
+mod telemetry;
 
 pub use args::NodeArgs;
 pub use config::{ConfigError, NodeConfig};
 pub use context::Context;
+pub use run::{NodeError, run};

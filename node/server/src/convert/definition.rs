@@ -4,16 +4,12 @@ use std::collections::BTreeSet;
 
 use reeve_proto::v1;
 use reeve_state::command::FieldViolation;
+use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
 use reeve_state::record::{Executor, Group, OutcomeShare, Selector, SimExecutor, TestDefinition};
 use reeve_state::time::Millis;
 
 use super::{enums, time};
 use crate::error::ApiError;
-
-/// How long a run waits for capacity if its definition does not say (D11).
-const DEFAULT_QUEUE_TIMEOUT: Millis = Millis::from_secs(5);
-/// The longest safety limit (D12).
-const MAX_EXECUTION: Millis = Millis::from_secs(24 * 60 * 60);
 
 /// Decodes a definition, fills in its defaults, and checks it.
 ///
@@ -26,7 +22,7 @@ pub fn decode(wire: Option<&v1::TestDefinition>) -> Result<TestDefinition, ApiEr
     let mut violations = decoder.violations;
     let known: BTreeSet<String> = violations.iter().map(|violation| violation.field.clone()).collect();
     // A field that could not be decoded has a stand-in, whose rules say nothing.
-    let semantic = reeve_state::definition::validate(&definition);
+    let semantic = validate(&definition);
     violations.extend(semantic.into_iter().filter(|violation| !known.contains(&violation.field)));
     if violations.is_empty() { Ok(definition) } else { Err(ApiError::Invalid(violations)) }
 }
@@ -51,17 +47,18 @@ impl Decoder {
         let queue_timeout =
             self.span("queue_timeout", wire.queue_timeout.as_ref()).unwrap_or(DEFAULT_QUEUE_TIMEOUT);
         let max_execution = self.span("max_execution", wire.max_execution.as_ref());
-        let groups: Vec<_> =
+        let groups =
             wire.groups.iter().enumerate().map(|(index, group)| self.group(index, group)).collect();
-        let setup = groups.iter().map(longest_setup).max().unwrap_or_default();
-        TestDefinition {
+        let mut definition = TestDefinition {
             name: wire.name.clone(),
             duration,
             buildup,
             queue_timeout,
-            max_execution: max_execution.unwrap_or_else(|| default_max_execution(buildup + setup + duration)),
+            max_execution: Millis(0),
             groups,
-        }
+        };
+        definition.max_execution = max_execution.unwrap_or_else(|| default_max_execution(&definition));
+        definition
     }
 
     fn group(&mut self, index: usize, wire: &v1::Group) -> Group {
@@ -95,8 +92,8 @@ impl Decoder {
     }
 
     fn sim(&mut self, path: &str, wire: &v1::SimExecutor) -> SimExecutor {
-        let min = self.span(&format!("{path}.sim.setup_min"), wire.setup_min.as_ref());
-        let max = self.span(&format!("{path}.sim.setup_max"), wire.setup_max.as_ref());
+        let min = self.span(&format!("{path}.sim.setup"), wire.setup_min.as_ref());
+        let max = self.span(&format!("{path}.sim.setup"), wire.setup_max.as_ref());
         let outcomes = wire
             .outcomes
             .iter()
@@ -131,16 +128,6 @@ impl Decoder {
         }
         Some(Millis(seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000)))
     }
-}
-
-fn longest_setup(group: &Group) -> Millis {
-    let Executor::Sim(sim) = &group.executor;
-    sim.setup_max
-}
-
-/// Twice the expected time and 60 s, at most 24 h (D12).
-fn default_max_execution(expected: Millis) -> Millis {
-    (expected + expected + Millis::from_secs(60)).min(MAX_EXECUTION)
 }
 
 /// To the wire.
