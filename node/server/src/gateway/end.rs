@@ -5,9 +5,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::decode::BadField;
-
-/// Domain of the reasons in error details.
-const DOMAIN: &str = "reeve";
+use crate::error::DOMAIN;
 
 /// Why a session is over.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,9 +113,7 @@ impl Hub {
     }
 
     fn note_count(&self, table: &Table) {
-        let count = table.sessions.len();
-        self.liveness.note_session_count(count);
-        metrics::gauge!("reeve_worker_sessions").set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        self.liveness.note_session_count(table.sessions.len());
     }
 
     fn wake(&self, worker: WorkerId) {

@@ -17,10 +17,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::describe_counter;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
 use reeve_proto::v1::{SessionRequest, SessionResponse};
 use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -47,7 +47,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Without sessions; [`Gateway::spawn_hub`] brings it to life.
+    /// Without sessions; [`Gateway::run`] brings it to life.
     pub fn new(context: Context) -> Self {
         let hub = Arc::new(Hub::new(context.liveness.clone()));
         Self { context, hub, hello_timeout: HELLO_TIMEOUT }
@@ -60,9 +60,14 @@ impl Gateway {
         self
     }
 
-    /// Starts the one consumer of the change feed that wakes this node's sessions; it ends with the node.
-    pub fn spawn_hub(&self) -> JoinHandle<()> {
-        tokio::spawn(hub::run(Arc::clone(&self.hub), self.context.clone()))
+    /// The one consumer of the change feed that wakes this node's sessions, until the node stops.
+    pub async fn run(self) {
+        describe_counter!("reeve_worker_heartbeats_total", "Heartbeats of workers that this node heard.");
+        describe_counter!(
+            "reeve_worker_missed_heartbeats_total",
+            "Heartbeats that were overdue on sessions of this node, counted when the silence ended."
+        );
+        hub::run(self.hub, self.context).await;
     }
 
     /// As a gRPC service.

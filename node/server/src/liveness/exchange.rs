@@ -19,20 +19,16 @@ use crate::context::Context;
 /// A peer that does not answer for so long did not acknowledge.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Starts the pulse and the exchange; both end with the node.
-pub fn spawn(context: &Context) -> tokio::task::JoinHandle<()> {
+/// The pulse and the exchange, until the node stops.
+pub async fn run(context: Context) {
     // Bound once; a second call would be for the same store.
     let _ = context.liveness.0.store.set(context.store.clone());
-    let context = context.clone();
-    tokio::spawn(async move {
-        let pulse = pulse(&context);
-        let mut sender = Sender::new(&context);
-        tokio::select! {
-            () = context.shutdown.cancelled() => {}
-            () = pulse => {}
-            () = sender.run(context.config.exchange_interval) => {}
-        }
-    })
+    let mut sender = Sender::new(&context);
+    tokio::select! {
+        () = context.shutdown.cancelled() => {}
+        () = pulse(&context) => {}
+        () = sender.run(context.config.exchange_interval) => {}
+    }
 }
 
 async fn pulse(context: &Context) {

@@ -16,7 +16,7 @@ const MAX_DIGEST_BYTES: usize = 64 * 1024 * 1024;
 /// Takes digests and the time from other nodes.
 pub struct ExchangeService(Liveness);
 
-/// The service for the node-to-node listener. Until [`super::exchange::spawn`] was called it answers UNAVAILABLE.
+/// The service for the node-to-node listener. Until [`super::exchange::run`] it answers UNAVAILABLE.
 pub fn exchange_service(liveness: &Liveness) -> NodeExchangeServer<ExchangeService> {
     NodeExchangeServer::new(ExchangeService(liveness.clone())).max_decoding_message_size(MAX_DIGEST_BYTES)
 }

@@ -14,9 +14,9 @@ mod settings;
 
 use std::time::Duration;
 
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use reeve_store::Leadership;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::context::Context;
 use lead::Lead;
@@ -24,20 +24,20 @@ use lead::Lead;
 /// Wait after the log refused to be led.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
-/// Starts the reconciler; it ends with the node.
-pub fn spawn(context: &Context) -> JoinHandle<()> {
-    let context = context.clone();
-    tokio::spawn(async move {
-        let shutdown = context.shutdown.clone();
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = run(context) => {}
-        }
-    })
+/// The reconciler, until the node stops.
+pub async fn run(context: Context) {
+    describe_counter!("reeve_reconcile_total", "Plans, by planner and outcome.");
+    describe_histogram!("reeve_reconcile_seconds", Unit::Seconds, "Time of a pass, by planner.");
+    describe_gauge!("reeve_mass_loss_brake", "1 while workers are marked down slowly, because most fell silent together.");
+    let shutdown = context.shutdown.clone();
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = lead_when_elected(context) => {}
+    }
 }
 
 /// Leads in each term in which this node is elected; returns when the store is closed.
-async fn run(context: Context) {
+async fn lead_when_elected(context: Context) {
     let mut leadership = context.store.leadership();
     while let Some(lead) = elected(&context, &mut leadership).await {
         tracing::info!(term = lead.term, "reconciler leads");
