@@ -19,7 +19,7 @@ use crate::ramp::Ramp;
 pub struct AssignmentKey {
     /// The run.
     pub run_id: Arc<str>,
-    /// The epoch; unique within the cluster.
+    /// The epoch: a number within the run that no two of its assignments share.
     pub epoch: u64,
 }
 
