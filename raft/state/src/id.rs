@@ -103,7 +103,7 @@ impl fmt::Display for Revision {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionEpoch(pub u64);
 
-/// Fences one assignment (D14): unique in the cluster, the revision that created it.
+/// Fences one assignment (D14): counts the assignments of its run from 1, so no two of a run ever share one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AssignmentEpoch(pub u64);
 

@@ -9,7 +9,10 @@ use crate::state::{Index, Meta, State};
 impl State {
     /// A state from its rows, as they were stored or sent. The indexes are derived anew.
     pub fn from_rows(meta: Meta, rows: impl IntoIterator<Item = Row>) -> Self {
-        let mut state = Self { meta, ..Self::default() };
+        let mut state = Self {
+            meta,
+            ..Self::default()
+        };
         for row in rows {
             state.insert(row);
         }
@@ -18,14 +21,36 @@ impl State {
 
     fn insert(&mut self, row: Row) {
         self.set(match row {
-            Row::Test(row) => Change::Test(Delta { key: row.id, before: None, after: Some(row) }),
-            Row::Run(row) => Change::Run(Delta { key: row.id, before: None, after: Some(row) }),
-            Row::Assignment(row) => Change::Assignment(Delta { key: row.key, before: None, after: Some(row) }),
-            Row::Chunk(key, row) => Change::Chunk(Delta { key, before: None, after: Some(row) }),
-            Row::Worker(row) => Change::Worker(Delta { key: row.id, before: None, after: Some(row) }),
-            Row::Request(row) => {
-                Change::Request(Delta { key: row.key.clone(), before: None, after: Some(row) })
-            }
+            Row::Test(row) => Change::Test(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Run(row) => Change::Run(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Assignment(row) => Change::Assignment(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Chunk(key, row) => Change::Chunk(Delta {
+                key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Worker(row) => Change::Worker(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Request(row) => Change::Request(Delta {
+                key: row.key.clone(),
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -100,7 +125,12 @@ impl Index {
             return;
         }
         self.worker_assignments.remove(&(row.worker, row.key));
-        let left = self.reserved.get(&row.worker).copied().unwrap_or(0).saturating_sub(row.count);
+        let left = self
+            .reserved
+            .get(&row.worker)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(row.count);
         if left == 0 {
             self.reserved.remove(&row.worker);
         } else {
@@ -113,7 +143,12 @@ impl Index {
             return;
         }
         self.worker_assignments.insert((row.worker, row.key));
-        let sum = self.reserved.get(&row.worker).copied().unwrap_or(0).saturating_add(row.count);
+        let sum = self
+            .reserved
+            .get(&row.worker)
+            .copied()
+            .unwrap_or(0)
+            .saturating_add(row.count);
         self.reserved.insert(row.worker, sum);
     }
 

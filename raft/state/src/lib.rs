@@ -5,13 +5,15 @@
 mod apply;
 pub mod change;
 pub mod command;
+pub mod definition;
 pub mod id;
 mod index;
+pub mod invariant;
 mod query;
 pub mod record;
 mod state;
 pub mod time;
 pub mod transition;
 
-pub use apply::Step;
+pub use apply::{Step, apply};
 pub use state::{KNOWN_CLUSTER_VERSION, Meta, State};

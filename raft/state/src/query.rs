@@ -23,7 +23,10 @@ impl State {
 
     /// The test of this name.
     pub fn test_named(&self, name: &str) -> Option<&Arc<Test>> {
-        self.index.test_by_name.get(name).and_then(|id| self.tests.get(id))
+        self.index
+            .test_by_name
+            .get(name)
+            .and_then(|id| self.tests.get(id))
     }
 
     /// All tests by id, oldest first.
@@ -44,7 +47,10 @@ impl State {
     /// Runs before `id`, newest first: for pages.
     pub fn runs_before(&self, id: Option<RunId>) -> impl Iterator<Item = &Arc<Run>> {
         let upper = id.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        self.runs.range((std::ops::Bound::Unbounded, upper)).rev().map(|(_, run)| run)
+        self.runs
+            .range((std::ops::Bound::Unbounded, upper))
+            .rev()
+            .map(|(_, run)| run)
     }
 
     /// Runs that are not terminal, oldest first.
@@ -55,8 +61,13 @@ impl State {
     /// A run's assignments by ordinal.
     pub fn assignments(&self, run: RunId) -> impl Iterator<Item = &Arc<Assignment>> {
         let from = AssignmentKey { run, ordinal: 0 };
-        let to = AssignmentKey { run, ordinal: u32::MAX };
-        self.assignments.range(from..=to).map(|(_, assignment)| assignment)
+        let to = AssignmentKey {
+            run,
+            ordinal: u32::MAX,
+        };
+        self.assignments
+            .range(from..=to)
+            .map(|(_, assignment)| assignment)
     }
 
     /// The assignment with this key.
@@ -66,7 +77,8 @@ impl State {
 
     /// The assignment of a run with this epoch.
     pub fn assignment_by_epoch(&self, run: RunId, epoch: AssignmentEpoch) -> Option<&Arc<Assignment>> {
-        self.assignments(run).find(|assignment| assignment.epoch == epoch)
+        let ordinal = u32::try_from(epoch.0.checked_sub(1)?).ok()?;
+        self.assignments.get(&AssignmentKey { run, ordinal })
     }
 
     /// Assignments that hold capacity on a worker.
@@ -99,7 +111,10 @@ impl State {
         if !assignment.started || offset >= assignment.count {
             return None;
         }
-        let key = ChunkKey { assignment: assignment.key, chunk: offset / CHUNK_ENDPOINTS };
+        let key = ChunkKey {
+            assignment: assignment.key,
+            chunk: offset / CHUNK_ENDPOINTS,
+        };
         match self.chunks.get(&key) {
             Some(chunk) => chunk.get((offset % CHUNK_ENDPOINTS) as usize),
             None => Some(EndpointState::BEGIN),
@@ -113,12 +128,18 @@ impl State {
 
     /// The worker of this name, unless it is deleted.
     pub fn worker_named(&self, name: &str) -> Option<&Arc<Worker>> {
-        self.index.worker_by_name.get(name).and_then(|id| self.workers.get(id))
+        self.index
+            .worker_by_name
+            .get(name)
+            .and_then(|id| self.workers.get(id))
     }
 
     /// The worker whose token hashes to this.
     pub fn worker_by_token(&self, hash: TokenHash) -> Option<&Arc<Worker>> {
-        self.index.worker_by_token.get(&hash).and_then(|id| self.workers.get(id))
+        self.index
+            .worker_by_token
+            .get(&hash)
+            .and_then(|id| self.workers.get(id))
     }
 
     /// All workers by id, oldest first.
@@ -160,9 +181,17 @@ impl State {
         let tests = self.tests.values().cloned().map(Row::Test);
         let runs = self.runs.values().cloned().map(Row::Run);
         let assignments = self.assignments.values().cloned().map(Row::Assignment);
-        let chunks = self.chunks.iter().map(|(key, chunk)| Row::Chunk(*key, Arc::clone(chunk)));
+        let chunks = self
+            .chunks
+            .iter()
+            .map(|(key, chunk)| Row::Chunk(*key, Arc::clone(chunk)));
         let workers = self.workers.values().cloned().map(Row::Worker);
         let requests = self.requests.values().cloned().map(Row::Request);
-        tests.chain(runs).chain(assignments).chain(chunks).chain(workers).chain(requests)
+        tests
+            .chain(runs)
+            .chain(assignments)
+            .chain(chunks)
+            .chain(workers)
+            .chain(requests)
     }
 }

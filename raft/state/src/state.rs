@@ -25,7 +25,11 @@ pub struct Meta {
 
 impl Default for Meta {
     fn default() -> Self {
-        Self { revision: Revision(0), cluster_time: Time(0), cluster_version: 1 }
+        Self {
+            revision: Revision(0),
+            cluster_time: Time(0),
+            cluster_version: 1,
+        }
     }
 }
 

@@ -1,8 +1,17 @@
-//! `apply`: the one place where truth changes.
+//! `apply`: the one place where truth changes. One file per concern; every command ends in one function there.
+
+mod assignment;
+mod request;
+mod run;
+mod test;
+mod tx;
+mod worker;
 
 use crate::change::Change;
-use crate::command::{Applied, EntryMeta, Envelope};
-use crate::state::State;
+use crate::command::{Applied, Command, EntryMeta, Envelope, RaiseClusterVersion, Refusal, Reply};
+use crate::id::Revision;
+use crate::state::{KNOWN_CLUSTER_VERSION, State};
+use tx::Tx;
 
 /// What applying one command gave: the answer, and the rows that changed (none if it was refused).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,4 +20,93 @@ pub struct Step {
     pub applied: Applied,
     /// The rows that changed, each once.
     pub changes: Vec<Change>,
+}
+
+/// Applies one command of an entry.
+///
+/// A refused command changes nothing but cluster time, which every entry carries forward. Each command is atomic by
+/// itself: its neighbours in the entry do not see that it was refused.
+pub fn apply(state: &mut State, entry: &EntryMeta, envelope: &Envelope) -> Step {
+    state.meta.cluster_time = state.meta.cluster_time.max(entry.stamp);
+    if let Some(applied) = fenced(state, entry, envelope).or_else(|| request::replayed(state, envelope)) {
+        return Step {
+            applied,
+            changes: Vec::new(),
+        };
+    }
+    let mut tx = Tx::begin(state);
+    match execute(&mut tx, envelope)
+        .and_then(|reply| request::remember(&mut tx, envelope, &reply).map(|()| reply))
+    {
+        Ok(reply) => {
+            let (revision, changes) = tx.commit(state);
+            Step {
+                applied: Applied {
+                    revision,
+                    result: Ok(reply),
+                },
+                changes,
+            }
+        }
+        Err(refusal) => Step {
+            applied: refused(state.meta.revision, refusal),
+            changes: Vec::new(),
+        },
+    }
+}
+
+fn refused(revision: Revision, refusal: Refusal) -> Applied {
+    Applied {
+        revision,
+        result: Err(refusal),
+    }
+}
+
+fn fenced(state: &State, entry: &EntryMeta, envelope: &Envelope) -> Option<Applied> {
+    let fence_term = envelope.fence_term.filter(|term| *term != entry.term)?;
+    Some(refused(
+        state.meta.revision,
+        Refusal::StaleTerm {
+            fence_term,
+            term: entry.term,
+        },
+    ))
+}
+
+fn execute(tx: &mut Tx, envelope: &Envelope) -> Result<Reply, Refusal> {
+    let created_by = envelope.request.as_ref().map(|tag| tag.key.clone());
+    match &envelope.command {
+        Command::RaiseClusterVersion(command) => raise_cluster_version(tx, command),
+        Command::ApplyTest(command) => test::apply(tx, command, created_by),
+        Command::DeleteTest(command) => test::delete(tx, command),
+        Command::StartRun(command) => run::start(tx, command, created_by),
+        Command::StopRun(command) => run::stop(tx, command),
+        Command::QueueRun(command) => run::queue(tx, command),
+        Command::PlaceRun(command) => run::place(tx, command),
+        Command::BeginRun(command) => run::begin(tx, command),
+        Command::CompleteRun(command) => run::complete(tx, command),
+        Command::FailRun(command) => run::fail(tx, command),
+        Command::RejectRun(command) => run::reject(tx, command),
+        Command::AbandonAssignments(command) => run::abandon(tx, command),
+        Command::CreateWorker(command) => worker::create(tx, command, created_by),
+        Command::ConnectWorker(command) => worker::connect(tx, command),
+        Command::DisconnectWorker(command) => worker::disconnect(tx, command),
+        Command::SetLink(command) => worker::set_link(tx, command),
+        Command::SetHealth(command) => worker::set_health(tx, command),
+        Command::SetDrain(command) => worker::set_drain(tx, command),
+        Command::Report(command) => assignment::report(tx, command),
+    }
+}
+
+fn raise_cluster_version(tx: &mut Tx, command: &RaiseClusterVersion) -> Result<Reply, Refusal> {
+    let in_force = tx.state().meta.cluster_version;
+    if command.version < in_force || command.version > KNOWN_CLUSTER_VERSION {
+        return Err(Refusal::ClusterVersion {
+            version: command.version,
+            in_force,
+            known: KNOWN_CLUSTER_VERSION,
+        });
+    }
+    tx.raise_cluster_version(command.version);
+    Ok(Reply::Done)
 }

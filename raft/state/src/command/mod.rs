@@ -421,4 +421,3 @@ pub struct EndpointReport {
     /// Its outcome, if it is known.
     pub outcome: Option<EndpointOutcome>,
 }
-

@@ -62,7 +62,11 @@ impl Assignment {
     /// How many endpoints a chunk holds; 0 if there is no such chunk.
     pub const fn chunk_len(&self, chunk: u32) -> u32 {
         let rest = self.count.saturating_sub(chunk.saturating_mul(CHUNK_ENDPOINTS));
-        if rest < CHUNK_ENDPOINTS { rest } else { CHUNK_ENDPOINTS }
+        if rest < CHUNK_ENDPOINTS {
+            rest
+        } else {
+            CHUNK_ENDPOINTS
+        }
     }
 
     /// Whether every endpoint of it reached CLOSED.
@@ -83,7 +87,10 @@ pub struct EndpointCounts {
 impl EndpointCounts {
     /// `count` endpoints that begin.
     pub const fn begin(count: u32) -> Self {
-        Self { phases: [count, 0, 0, 0, 0, 0, 0, 0], outcomes: [0; 8] }
+        Self {
+            phases: [count, 0, 0, 0, 0, 0, 0, 0],
+            outcomes: [0; 8],
+        }
     }
 
     /// How many are in a phase.

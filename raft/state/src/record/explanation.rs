@@ -54,8 +54,13 @@ pub enum PlacementFilter {
 
 impl PlacementFilter {
     /// All filters, in order.
-    pub const ALL: [Self; 5] =
-        [Self::OtherWorker, Self::OtherRegion, Self::LabelsDiffer, Self::NotOnline, Self::NoFreeCapacity];
+    pub const ALL: [Self; 5] = [
+        Self::OtherWorker,
+        Self::OtherRegion,
+        Self::LabelsDiffer,
+        Self::NotOnline,
+        Self::NoFreeCapacity,
+    ];
 
     /// The name that users see.
     pub const fn name(self) -> &'static str {

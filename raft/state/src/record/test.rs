@@ -47,7 +47,10 @@ pub struct TestDefinition {
 impl TestDefinition {
     /// Endpoints of all groups.
     pub fn endpoints(&self) -> u32 {
-        self.groups.iter().map(|group| group.endpoints).fold(0, u32::saturating_add)
+        self.groups
+            .iter()
+            .map(|group| group.endpoints)
+            .fold(0, u32::saturating_add)
     }
 }
 

@@ -98,6 +98,8 @@ impl Selector {
 
     /// Whether the worker carries all labels.
     pub fn matches_labels(&self, worker: &Worker) -> bool {
-        self.labels.iter().all(|(key, value)| worker.labels.get(key) == Some(value))
+        self.labels
+            .iter()
+            .all(|(key, value)| worker.labels.get(key) == Some(value))
     }
 }

@@ -38,8 +38,14 @@ pub enum AssignmentEvent {
 
 impl AssignmentStatus {
     /// All statuses.
-    pub const ALL: [Self; 6] =
-        [Self::Offered, Self::Ready, Self::Started, Self::Stopping, Self::Lost, Self::Closed];
+    pub const ALL: [Self; 6] = [
+        Self::Offered,
+        Self::Ready,
+        Self::Started,
+        Self::Stopping,
+        Self::Lost,
+        Self::Closed,
+    ];
 
     /// The table: what an event makes of a status; `None` where it cannot happen.
     pub const fn after(self, event: AssignmentEvent) -> Option<Self> {
@@ -119,7 +125,9 @@ pub struct AssignmentLife {
 impl AssignmentLife {
     /// An assignment begins as an offer.
     pub const fn begin() -> Self {
-        Self { status: AssignmentStatus::Offered }
+        Self {
+            status: AssignmentStatus::Offered,
+        }
     }
 
     /// A life read back from disk or the wire.
@@ -138,7 +146,10 @@ impl AssignmentLife {
                 self.status = next;
                 Ok(())
             }
-            None => Err(IllegalAssignmentEvent { from: self.status, event }),
+            None => Err(IllegalAssignmentEvent {
+                from: self.status,
+                event,
+            }),
         }
     }
 }

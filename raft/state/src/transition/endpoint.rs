@@ -135,7 +135,10 @@ pub struct EndpointState {
 
 impl EndpointState {
     /// Every endpoint begins here.
-    pub const BEGIN: Self = Self { phase: EndpointPhase::Initializing, outcome: None };
+    pub const BEGIN: Self = Self {
+        phase: EndpointPhase::Initializing,
+        outcome: None,
+    };
 
     /// The current phase.
     pub const fn phase(self) -> EndpointPhase {
@@ -161,7 +164,10 @@ impl EndpointState {
             (kept @ Some(_), _) => kept,
         };
         match (phase, outcome) {
-            (EndpointPhase::Closed, None) => Self { phase, outcome: Some(EndpointOutcome::Oserror) },
+            (EndpointPhase::Closed, None) => Self {
+                phase,
+                outcome: Some(EndpointOutcome::Oserror),
+            },
             (_, outcome) => Self { phase, outcome },
         }
     }
@@ -181,15 +187,22 @@ impl EndpointChunk {
     /// `len` endpoints in [`EndpointState::BEGIN`].
     pub fn begin(len: u32) -> Self {
         let len = len as usize;
-        Self { phases: vec![EndpointPhase::Initializing as u8; len], outcomes: vec![0; len] }
+        Self {
+            phases: vec![EndpointPhase::Initializing as u8; len],
+            outcomes: vec![0; len],
+        }
     }
 
     /// A chunk read back from disk or the wire; `None` if a byte is no phase or outcome, or the lengths differ.
     pub fn restore(phases: Vec<u8>, outcomes: Vec<u8>) -> Option<Self> {
         let legal = phases.len() == outcomes.len()
             && phases.len() <= CHUNK_ENDPOINTS as usize
-            && phases.iter().all(|byte| EndpointPhase::from_byte(*byte).is_some())
-            && outcomes.iter().all(|byte| *byte == 0 || EndpointOutcome::from_byte(*byte).is_some());
+            && phases
+                .iter()
+                .all(|byte| EndpointPhase::from_byte(*byte).is_some())
+            && outcomes
+                .iter()
+                .all(|byte| *byte == 0 || EndpointOutcome::from_byte(*byte).is_some());
         legal.then_some(Self { phases, outcomes })
     }
 
@@ -216,7 +229,10 @@ impl EndpointChunk {
     /// The endpoint at `offset` within the chunk.
     pub fn get(&self, offset: usize) -> Option<EndpointState> {
         let phase = EndpointPhase::from_byte(*self.phases.get(offset)?)?;
-        Some(EndpointState { phase, outcome: EndpointOutcome::from_byte(*self.outcomes.get(offset)?) })
+        Some(EndpointState {
+            phase,
+            outcome: EndpointOutcome::from_byte(*self.outcomes.get(offset)?),
+        })
     }
 
     /// Applies a report to one endpoint; the state before and after, or `None` if there is no such endpoint.

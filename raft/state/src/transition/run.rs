@@ -25,8 +25,14 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// All statuses, in the order of a run's life.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::CannotRunForNow];
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Queued,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::CannotRunForNow,
+    ];
 
     /// The six edges of source 001 (R200); there are no others.
     pub const EDGES: [(Self, Self); 6] = [
@@ -159,14 +165,22 @@ pub struct RunLife {
 impl RunLife {
     /// A run begins in PENDING (R119).
     pub fn begin(at: Time) -> Self {
-        Self { timeline: vec![TimelineEntry { status: RunStatus::Pending, at, reason: None }] }
+        Self {
+            timeline: vec![TimelineEntry {
+                status: RunStatus::Pending,
+                at,
+                reason: None,
+            }],
+        }
     }
 
     /// A life read back from disk or the wire; `None` if it is not a path through the table.
     pub fn restore(timeline: Vec<TimelineEntry>) -> Option<Self> {
         let first = timeline.first()?;
         let legal = first.status == RunStatus::Pending
-            && timeline.windows(2).all(|pair| pair[0].status.may_become(pair[1].status));
+            && timeline
+                .windows(2)
+                .all(|pair| pair[0].status.may_become(pair[1].status));
         legal.then_some(Self { timeline })
     }
 
@@ -187,7 +201,10 @@ impl RunLife {
 
     /// When `status` was entered, if it was.
     pub fn entered(&self, status: RunStatus) -> Option<Time> {
-        self.timeline.iter().find(|entry| entry.status == status).map(|entry| entry.at)
+        self.timeline
+            .iter()
+            .find(|entry| entry.status == status)
+            .map(|entry| entry.at)
     }
 
     pub(crate) fn enter(
@@ -200,7 +217,11 @@ impl RunLife {
         if !from.may_become(to) {
             return Err(IllegalRunTransition { from, to });
         }
-        self.timeline.push(TimelineEntry { status: to, at, reason });
+        self.timeline.push(TimelineEntry {
+            status: to,
+            at,
+            reason,
+        });
         Ok(())
     }
 

@@ -24,8 +24,14 @@ pub enum WorkerStatus {
 
 impl WorkerStatus {
     /// All statuses.
-    pub const ALL: [Self; 6] =
-        [Self::Online, Self::Offline, Self::Draining, Self::Error, Self::Unreachable, Self::Deleted];
+    pub const ALL: [Self; 6] = [
+        Self::Online,
+        Self::Offline,
+        Self::Draining,
+        Self::Error,
+        Self::Unreachable,
+        Self::Deleted,
+    ];
 
     /// The name that users see.
     pub const fn name(self) -> &'static str {
@@ -181,8 +187,15 @@ impl Facts {
     /// A worker that was registered and never started (R21).
     pub fn registered(at: Time) -> Self {
         Self {
-            link: LinkFact { link: Link::Never, reason: "registered, never connected".to_owned(), since: at },
-            health: HealthFact { issues: Vec::new(), since: at },
+            link: LinkFact {
+                link: Link::Never,
+                reason: "registered, never connected".to_owned(),
+                since: at,
+            },
+            health: HealthFact {
+                issues: Vec::new(),
+                since: at,
+            },
             drain: None,
             credential_rejected: None,
             deleted_at: None,

@@ -1,0 +1,313 @@
+//! Commands on workers: they write facts, never a status (D2).
+
+use std::sync::Arc;
+
+use crate::apply::assignment::{Ending, end, end_all};
+use crate::apply::tx::{Tx, not_found};
+use crate::command::{
+    ConnectWorker, CreateWorker, DisconnectWorker, DrainOrder, ObjectKind, Refusal, Reply, Resumed,
+    SessionGrant, SetDrain, SetHealth, SetLink,
+};
+use crate::definition;
+use crate::id::{Incarnation, SessionEpoch, WorkerId};
+use crate::record::{Assignment, ObjectRef, RequestKey, Session, Worker};
+use crate::time::Millis;
+use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
+use crate::transition::endpoint::EndpointOutcome;
+use crate::transition::worker::{
+    AfterDrain, Drain, DrainActor, Facts, HealthFact, HealthIssue, Link, LinkFact, WorkerStatus,
+};
+
+pub(super) fn create(
+    tx: &mut Tx,
+    command: &CreateWorker,
+    created_by: Option<RequestKey>,
+) -> Result<Reply, Refusal> {
+    let violations =
+        definition::validate_worker(&command.name, &command.region, &command.labels, command.capacity);
+    if !violations.is_empty() {
+        return Err(Refusal::Invalid { violations });
+    }
+    let taken = tx.state().worker_named(&command.name).is_some()
+        || tx.state().worker(command.id).is_some()
+        || tx.state().worker_by_token(command.token_hash).is_some();
+    if taken {
+        return Err(Refusal::AlreadyExists {
+            kind: ObjectKind::Worker,
+            name: command.name.clone(),
+        });
+    }
+    let now = tx.now();
+    tx.put_worker(Worker {
+        id: command.id,
+        name: command.name.clone(),
+        kind: command.kind,
+        profile: command.profile,
+        region: command.region.clone(),
+        labels: command.labels.clone(),
+        configured_capacity: command.capacity,
+        reported_capacity: None,
+        token_hash: command.token_hash,
+        facts: Facts::registered(now),
+        session: None,
+        last_epoch: SessionEpoch(0),
+        created_at: now,
+        created_by,
+        revision: tx.revision(),
+    });
+    Ok(Reply::Object {
+        object: ObjectRef::Worker(command.id),
+        created: true,
+        replayed: false,
+    })
+}
+
+/// The newest session wins. What the process does not hold any more is over.
+pub(super) fn connect(tx: &mut Tx, command: &ConnectWorker) -> Result<Reply, Refusal> {
+    let worker = tx
+        .state()
+        .worker_by_token(command.token_hash)
+        .cloned()
+        .ok_or(Refusal::TokenRejected)?;
+    let now = tx.now();
+    let epoch = SessionEpoch(worker.last_epoch.0 + 1);
+    let resumed = reconcile_held(tx, worker.id, command)?;
+    let reason = format!("connected to node {}", command.node);
+    tx.put_worker(Worker {
+        reported_capacity: Some(command.capacity),
+        session: Some(Session {
+            epoch,
+            node: command.node,
+            incarnation: command.incarnation,
+            since: now,
+        }),
+        last_epoch: epoch,
+        facts: Facts {
+            link: LinkFact {
+                link: Link::Up,
+                reason,
+                since: now,
+            },
+            health: health_fact(&worker.facts.health, &command.health, now),
+            drain: drain_on_connect(&worker, command, now),
+            credential_rejected: None,
+            deleted_at: None,
+        },
+        ..Worker::clone(&worker)
+    });
+    Ok(Reply::Session(SessionGrant {
+        worker: worker.id,
+        epoch,
+        resumed,
+    }))
+}
+
+fn reconcile_held(tx: &mut Tx, worker: WorkerId, command: &ConnectWorker) -> Result<Vec<Resumed>, Refusal> {
+    let mut resumed = Vec::new();
+    for assignment in assignments_of(tx, worker) {
+        let held = command.held.contains(&(assignment.key.run, assignment.epoch));
+        match assignment.life.status() {
+            AssignmentStatus::Offered if !held => {} // it is offered again
+            AssignmentStatus::Offered
+            | AssignmentStatus::Ready
+            | AssignmentStatus::Started
+            | AssignmentStatus::Stopping
+            | AssignmentStatus::Lost
+                if held =>
+            {
+                resumed.push(Resumed {
+                    run: assignment.key.run,
+                    epoch: assignment.epoch,
+                    acked_seq: assignment.acked_seq,
+                });
+            }
+            AssignmentStatus::Offered
+            | AssignmentStatus::Ready
+            | AssignmentStatus::Started
+            | AssignmentStatus::Stopping
+            | AssignmentStatus::Lost => {
+                let ending = Ending {
+                    event: AssignmentEvent::Close,
+                    outcome: EndpointOutcome::Oserror,
+                    detail: if assignment.life.status().is_current() {
+                        "the worker restarted"
+                    } else {
+                        ""
+                    },
+                };
+                end(tx, &assignment, &ending)?;
+            }
+            AssignmentStatus::Closed => {}
+        }
+    }
+    Ok(resumed)
+}
+
+/// A drain that a worker asked for ends with that process; a process that says it drains does (D5a).
+fn drain_on_connect(worker: &Worker, command: &ConnectWorker, now: crate::time::Time) -> Option<Drain> {
+    let kept = worker.facts.drain.clone().filter(|drain| match &drain.actor {
+        DrainActor::Worker(incarnation) => *incarnation == command.incarnation,
+        DrainActor::Admin(_) | DrainActor::Platform => true,
+    });
+    let asked = |timeout: Millis| Drain {
+        actor: DrainActor::Worker(command.incarnation),
+        reason: "the worker is shutting down".to_owned(),
+        deadline: now + timeout,
+        then: AfterDrain::Disconnect,
+        since: now,
+    };
+    kept.or_else(|| command.draining.map(asked))
+}
+
+pub(super) fn disconnect(tx: &mut Tx, command: &DisconnectWorker) -> Result<Reply, Refusal> {
+    let worker = in_session(tx, command.worker, command.epoch)?;
+    take_down(tx, &worker, &format!("left: {}", command.reason))?;
+    Ok(Reply::Done)
+}
+
+pub(super) fn set_link(tx: &mut Tx, command: &SetLink) -> Result<Reply, Refusal> {
+    let worker = in_session(tx, command.worker, command.epoch)?;
+    match command.link {
+        Link::Never => Err(wrong_status(&worker, &[])),
+        Link::Down => take_down(tx, &worker, &command.reason).map(|()| Reply::Done),
+        link @ (Link::Up | Link::Suspect) => {
+            if worker.facts.link.link != link {
+                let now = tx.now();
+                let mut next = Worker::clone(&worker);
+                next.facts.link = LinkFact {
+                    link,
+                    reason: command.reason.clone(),
+                    since: now,
+                };
+                tx.put_worker(next);
+            }
+            Ok(Reply::Done)
+        }
+    }
+}
+
+/// The session is over: its endpoints are accounted for here and now, whatever the worker says later (D14).
+fn take_down(tx: &mut Tx, worker: &Worker, reason: &str) -> Result<(), Refusal> {
+    let assignments = assignments_of(tx, worker.id);
+    end_all(tx, &assignments, reason)?;
+    let mut next = worker.clone();
+    next.facts.link = LinkFact {
+        link: Link::Down,
+        reason: reason.to_owned(),
+        since: tx.now(),
+    };
+    next.facts.drain = worker.facts.drain.clone().filter(|drain| match &drain.actor {
+        DrainActor::Worker(_) => false,
+        // Complete: nothing was left to finish (D5a).
+        DrainActor::Admin(_) | DrainActor::Platform => !assignments.is_empty(),
+    });
+    next.session = None;
+    tx.put_worker(next);
+    Ok(())
+}
+
+pub(super) fn set_health(tx: &mut Tx, command: &SetHealth) -> Result<Reply, Refusal> {
+    let worker = in_session(tx, command.worker, command.epoch)?;
+    let next = health_fact(&worker.facts.health, &command.issues, tx.now());
+    if next != worker.facts.health {
+        tx.put_worker(Worker {
+            facts: Facts {
+                health: next,
+                ..worker.facts.clone()
+            },
+            ..Worker::clone(&worker)
+        });
+    }
+    Ok(Reply::Done)
+}
+
+/// Only a change of which resources are above their thresholds is a change.
+fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Time) -> HealthFact {
+    let same = before
+        .issues
+        .iter()
+        .map(|issue| issue.resource)
+        .eq(issues.iter().map(|issue| issue.resource));
+    if same {
+        before.clone()
+    } else {
+        HealthFact {
+            issues: issues.to_vec(),
+            since: now,
+        }
+    }
+}
+
+pub(super) fn set_drain(tx: &mut Tx, command: &SetDrain) -> Result<Reply, Refusal> {
+    let worker = tx.worker(command.worker)?;
+    let drain = match &command.drain {
+        None => None,
+        Some(order) => Some(ordered(tx, &worker, order)?),
+    };
+    if drain.is_some() || worker.facts.drain.is_some() {
+        tx.put_worker(Worker {
+            facts: Facts {
+                drain,
+                ..worker.facts.clone()
+            },
+            ..Worker::clone(&worker)
+        });
+    }
+    Ok(Reply::Object {
+        object: ObjectRef::Worker(worker.id),
+        created: false,
+        replayed: false,
+    })
+}
+
+fn ordered(tx: &Tx, worker: &Worker, order: &DrainOrder) -> Result<Drain, Refusal> {
+    match worker.status() {
+        WorkerStatus::Deleted => return Err(not_found(ObjectKind::Worker, worker.id)),
+        WorkerStatus::Offline => {
+            let allowed = [WorkerStatus::Online, WorkerStatus::Draining, WorkerStatus::Error];
+            return Err(wrong_status(worker, &allowed));
+        }
+        WorkerStatus::Online | WorkerStatus::Draining | WorkerStatus::Error | WorkerStatus::Unreachable => {}
+    }
+    if let DrainActor::Worker(incarnation) = order.actor {
+        same_process(worker, incarnation)?;
+    }
+    Ok(Drain {
+        actor: order.actor.clone(),
+        reason: order.reason.clone(),
+        deadline: tx.now() + order.timeout,
+        then: order.then,
+        since: worker.facts.drain.as_ref().map_or(tx.now(), |drain| drain.since),
+    })
+}
+
+fn same_process(worker: &Worker, incarnation: Incarnation) -> Result<(), Refusal> {
+    match worker.session {
+        Some(session) if session.incarnation == incarnation => Ok(()),
+        Some(_) | None => Err(Refusal::SessionOver {
+            worker: worker.id,
+            epoch: worker.last_epoch,
+        }),
+    }
+}
+
+fn in_session(tx: &Tx, id: WorkerId, epoch: SessionEpoch) -> Result<Arc<Worker>, Refusal> {
+    let worker = tx.worker(id)?;
+    match worker.session {
+        Some(session) if session.epoch == epoch => Ok(worker),
+        Some(_) | None => Err(Refusal::SessionOver { worker: id, epoch }),
+    }
+}
+
+fn assignments_of(tx: &Tx, worker: WorkerId) -> Vec<Arc<Assignment>> {
+    tx.state().worker_assignments(worker).cloned().collect()
+}
+
+fn wrong_status(worker: &Worker, allowed: &[WorkerStatus]) -> Refusal {
+    Refusal::WrongStatus {
+        kind: ObjectKind::Worker,
+        id: worker.id.to_string(),
+        status: worker.status().to_string(),
+        allowed: allowed.iter().map(ToString::to_string).collect(),
+    }
+}

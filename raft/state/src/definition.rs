@@ -1,0 +1,206 @@
+//! The rules that a test definition must keep (D9). All broken rules are named at once.
+
+use std::collections::BTreeSet;
+
+use crate::command::FieldViolation;
+use crate::record::{Executor, Group, SimExecutor, TestDefinition};
+use crate::state::State;
+use crate::time::Millis;
+
+/// Longest name of a test, a group, a worker or a region, and longest label, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// Most endpoints of a definition (D10).
+pub const MAX_ENDPOINTS: u32 = 10_000_000;
+/// Most groups of a definition.
+pub const MAX_GROUPS: usize = 1_000;
+/// Most labels of a selector or a worker.
+pub const MAX_LABELS: usize = 64;
+/// Longest a call, a build-up or a set-up may last, and longest safety limit (D12).
+pub const MAX_EXECUTION: Millis = Millis::from_secs(24 * 3_600);
+/// Longest wait in QUEUED (D11).
+pub const MAX_QUEUE_TIMEOUT: Millis = Millis::from_secs(3_600);
+/// How long a run waits in QUEUED unless its definition says otherwise (D11).
+pub const DEFAULT_QUEUE_TIMEOUT: Millis = Millis::from_secs(5);
+/// What endpoints may need to hang up, for the expected time of a run (R210).
+pub const TEARDOWN: Millis = Millis::from_secs(10);
+
+/// Expected time in RUNNING: build-up, longest set-up, call and teardown (R148, R210).
+pub fn expected_execution(definition: &TestDefinition) -> Millis {
+    let setup = definition.groups.iter().map(|group| match &group.executor {
+        Executor::Sim(sim) => sim.setup_max,
+    });
+    definition.buildup + setup.max().unwrap_or_default() + definition.duration + TEARDOWN
+}
+
+/// The safety limit of a definition that names none: twice the expected time and a minute, at most 24 h (D12).
+pub fn default_max_execution(definition: &TestDefinition) -> Millis {
+    let expected = expected_execution(definition);
+    (expected + expected + Millis::from_secs(60)).min(MAX_EXECUTION)
+}
+
+/// Every rule that the definition breaks; none: it is good.
+pub fn validate(definition: &TestDefinition) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", &definition.name);
+    rules.span("duration", definition.duration, MAX_EXECUTION);
+    rules.span("buildup", definition.buildup, MAX_EXECUTION);
+    rules.span("queue_timeout", definition.queue_timeout, MAX_QUEUE_TIMEOUT);
+    rules.span("max_execution", definition.max_execution, MAX_EXECUTION);
+    rules.check(definition.duration.0 > 0, "duration", || {
+        "must be longer than 0".into()
+    });
+    rules.check(definition.max_execution.0 > 0, "max_execution", || {
+        "must be longer than 0".into()
+    });
+    let groups = definition.groups.len();
+    rules.check(groups > 0, "groups", || "at least one group is needed".into());
+    rules.check(groups <= MAX_GROUPS, "groups", || {
+        format!("at most {MAX_GROUPS} groups, found {groups}")
+    });
+    let total: u64 = definition
+        .groups
+        .iter()
+        .map(|group| u64::from(group.endpoints))
+        .sum();
+    rules.check(total <= u64::from(MAX_ENDPOINTS), "groups", || {
+        format!("at most {MAX_ENDPOINTS} endpoints in all groups together, found {total}")
+    });
+    let mut names = BTreeSet::new();
+    for (position, group) in definition.groups.iter().take(MAX_GROUPS).enumerate() {
+        let path = format!("groups[{position}]");
+        rules.group(&path, group);
+        rules.check(names.insert(&group.name), &format!("{path}.name"), || {
+            format!("{:?} is used by another group", group.name)
+        });
+    }
+    rules.violations
+}
+
+/// A worker id that no worker has is refused when the definition is submitted (D10).
+pub(crate) fn unknown_workers(definition: &TestDefinition, state: &State) -> Vec<FieldViolation> {
+    let named = definition
+        .groups
+        .iter()
+        .enumerate()
+        .filter_map(|(at, group)| Some((at, group.selector.worker?)));
+    named
+        .filter(|(_, id)| {
+            state
+                .worker(*id)
+                .is_none_or(|worker| worker.facts.deleted_at.is_some())
+        })
+        .map(|(position, id)| FieldViolation {
+            field: format!("groups[{position}].worker"),
+            rule: format!("there is no worker {id}"),
+        })
+        .collect()
+}
+
+/// The rules for a worker's own fields.
+pub(crate) fn validate_worker(
+    name: &str,
+    region: &str,
+    labels: &std::collections::BTreeMap<String, String>,
+    capacity: Option<u32>,
+) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", name);
+    rules.text("region", region);
+    rules.labels("labels", labels);
+    rules.check(capacity != Some(0), "capacity", || "must be at least 1".into());
+    rules.check(
+        capacity.is_none_or(|capacity| capacity <= MAX_ENDPOINTS),
+        "capacity",
+        || format!("at most {MAX_ENDPOINTS}"),
+    );
+    rules.violations
+}
+
+#[derive(Default)]
+struct Rules {
+    violations: Vec<FieldViolation>,
+}
+
+impl Rules {
+    fn check(&mut self, holds: bool, field: &str, rule: impl FnOnce() -> String) {
+        if !holds {
+            self.violations.push(FieldViolation {
+                field: field.to_owned(),
+                rule: rule(),
+            });
+        }
+    }
+
+    fn name(&mut self, field: &str, name: &str) {
+        self.check(!name.is_empty(), field, || "must not be empty".into());
+        self.text(field, name);
+    }
+
+    fn text(&mut self, field: &str, text: &str) {
+        let bytes = text.len();
+        self.check(bytes <= MAX_NAME_BYTES, field, || {
+            format!("at most {MAX_NAME_BYTES} bytes, found {bytes}")
+        });
+        let plain = text.chars().all(|c| !c.is_control()) && text.trim() == text;
+        self.check(plain, field, || {
+            "no control characters, no spaces at the ends".into()
+        });
+    }
+
+    fn span(&mut self, field: &str, span: Millis, most: Millis) {
+        self.check(span <= most, field, || format!("at most {most}, found {span}"));
+    }
+
+    fn labels(&mut self, field: &str, labels: &std::collections::BTreeMap<String, String>) {
+        let count = labels.len();
+        self.check(count <= MAX_LABELS, field, || {
+            format!("at most {MAX_LABELS} labels, found {count}")
+        });
+        for (key, value) in labels.iter().take(MAX_LABELS) {
+            self.name(&format!("{field}[{key:?}]"), key);
+            self.text(&format!("{field}[{key:?}]"), value);
+        }
+    }
+
+    fn group(&mut self, path: &str, group: &Group) {
+        self.name(&format!("{path}.name"), &group.name);
+        let endpoints = group.endpoints;
+        self.check(endpoints > 0, &format!("{path}.endpoints"), || {
+            "must be at least 1".into()
+        });
+        self.check(endpoints <= MAX_ENDPOINTS, &format!("{path}.endpoints"), || {
+            format!("at most {MAX_ENDPOINTS}, found {endpoints}")
+        });
+        if let Some(region) = &group.selector.region {
+            self.name(&format!("{path}.region"), region);
+        }
+        self.labels(&format!("{path}.labels"), &group.selector.labels);
+        match &group.executor {
+            Executor::Sim(sim) => self.sim(path, sim),
+        }
+    }
+
+    fn sim(&mut self, path: &str, sim: &SimExecutor) {
+        let setup = format!("{path}.sim.setup");
+        self.span(&setup, sim.setup_max, MAX_EXECUTION);
+        self.check(sim.setup_min <= sim.setup_max, &setup, || {
+            format!(
+                "begins at {} and ends before it, at {}",
+                sim.setup_min, sim.setup_max
+            )
+        });
+        let outcomes = format!("{path}.sim.outcomes");
+        let sum: u64 = sim.outcomes.iter().map(|share| u64::from(share.share_ppm)).sum();
+        self.check(sim.outcomes.is_empty() || sum == 1_000_000, &outcomes, || {
+            format!(
+                "the shares must sum to 1, they sum to {}.{:06}",
+                sum / 1_000_000,
+                sum % 1_000_000
+            )
+        });
+        let distinct: BTreeSet<_> = sim.outcomes.iter().map(|share| share.outcome).collect();
+        self.check(distinct.len() == sim.outcomes.len(), &outcomes, || {
+            "an outcome is named twice".into()
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! The laws that hold in every state, by name, and those that hold between a state and the next.
+//!
+//! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
+
+use std::collections::BTreeMap;
+
+use crate::record::{Assignment, EndpointCounts, Run};
+use crate::state::State;
+use crate::transition::endpoint::EndpointState;
+use crate::transition::run::RunStatus;
+use crate::transition::worker::WorkerStatus;
+
+/// A law that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The law.
+    pub law: &'static str,
+    /// Where, and how.
+    pub detail: String,
+}
+
+type Law = fn(&State, &mut Vec<String>);
+type StepLaw = fn(&State, &State, &mut Vec<String>);
+
+/// Laws of every state.
+pub const LAWS: [(&str, Law); 6] = [
+    (
+        "endpoints are conserved: the sum over phases is the size",
+        endpoints_conserved,
+    ),
+    (
+        "a run that began covers each endpoint exactly once",
+        endpoints_covered,
+    ),
+    (
+        "one epoch at a time: no endpoint is in two current assignments",
+        one_epoch_at_a_time,
+    ),
+    ("a terminal run has no open endpoints", terminal_is_settled),
+    ("indexes agree with the tables", indexes_agree),
+    (
+        "a worker has a session exactly while its link is up or suspect",
+        session_while_linked,
+    ),
+];
+
+/// Laws between a state and the next.
+pub const STEP_LAWS: [(&str, StepLaw); 5] = [
+    ("revision and cluster time never go back", time_goes_forward),
+    ("terminal is final, and timelines only grow", timelines_only_grow),
+    ("no allocation above capacity", no_overcommit),
+    ("no new work on a worker that is not ONLINE", new_work_only_online),
+    (
+        "closed endpoints never change, phases only move forward",
+        endpoints_forward,
+    ),
+];
+
+/// Every law that a state breaks.
+pub fn check(state: &State) -> Vec<Violation> {
+    let broken = LAWS.iter().flat_map(|(law, holds)| {
+        let mut details = Vec::new();
+        holds(state, &mut details);
+        details.into_iter().map(|detail| Violation { law, detail })
+    });
+    broken.collect()
+}
+
+/// Every law that a step breaks.
+pub fn check_step(before: &State, after: &State) -> Vec<Violation> {
+    let broken = STEP_LAWS.iter().flat_map(|(law, holds)| {
+        let mut details = Vec::new();
+        holds(before, after, &mut details);
+        details.into_iter().map(|detail| Violation { law, detail })
+    });
+    broken.collect()
+}
+
+fn endpoints_conserved(state: &State, broken: &mut Vec<String>) {
+    for assignment in state.assignments.values() {
+        let mut counts = EndpointCounts::default();
+        if assignment.started {
+            counts = EndpointCounts::begin(assignment.count);
+            for offset in 0..assignment.count {
+                if let Some(endpoint) = state.endpoint(assignment, offset) {
+                    counts.moved(EndpointState::BEGIN, endpoint);
+                }
+            }
+        }
+        if counts != assignment.counts {
+            broken.push(format!(
+                "{:?}: counted {counts:?}, recorded {:?}",
+                assignment.key, assignment.counts
+            ));
+        }
+    }
+}
+
+fn endpoints_covered(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values().filter(|run| run.start_at.is_some()) {
+        let started = ranges(state, run, |assignment| assignment.started);
+        for (group, definition) in (0u32..).zip(&run.definition.groups) {
+            let mut next = 0;
+            for (first, count) in started.get(&group).into_iter().flatten() {
+                if *first != next {
+                    broken.push(format!(
+                        "{:?} group {group}: expected {next}, found {first}",
+                        run.id
+                    ));
+                }
+                next = first + count;
+            }
+            if next != definition.endpoints {
+                broken.push(format!(
+                    "{:?} group {group}: {next} of {}",
+                    run.id, definition.endpoints
+                ));
+            }
+        }
+    }
+}
+
+fn one_epoch_at_a_time(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values() {
+        for (group, ranges) in ranges(state, run, |assignment| assignment.life.status().is_current()) {
+            for pair in ranges.windows(2) {
+                if pair[0].0 + pair[0].1 > pair[1].0 {
+                    broken.push(format!("{:?} group {group}: {pair:?}", run.id));
+                }
+            }
+        }
+    }
+}
+
+/// The ranges of a run's assignments by group, sorted.
+fn ranges(state: &State, run: &Run, wanted: fn(&Assignment) -> bool) -> BTreeMap<u32, Vec<(u32, u32)>> {
+    let mut by_group: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+    for assignment in state.assignments(run.id).filter(|assignment| wanted(assignment)) {
+        by_group
+            .entry(assignment.group)
+            .or_default()
+            .push((assignment.first, assignment.count));
+    }
+    by_group.values_mut().for_each(|ranges| ranges.sort_unstable());
+    by_group
+}
+
+fn terminal_is_settled(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values() {
+        let status = run.life.status();
+        for assignment in state.assignments(run.id) {
+            let settled = match status {
+                RunStatus::Pending | RunStatus::Queued | RunStatus::Running => true,
+                RunStatus::Completed => !assignment.started || assignment.all_closed(),
+                RunStatus::Failed => {
+                    !assignment.life.status().is_current() && (!assignment.started || assignment.all_closed())
+                }
+                RunStatus::CannotRunForNow => !assignment.life.status().is_current() && !assignment.started,
+            };
+            if !settled {
+                broken.push(format!(
+                    "{:?} is {status}, assignment {} is not settled",
+                    run.id, assignment.key.ordinal
+                ));
+            }
+        }
+    }
+}
+
+fn indexes_agree(state: &State, broken: &mut Vec<String>) {
+    let rebuilt = State::from_rows(state.meta, state.rows());
+    if rebuilt.index != state.index {
+        broken.push(format!("rebuilt {:?}, kept {:?}", rebuilt.index, state.index));
+    }
+}
+
+fn session_while_linked(state: &State, broken: &mut Vec<String>) {
+    use crate::transition::worker::Link;
+    for worker in state.workers.values() {
+        let linked = match worker.facts.link.link {
+            Link::Up | Link::Suspect => true,
+            Link::Never | Link::Down => false,
+        };
+        if linked != worker.session.is_some() {
+            broken.push(format!(
+                "{:?}: link {:?}, session {:?}",
+                worker.id, worker.facts.link.link, worker.session
+            ));
+        }
+    }
+}
+
+fn time_goes_forward(before: &State, after: &State, broken: &mut Vec<String>) {
+    if after.meta.revision < before.meta.revision || after.meta.cluster_time < before.meta.cluster_time {
+        broken.push(format!("{:?} after {:?}", after.meta, before.meta));
+    }
+}
+
+fn timelines_only_grow(before: &State, after: &State, broken: &mut Vec<String>) {
+    for was in before.runs.values() {
+        let Some(is) = after.runs.get(&was.id) else {
+            broken.push(format!("{:?} is gone", was.id));
+            continue;
+        };
+        let grown = is.life.timeline().starts_with(was.life.timeline());
+        if !grown || (was.life.status().is_terminal() && is.life != was.life) {
+            broken.push(format!("{:?}: {:?} became {:?}", was.id, was.life, is.life));
+        }
+    }
+}
+
+fn no_overcommit(before: &State, after: &State, broken: &mut Vec<String>) {
+    for (id, worker) in &after.workers {
+        let (was, is) = (before.reserved(*id), after.reserved(*id));
+        if is > was && is > worker.capacity() {
+            broken.push(format!("{id:?}: {is} reserved of {}", worker.capacity()));
+        }
+    }
+}
+
+fn new_work_only_online(before: &State, after: &State, broken: &mut Vec<String>) {
+    for (key, assignment) in &after.assignments {
+        if before.assignments.contains_key(key) {
+            continue;
+        }
+        let status = before.worker(assignment.worker).map(|worker| worker.status());
+        if status != Some(WorkerStatus::Online) {
+            broken.push(format!("{key:?} on {:?}, which is {status:?}", assignment.worker));
+        }
+    }
+}
+
+fn endpoints_forward(before: &State, after: &State, broken: &mut Vec<String>) {
+    for was in before.assignments.values() {
+        let Some(is) = after.assignments.get(&was.key) else {
+            broken.push(format!("{:?} is gone", was.key));
+            continue;
+        };
+        if was == is {
+            continue;
+        }
+        for offset in 0..was.count {
+            let (Some(old), Some(new)) = (before.endpoint(was, offset), after.endpoint(is, offset)) else {
+                continue;
+            };
+            if old.observe(new.phase(), new.outcome()) != new {
+                broken.push(format!("{:?} endpoint {offset}: {old:?} became {new:?}", was.key));
+            }
+        }
+    }
+}

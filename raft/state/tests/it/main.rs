@@ -1,0 +1,16 @@
+//! The state's specification, as tests. `world` holds the vocabulary: given, when, then.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    missing_docs
+)]
+
+mod definitions;
+mod properties;
+mod reports;
+mod requests;
+mod runs;
+mod transitions;
+mod workers;
+mod world;

@@ -1,0 +1,313 @@
+//! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
+
+use proptest::prelude::*;
+use reeve_state::command::*;
+use reeve_state::id::AssignmentEpoch;
+use reeve_state::record::Assignment;
+use reeve_state::transition::assignment::AssignmentStatus;
+use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::run::{RunReasonCode, RunStatus};
+use reeve_state::transition::worker::{DrainActor, Link, WorkerStatus};
+use reeve_state::{State, apply};
+
+use crate::world::*;
+
+const WORKERS: u8 = 3;
+const RUNS: u8 = 3;
+
+/// One thing that somebody does; most make sense in some states only, and must be refused in the others.
+#[derive(Clone, Debug)]
+enum Act {
+    /// The next step that brings a run forward.
+    Help(u8),
+    Start(u8),
+    Queue(u8),
+    Place(u8, Vec<u8>, bool),
+    Begin(u8),
+    Complete(u8),
+    Fail(u8),
+    Reject(u8),
+    Stop(u8),
+    Abandon(u8, u32),
+    Hello(u8, u8, bool),
+    Link(u8, Link),
+    Leave(u8),
+    Drain(u8, bool),
+    Report(u8, u32, i8, Event),
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Ready,
+    NotReady,
+    Progress(u32, u8, u8),
+    CloseAll,
+    Closed,
+}
+
+fn run() -> impl Strategy<Value = u8> {
+    1..=RUNS
+}
+
+fn worker() -> impl Strategy<Value = u8> {
+    1..=WORKERS
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => Just(Event::Ready),
+        1 => Just(Event::NotReady),
+        4 => (0..30u32, 0..10u8, 0..10u8).prop_map(|(offset, phase, outcome)| Event::Progress(offset, phase, outcome)),
+        3 => Just(Event::CloseAll),
+        2 => Just(Event::Closed),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        24 => run().prop_map(Act::Help),
+        2 => run().prop_map(Act::Start),
+        2 => run().prop_map(Act::Queue),
+        4 => (run(), prop::collection::vec(worker(), 1..4), any::<bool>()).prop_map(|(r, w, x)| Act::Place(r, w, x)),
+        3 => run().prop_map(Act::Begin),
+        2 => run().prop_map(Act::Complete),
+        1 => run().prop_map(Act::Fail),
+        1 => run().prop_map(Act::Reject),
+        1 => run().prop_map(Act::Stop),
+        1 => (run(), 0..3u32).prop_map(|(r, o)| Act::Abandon(r, o)),
+        2 => (worker(), 1..4u8, any::<bool>()).prop_map(|(w, i, h)| Act::Hello(w, i, h)),
+        1 => (worker(), prop::sample::select(Link::ALL.to_vec())).prop_map(|(w, l)| Act::Link(w, l)),
+        1 => worker().prop_map(Act::Leave),
+        1 => (worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
+        12 => (run(), 0..3u32, prop_oneof![8 => Just(1i8), 1 => -1..3i8], event())
+            .prop_map(|(r, o, s, e)| Act::Report(r, o, s, e)),
+    ]
+}
+
+fn world() -> World {
+    let mut world = World::with_workers(WORKERS, 40);
+    world.apply_test(1, definition("smoke", 30));
+    world
+}
+
+fn revision(world: &World, run: u8) -> reeve_state::id::Revision {
+    world
+        .state
+        .run(run_id(run))
+        .map(|run| run.revision)
+        .unwrap_or_default()
+}
+
+fn place(world: &World, run: u8, workers: &[u8], replace: bool) -> Command {
+    let share = 30 / workers.len() as u32;
+    let current: Vec<_> = world
+        .state
+        .assignments(run_id(run))
+        .map(|a| a.key.ordinal)
+        .collect();
+    let placements = (0u32..).zip(workers).map(|(at, worker)| {
+        let last = at as usize + 1 == workers.len();
+        World::placement(*worker, 0, at * share, if last { 30 - at * share } else { share })
+    });
+    Command::PlaceRun(PlaceRun {
+        run: run_id(run),
+        revision: revision(world, run),
+        withdraw: if replace { current } else { Vec::new() },
+        placements: placements.collect(),
+        ready_timeout: reeve_state::time::Millis::from_secs(10),
+    })
+}
+
+fn report(world: &World, run: u8, ordinal: u32, ahead: i8, event: &Event) -> Command {
+    let assignment = world
+        .state
+        .assignments(run_id(run))
+        .nth(ordinal as usize)
+        .cloned();
+    let (worker, epoch, acked, count) = match assignment {
+        Some(a) => (a.worker, a.epoch, a.acked_seq, a.count),
+        None => (worker_id(1), AssignmentEpoch(u64::from(ordinal) + 1), 0, 1),
+    };
+    let event = match *event {
+        Event::Ready => ReportEvent::Ready,
+        Event::NotReady => ReportEvent::NotReady { reason: "no".into() },
+        Event::Progress(offset, phase, outcome) => ReportEvent::Progress(vec![EndpointReport {
+            offset,
+            phase: EndpointPhase::from_byte(phase).unwrap_or(EndpointPhase::Incall),
+            outcome: EndpointOutcome::from_byte(outcome),
+        }]),
+        Event::CloseAll => ReportEvent::Progress(
+            (0..count)
+                .map(|offset| EndpointReport {
+                    offset,
+                    phase: EndpointPhase::Closed,
+                    outcome: Some(EndpointOutcome::Success),
+                })
+                .collect(),
+        ),
+        Event::Closed => ReportEvent::Closed,
+    };
+    let seq = acked.saturating_add_signed(i64::from(ahead));
+    Command::Report(Report {
+        worker,
+        run: run_id(run),
+        epoch,
+        seq,
+        event,
+    })
+}
+
+/// What a reconciler and correct workers would do next for a run.
+fn help(world: &World, run: u8) -> Command {
+    let assignments: Vec<_> = world.state.assignments(run_id(run)).cloned().collect();
+    let status = world.state.run(run_id(run)).map(|run| run.life.status());
+    let first =
+        |wanted: &dyn Fn(&Assignment) -> bool| assignments.iter().position(|a| wanted(a)).map(|at| at as u32);
+    match status {
+        None => command(world, &Act::Start(run)),
+        Some(RunStatus::Pending) => command(world, &Act::Queue(run)),
+        Some(RunStatus::Queued) if !assignments.iter().any(|a| a.life.status().is_current()) => {
+            let online = (1..=WORKERS).find(|n| world.worker_status(*n) == WorkerStatus::Online);
+            place(world, run, &[online.unwrap_or(1)], true)
+        }
+        Some(RunStatus::Queued) => match first(&|a| a.life.status() == AssignmentStatus::Offered) {
+            Some(ordinal) => report(world, run, ordinal, 1, &Event::Ready),
+            None => world.begin(run),
+        },
+        Some(_) => match first(&|a| a.life.status().is_current() && !a.all_closed()) {
+            Some(ordinal) => report(world, run, ordinal, 1, &Event::CloseAll),
+            None if assignments.iter().all(|a| a.lost) => command(world, &Act::Fail(run)),
+            None => world.complete(run),
+        },
+    }
+}
+
+fn command(world: &World, act: &Act) -> Command {
+    let known = |run: &u8| world.state.run(run_id(*run)).is_some();
+    match act {
+        Act::Help(run) => help(world, *run),
+        Act::Start(run) => Command::StartRun(StartRun {
+            run: run_id(*run),
+            test: test_id(1),
+        }),
+        Act::Queue(run) => Command::QueueRun(QueueRun {
+            run: run_id(*run),
+            revision: revision(world, *run),
+        }),
+        Act::Place(run, workers, replace) => place(world, *run, workers, *replace),
+        Act::Begin(run) if known(run) => world.begin(*run),
+        Act::Complete(run) if known(run) => world.complete(*run),
+        Act::Fail(run) if known(run) => world.fail(
+            *run,
+            RunReasonCode::ExecutionTimeoutExceeded,
+            EndpointOutcome::Timeout,
+        ),
+        Act::Reject(run) if known(run) => world.reject(*run, RunReasonCode::WorkersBusy),
+        Act::Begin(run) | Act::Complete(run) | Act::Fail(run) | Act::Reject(run) | Act::Stop(run) => {
+            World::stop(*run)
+        }
+        Act::Abandon(run, ordinal) => Command::AbandonAssignments(AbandonAssignments {
+            run: run_id(*run),
+            revision: revision(world, *run),
+            ordinals: vec![*ordinal],
+            detail: "stop_deadline".into(),
+        }),
+        Act::Hello(n, incarnation, holds) => {
+            let held = world
+                .state
+                .worker_assignments(worker_id(*n))
+                .map(|a| (a.key.run, a.epoch));
+            let held = if *holds { held.collect() } else { Vec::new() };
+            Command::ConnectWorker(hello(*n, *incarnation, held))
+        }
+        Act::Link(n, link) => world.link(*n, *link),
+        Act::Leave(n) => {
+            let epoch = world.worker(*n).last_epoch;
+            Command::DisconnectWorker(DisconnectWorker {
+                worker: worker_id(*n),
+                epoch,
+                reason: "bye".into(),
+            })
+        }
+        Act::Drain(n, true) => world.drain(*n, DrainActor::Admin("ann".into())),
+        Act::Drain(n, false) => Command::SetDrain(SetDrain {
+            worker: worker_id(*n),
+            drain: None,
+        }),
+        Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    // Covers: R116, R199, R200, R205
+    #[test]
+    fn every_invariant_holds_after_every_step(acts in prop::collection::vec(act(), 1..120)) {
+        // World::apply checks all of them, and that a refusal changes nothing.
+        let mut world = world();
+        for act in &acts {
+            let _ = world.when(command(&world, act));
+        }
+    }
+
+    #[test]
+    fn the_same_log_gives_the_same_state(acts in prop::collection::vec(act(), 1..80)) {
+        let mut world = world();
+        for act in &acts {
+            let _ = world.when(command(&world, act));
+        }
+        let mut replayed = State::default();
+        for (entry, envelope) in &world.log {
+            apply(&mut replayed, entry, envelope);
+        }
+        prop_assert!(replayed.rows().eq(world.state.rows()));
+        prop_assert_eq!(replayed.meta(), world.state.meta());
+        let reloaded = State::from_rows(*world.state.meta(), world.state.rows());
+        prop_assert!(reloaded.rows().eq(world.state.rows()));
+        prop_assert!(reeve_state::invariant::check(&reloaded).is_empty());
+    }
+
+    #[test]
+    fn changes_tell_the_whole_difference(acts in prop::collection::vec(act(), 1..80)) {
+        let mut world = world();
+        for act in &acts {
+            let before = world.state.clone();
+            let _ = world.when(command(&world, act));
+            // What the changes say was there before was; nothing else differs.
+            let changed = world.last_changes.len();
+            let rows_before: Vec<_> = before.rows().collect();
+            let rows_after: Vec<_> = world.state.rows().collect();
+            let gone = rows_before.iter().filter(|row| !rows_after.contains(row)).count();
+            let come = rows_after.iter().filter(|row| !rows_before.contains(row)).count();
+            prop_assert!(gone.max(come) <= changed && changed <= gone + come, "{gone} {come} {changed}");
+        }
+    }
+}
+
+#[test]
+fn random_acts_reach_every_status() {
+    // So that the properties above are about something.
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let acts = prop::collection::vec(act(), 60..120)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
+        let mut world = world();
+        for act in &acts {
+            let _ = world.when(command(&world, act));
+        }
+        seen.extend(
+            world
+                .state
+                .runs()
+                .flat_map(|run| run.life.timeline().to_vec())
+                .map(|entry| entry.status),
+        );
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
+}
