@@ -58,11 +58,17 @@ pub enum OpenError {
 
 impl OpenError {
     pub(crate) fn corrupt(path: &Path, detail: impl Into<String>) -> Self {
-        Self::Corrupt { path: path.to_owned(), detail: detail.into() }
+        Self::Corrupt {
+            path: path.to_owned(),
+            detail: detail.into(),
+        }
     }
 
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 

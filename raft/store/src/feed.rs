@@ -59,8 +59,17 @@ pub(crate) struct FeedHub {
 
 impl FeedHub {
     pub(crate) fn new(head: Revision) -> Self {
-        let ring = Ring { steps: VecDeque::new(), bytes: 0, floor: head, head, replaced: 0 };
-        Self { ring: Arc::new(Mutex::new(ring)), wake: Arc::new(watch::Sender::new(())) }
+        let ring = Ring {
+            steps: VecDeque::new(),
+            bytes: 0,
+            floor: head,
+            head,
+            replaced: 0,
+        };
+        Self {
+            ring: Arc::new(Mutex::new(ring)),
+            wake: Arc::new(watch::Sender::new(())),
+        }
     }
 
     /// Publishes what a batch of commands changed.
@@ -76,7 +85,9 @@ impl FeedHub {
                 ring.steps.push_back(step);
             }
             while ring.steps.len() > KEEP_COMMANDS || ring.bytes > KEEP_BYTES {
-                let Some(oldest) = ring.steps.pop_front() else { break };
+                let Some(oldest) = ring.steps.pop_front() else {
+                    break;
+                };
                 ring.bytes -= oldest.bytes;
                 ring.floor = oldest.revision;
             }
@@ -106,7 +117,12 @@ impl FeedHub {
             Some(after) => Some(after),
             None => None,
         };
-        Ok(Feed { ring: Arc::clone(&self.ring), wake, cursor, replaced: ring.replaced })
+        Ok(Feed {
+            ring: Arc::clone(&self.ring),
+            wake,
+            cursor,
+            replaced: ring.replaced,
+        })
     }
 }
 
@@ -145,7 +161,10 @@ impl Feed {
         let next = ring.steps.partition_point(|step| step.revision <= cursor);
         let step = ring.steps.get(next)?;
         self.cursor = Some(step.revision);
-        Some(FeedItem::Changes { revision: step.revision, changes: Arc::clone(&step.changes) })
+        Some(FeedItem::Changes {
+            revision: step.revision,
+            changes: Arc::clone(&step.changes),
+        })
     }
 }
 
@@ -156,7 +175,11 @@ mod tests {
     use super::*;
 
     fn step(revision: u64, bytes: usize) -> Step {
-        Step { revision: Revision(revision), changes: Arc::from([]), bytes }
+        Step {
+            revision: Revision(revision),
+            changes: Arc::from([]),
+            bytes,
+        }
     }
 
     fn revision(item: Option<FeedItem>) -> Option<(bool, u64)> {
@@ -191,7 +214,10 @@ mod tests {
         let mut feed = hub.watch(Some(Revision(0))).unwrap();
         hub.publish(vec![step(1, KEEP_BYTES), step(2, 1)]);
         assert_eq!(revision(feed.take()), Some((true, 2)));
-        assert_eq!(hub.watch(Some(Revision(0))).err(), Some(Compacted { oldest: Revision(1) }));
+        assert_eq!(
+            hub.watch(Some(Revision(0))).err(),
+            Some(Compacted { oldest: Revision(1) })
+        );
     }
 
     #[test]

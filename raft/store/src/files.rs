@@ -8,7 +8,9 @@ use crate::error::OpenError;
 
 /// Replaces a file at once: after a crash it has the old content or the new one.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let parent = path.parent().ok_or_else(|| io::Error::other("a file needs a directory"))?;
+    let parent = path
+        .parent()
+        .ok_or_else(|| io::Error::other("a file needs a directory"))?;
     let temporary = path.with_extension("tmp");
     let mut file = File::create(&temporary)?;
     file.write_all(content)?;

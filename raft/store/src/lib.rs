@@ -1,1 +1,42 @@
-//! reeve-store
+//! The replicated store: `reeve-state` behind Raft (openraft), on disk (RocksDB), and the calls between nodes.
+//!
+//! The one crate that knows how the state is kept. Everything else sees [`Store`]: propose, read, watch, and change the cluster.
+
+mod admin;
+mod clock;
+mod codec;
+mod config;
+mod entry;
+mod error;
+mod fatal;
+mod feed;
+mod files;
+mod forward;
+mod lanes;
+mod leadership;
+mod log;
+mod machine;
+mod member;
+mod network;
+mod peers;
+mod proposer;
+mod published;
+mod reader;
+mod server;
+mod shared;
+mod snapshots;
+mod status;
+mod store;
+mod types;
+
+pub use codec::{DecodeError, decode_envelope, encode_envelope};
+pub use config::{RaftTimings, SnapshotPolicy, StoreConfig};
+pub use error::{AdminError, Compacted, OpenError, ProposeError, ReadError, UnavailableReason};
+pub use fatal::FatalError;
+pub use feed::{Feed, FeedItem};
+pub use lanes::Lane;
+pub use leadership::Leadership;
+pub use member::MemberInfo;
+pub use reader::Consistency;
+pub use status::{MemberRole, MemberStatus, StoreStatus};
+pub use store::Store;

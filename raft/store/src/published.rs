@@ -28,7 +28,10 @@ impl Published {
     pub(crate) fn new(next: u64, state: State) -> Self {
         let feed = FeedHub::new(state.meta().revision);
         Self {
-            version: ArcSwap::from_pointee(Version { next, state: Arc::new(state) }),
+            version: ArcSwap::from_pointee(Version {
+                next,
+                state: Arc::new(state),
+            }),
             next: watch::Sender::new(next),
             feed,
             bytes_since_snapshot: AtomicU64::new(0),
@@ -37,7 +40,10 @@ impl Published {
 
     /// Makes a state visible; readers that wait for its index go on.
     pub(crate) fn publish(&self, next: u64, state: State) {
-        self.version.store(Arc::new(Version { next, state: Arc::new(state) }));
+        self.version.store(Arc::new(Version {
+            next,
+            state: Arc::new(state),
+        }));
         self.next.send_replace(next);
     }
 
@@ -59,6 +65,7 @@ impl Published {
     }
 
     pub(crate) fn count_bytes(&self, bytes: usize) {
-        self.bytes_since_snapshot.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes_since_snapshot
+            .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

@@ -44,11 +44,17 @@ impl Wire for RequestTag {
     type Proto = wire::RequestTag;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::RequestTag { key: Some(self.key.to_proto()), hash: id_bytes(&self.hash) }
+        wire::RequestTag {
+            key: Some(self.key.to_proto()),
+            hash: id_bytes(&self.hash),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { key: message("key", proto.key)?, hash: fixed("hash", &proto.hash)? })
+        Ok(Self {
+            key: message("key", proto.key)?,
+            hash: fixed("hash", &proto.hash)?,
+        })
     }
 }
 
@@ -135,16 +141,16 @@ wire!(state::RaiseClusterVersion, RaiseClusterVersion,
     |p| { version: p.version });
 
 wire!(state::ApplyTest, ApplyTest,
-    |c| {
-        id: id_bytes(c.id.as_bytes()),
-        definition: Some(c.definition.to_proto()),
-        mode: c.mode.number(),
-    },
-    |p| {
-        id: test_id(&p.id)?,
-        definition: definition(p.definition)?,
-        mode: Numbered::numbered("mode", p.mode)?,
-    });
+|c| {
+    id: id_bytes(c.id.as_bytes()),
+    definition: Some(c.definition.to_proto()),
+    mode: c.mode.number(),
+},
+|p| {
+    id: test_id(&p.id)?,
+    definition: definition(p.definition)?,
+    mode: Numbered::numbered("mode", p.mode)?,
+});
 
 wire!(state::DeleteTest, DeleteTest,
     |c| { test: id_bytes(c.test.as_bytes()) },
@@ -167,20 +173,20 @@ wire!(Placement, Placement,
     |p| { worker: worker_id(&p.worker)?, group: p.group, first: p.first, count: p.count });
 
 wire!(state::PlaceRun, PlaceRun,
-    |c| {
-        run: id_bytes(c.run.as_bytes()),
-        revision: c.revision.0,
-        withdraw: c.withdraw.clone(),
-        placements: protos(&c.placements),
-        ready_timeout_ms: c.ready_timeout.0,
-    },
-    |p| {
-        run: run_id(&p.run)?,
-        revision: Revision(p.revision),
-        withdraw: p.withdraw,
-        placements: list(p.placements)?,
-        ready_timeout: span(p.ready_timeout_ms),
-    });
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    withdraw: c.withdraw.clone(),
+    placements: protos(&c.placements),
+    ready_timeout_ms: c.ready_timeout.0,
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    withdraw: p.withdraw,
+    placements: list(p.placements)?,
+    ready_timeout: span(p.ready_timeout_ms),
+});
 
 wire!(state::BeginRun, BeginRun,
     |c| { run: id_bytes(c.run.as_bytes()), revision: c.revision.0, start_delay_ms: c.start_delay.0 },
@@ -191,153 +197,158 @@ wire!(state::CompleteRun, CompleteRun,
     |p| { run: run_id(&p.run)?, revision: Revision(p.revision) });
 
 wire!(state::FailRun, FailRun,
-    |c| {
-        run: id_bytes(c.run.as_bytes()),
-        revision: c.revision.0,
-        reason: Some(c.reason.to_proto()),
-        outcome: c.outcome.number(),
-    },
-    |p| {
-        run: run_id(&p.run)?,
-        revision: Revision(p.revision),
-        reason: message("reason", p.reason)?,
-        outcome: Numbered::numbered("outcome", p.outcome)?,
-    });
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    reason: Some(c.reason.to_proto()),
+    outcome: c.outcome.number(),
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    reason: message("reason", p.reason)?,
+    outcome: Numbered::numbered("outcome", p.outcome)?,
+});
 
 wire!(state::RejectRun, RejectRun,
-    |c| {
-        run: id_bytes(c.run.as_bytes()),
-        revision: c.revision.0,
-        reason: Some(c.reason.to_proto()),
-        explanation: c.explanation.as_ref().map(|explanation| explanation.to_proto()),
-    },
-    |p| {
-        run: run_id(&p.run)?,
-        revision: Revision(p.revision),
-        reason: message("reason", p.reason)?,
-        explanation: optional::<Explanation>(p.explanation)?.map(Arc::new),
-    });
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    reason: Some(c.reason.to_proto()),
+    explanation: c.explanation.as_ref().map(|explanation| explanation.to_proto()),
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    reason: message("reason", p.reason)?,
+    explanation: optional::<Explanation>(p.explanation)?.map(Arc::new),
+});
 
 wire!(state::AbandonAssignments, AbandonAssignments,
-    |c| {
-        run: id_bytes(c.run.as_bytes()),
-        revision: c.revision.0,
-        ordinals: c.ordinals.clone(),
-        detail: c.detail.clone(),
-    },
-    |p| {
-        run: run_id(&p.run)?,
-        revision: Revision(p.revision),
-        ordinals: p.ordinals,
-        detail: p.detail,
-    });
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    ordinals: c.ordinals.clone(),
+    detail: c.detail.clone(),
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    ordinals: p.ordinals,
+    detail: p.detail,
+});
 
 wire!(state::CreateWorker, CreateWorker,
-    |c| {
-        id: id_bytes(c.id.as_bytes()),
-        name: c.name.clone(),
-        kind: c.kind.number(),
-        profile: c.profile.number(),
-        region: c.region.clone(),
-        labels: c.labels.clone(),
-        capacity: c.capacity,
-        token_hash: id_bytes(&c.token_hash.0),
-    },
-    |p| {
-        id: worker_id(&p.id)?,
-        name: p.name,
-        kind: Numbered::numbered("kind", p.kind)?,
-        profile: Numbered::numbered("profile", p.profile)?,
-        region: p.region,
-        labels: p.labels,
-        capacity: p.capacity,
-        token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
-    });
+|c| {
+    id: id_bytes(c.id.as_bytes()),
+    name: c.name.clone(),
+    kind: c.kind.number(),
+    profile: c.profile.number(),
+    region: c.region.clone(),
+    labels: c.labels.clone(),
+    capacity: c.capacity,
+    token_hash: id_bytes(&c.token_hash.0),
+},
+|p| {
+    id: worker_id(&p.id)?,
+    name: p.name,
+    kind: Numbered::numbered("kind", p.kind)?,
+    profile: Numbered::numbered("profile", p.profile)?,
+    region: p.region,
+    labels: p.labels,
+    capacity: p.capacity,
+    token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
+});
 
 wire!(state::ConnectWorker, ConnectWorker,
-    |c| {
-        token_hash: id_bytes(&c.token_hash.0),
-        node: c.node.0,
-        incarnation: id_bytes(&c.incarnation.0),
-        capacity: c.capacity,
-        health: protos(&c.health),
-        held: held_to_proto(&c.held),
-        draining_ms: c.draining.map(|span| span.0),
-    },
-    |p| {
-        token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
-        node: NodeId(p.node),
-        incarnation: Incarnation(fixed("incarnation", &p.incarnation)?),
-        capacity: p.capacity,
-        health: list(p.health)?,
-        held: held_from_proto(p.held)?,
-        draining: p.draining_ms.map(Millis),
-    });
+|c| {
+    token_hash: id_bytes(&c.token_hash.0),
+    node: c.node.0,
+    incarnation: id_bytes(&c.incarnation.0),
+    capacity: c.capacity,
+    health: protos(&c.health),
+    held: held_to_proto(&c.held),
+    draining_ms: c.draining.map(|span| span.0),
+},
+|p| {
+    token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
+    node: NodeId(p.node),
+    incarnation: Incarnation(fixed("incarnation", &p.incarnation)?),
+    capacity: p.capacity,
+    health: list(p.health)?,
+    held: held_from_proto(p.held)?,
+    draining: p.draining_ms.map(Millis),
+});
 
 wire!(state::DisconnectWorker, DisconnectWorker,
     |c| { worker: id_bytes(c.worker.as_bytes()), epoch: c.epoch.0, reason: c.reason.clone() },
     |p| { worker: worker_id(&p.worker)?, epoch: SessionEpoch(p.epoch), reason: p.reason });
 
 wire!(state::SetLink, SetLink,
-    |c| {
-        worker: id_bytes(c.worker.as_bytes()),
-        epoch: c.epoch.0,
-        link: c.link.number(),
-        reason: c.reason.clone(),
-    },
-    |p| {
-        worker: worker_id(&p.worker)?,
-        epoch: SessionEpoch(p.epoch),
-        link: Numbered::numbered("link", p.link)?,
-        reason: p.reason,
-    });
+|c| {
+    worker: id_bytes(c.worker.as_bytes()),
+    epoch: c.epoch.0,
+    link: c.link.number(),
+    reason: c.reason.clone(),
+},
+|p| {
+    worker: worker_id(&p.worker)?,
+    epoch: SessionEpoch(p.epoch),
+    link: Numbered::numbered("link", p.link)?,
+    reason: p.reason,
+});
 
 wire!(state::SetHealth, SetHealth,
     |c| { worker: id_bytes(c.worker.as_bytes()), epoch: c.epoch.0, issues: protos(&c.issues) },
     |p| { worker: worker_id(&p.worker)?, epoch: SessionEpoch(p.epoch), issues: list(p.issues)? });
 
 wire!(state::DrainOrder, DrainOrder,
-    |c| {
-        actor: Some(c.actor.to_proto()),
-        reason: c.reason.clone(),
-        timeout_ms: c.timeout.0,
-        then: c.then.number(),
-    },
-    |p| {
-        actor: message("actor", p.actor)?,
-        reason: p.reason,
-        timeout: span(p.timeout_ms),
-        then: Numbered::numbered("then", p.then)?,
-    });
+|c| {
+    actor: Some(c.actor.to_proto()),
+    reason: c.reason.clone(),
+    timeout_ms: c.timeout.0,
+    then: c.then.number(),
+},
+|p| {
+    actor: message("actor", p.actor)?,
+    reason: p.reason,
+    timeout: span(p.timeout_ms),
+    then: Numbered::numbered("then", p.then)?,
+});
 
 wire!(state::SetDrain, SetDrain,
     |c| { worker: id_bytes(c.worker.as_bytes()), drain: c.drain.as_ref().map(Wire::to_proto) },
     |p| { worker: worker_id(&p.worker)?, drain: optional(p.drain)? });
 
 wire!(state::Report, Report,
-    |c| {
-        worker: id_bytes(c.worker.as_bytes()),
-        run: id_bytes(c.run.as_bytes()),
-        epoch: c.epoch.0,
-        seq: c.seq,
-        event: Some(event_to_proto(&c.event)),
-    },
-    |p| {
-        worker: worker_id(&p.worker)?,
-        run: run_id(&p.run)?,
-        epoch: AssignmentEpoch(p.epoch),
-        seq: p.seq,
-        event: event_from_proto(p.event)?,
-    });
+|c| {
+    worker: id_bytes(c.worker.as_bytes()),
+    run: id_bytes(c.run.as_bytes()),
+    epoch: c.epoch.0,
+    seq: c.seq,
+    event: Some(event_to_proto(&c.event)),
+},
+|p| {
+    worker: worker_id(&p.worker)?,
+    run: run_id(&p.run)?,
+    epoch: AssignmentEpoch(p.epoch),
+    seq: p.seq,
+    event: event_from_proto(p.event)?,
+});
 
 fn held_to_proto(held: &[(RunId, AssignmentEpoch)]) -> Vec<wire::HeldAssignment> {
     held.iter()
-        .map(|(run, epoch)| wire::HeldAssignment { run: id_bytes(run.as_bytes()), epoch: epoch.0 })
+        .map(|(run, epoch)| wire::HeldAssignment {
+            run: id_bytes(run.as_bytes()),
+            epoch: epoch.0,
+        })
         .collect()
 }
 
 fn held_from_proto(held: Vec<wire::HeldAssignment>) -> Result<Vec<(RunId, AssignmentEpoch)>, DecodeError> {
-    held.into_iter().map(|one| Ok((run_id(&one.run)?, AssignmentEpoch(one.epoch)))).collect()
+    held.into_iter()
+        .map(|one| Ok((run_id(&one.run)?, AssignmentEpoch(one.epoch))))
+        .collect()
 }
 
 fn event_to_proto(event: &ReportEvent) -> Event {
@@ -347,7 +358,10 @@ fn event_to_proto(event: &ReportEvent) -> Event {
         ReportEvent::Progress(reports) => Event::Progress(wire::Progress {
             offsets: reports.iter().map(|report| report.offset).collect(),
             phases: reports.iter().map(|report| report.phase as u8).collect(),
-            outcomes: reports.iter().map(|report| report.outcome.map_or(0, |outcome| outcome as u8)).collect(),
+            outcomes: reports
+                .iter()
+                .map(|report| report.outcome.map_or(0, |outcome| outcome as u8))
+                .collect(),
         }),
         ReportEvent::Closed => Event::Closed(wire::Empty {}),
     }
@@ -365,21 +379,34 @@ fn event_from_proto(event: Option<Event>) -> Result<ReportEvent, DecodeError> {
 fn progress_from_proto(progress: &wire::Progress) -> Result<Vec<EndpointReport>, DecodeError> {
     let count = progress.offsets.len();
     if progress.phases.len() != count || progress.outcomes.len() != count {
-        return Err(DecodeError::Inconsistent("the lists of a progress report differ in length"));
+        return Err(DecodeError::Inconsistent(
+            "the lists of a progress report differ in length",
+        ));
     }
     let bytes = progress.phases.iter().zip(&progress.outcomes);
-    progress.offsets.iter().zip(bytes).map(|(offset, (phase, outcome))| endpoint(*offset, *phase, *outcome)).collect()
+    progress
+        .offsets
+        .iter()
+        .zip(bytes)
+        .map(|(offset, (phase, outcome))| endpoint(*offset, *phase, *outcome))
+        .collect()
 }
 
 fn endpoint(offset: u32, phase: u8, outcome: u8) -> Result<EndpointReport, DecodeError> {
-    let phase = EndpointPhase::from_byte(phase)
-        .ok_or(DecodeError::Unknown { field: "phases", value: u64::from(phase) })?;
+    let phase = EndpointPhase::from_byte(phase).ok_or(DecodeError::Unknown {
+        field: "phases",
+        value: u64::from(phase),
+    })?;
     let outcome = match outcome {
         0 => None,
-        byte => Some(
-            EndpointOutcome::from_byte(byte)
-                .ok_or(DecodeError::Unknown { field: "outcomes", value: u64::from(byte) })?,
-        ),
+        byte => Some(EndpointOutcome::from_byte(byte).ok_or(DecodeError::Unknown {
+            field: "outcomes",
+            value: u64::from(byte),
+        })?),
     };
-    Ok(EndpointReport { offset, phase, outcome })
+    Ok(EndpointReport {
+        offset,
+        phase,
+        outcome,
+    })
 }

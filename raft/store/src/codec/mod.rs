@@ -116,7 +116,11 @@ fn protos<T: Wire>(values: &[T]) -> Vec<T::Proto> {
 }
 
 fn fixed<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], DecodeError> {
-    <[u8; N]>::try_from(bytes).map_err(|_| DecodeError::Length { field, expected: N, got: bytes.len() })
+    <[u8; N]>::try_from(bytes).map_err(|_| DecodeError::Length {
+        field,
+        expected: N,
+        got: bytes.len(),
+    })
 }
 
 fn id_bytes(bytes: &[u8]) -> Bytes {

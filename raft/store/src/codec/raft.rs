@@ -14,11 +14,17 @@ impl Wire for LeaderId {
     type Proto = wire::LeaderId;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::LeaderId { term: self.term, node: self.node_id }
+        wire::LeaderId {
+            term: self.term,
+            node: self.node_id,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { term: proto.term, node_id: proto.node })
+        Ok(Self {
+            term: proto.term,
+            node_id: proto.node,
+        })
     }
 }
 
@@ -26,11 +32,17 @@ impl Wire for LogId {
     type Proto = wire::LogId;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::LogId { leader: Some(self.leader_id.to_proto()), index: self.index }
+        wire::LogId {
+            leader: Some(self.leader_id.to_proto()),
+            index: self.index,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { leader_id: message("leader", proto.leader)?, index: proto.index })
+        Ok(Self {
+            leader_id: message("leader", proto.leader)?,
+            index: proto.index,
+        })
     }
 }
 
@@ -38,11 +50,17 @@ impl Wire for Vote {
     type Proto = wire::Vote;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::Vote { leader: Some(self.leader_id.to_proto()), committed: self.committed }
+        wire::Vote {
+            leader: Some(self.leader_id.to_proto()),
+            committed: self.committed,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { leader_id: message("leader", proto.leader)?, committed: proto.committed })
+        Ok(Self {
+            leader_id: message("leader", proto.leader)?,
+            committed: proto.committed,
+        })
     }
 }
 
@@ -75,16 +93,26 @@ impl Wire for Membership {
 
     fn to_proto(&self) -> Self::Proto {
         let configs = self.get_joint_config().iter();
-        let nodes = self.nodes().map(|(id, node)| wire::Member { id: *id, ..node.to_proto() });
+        let nodes = self.nodes().map(|(id, node)| wire::Member {
+            id: *id,
+            ..node.to_proto()
+        });
         wire::Membership {
-            configs: configs.map(|ids| wire::VoterSet { ids: ids.iter().copied().collect() }).collect(),
+            configs: configs
+                .map(|ids| wire::VoterSet {
+                    ids: ids.iter().copied().collect(),
+                })
+                .collect(),
             nodes: nodes.collect(),
         }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        let configs: Vec<BTreeSet<u64>> =
-            proto.configs.into_iter().map(|set| set.ids.into_iter().collect()).collect();
+        let configs: Vec<BTreeSet<u64>> = proto
+            .configs
+            .into_iter()
+            .map(|set| set.ids.into_iter().collect())
+            .collect();
         let mut nodes = BTreeMap::new();
         for node in proto.nodes {
             let node = MemberInfo::from_proto(node)?;
@@ -124,7 +152,10 @@ impl Wire for Entry {
             EntryPayload::Normal(data) => Payload::Normal(data.0.clone()),
             EntryPayload::Membership(membership) => Payload::Membership(membership.to_proto()),
         };
-        wire::RaftEntry { log_id: Some(self.log_id.to_proto()), payload: Some(payload) }
+        wire::RaftEntry {
+            log_id: Some(self.log_id.to_proto()),
+            payload: Some(payload),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
@@ -134,6 +165,9 @@ impl Wire for Entry {
             Payload::Normal(data) => EntryPayload::Normal(EntryData(data)),
             Payload::Membership(membership) => EntryPayload::Membership(Membership::from_proto(membership)?),
         };
-        Ok(Self { log_id: message("log_id", proto.log_id)?, payload })
+        Ok(Self {
+            log_id: message("log_id", proto.log_id)?,
+            payload,
+        })
     }
 }

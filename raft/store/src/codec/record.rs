@@ -17,11 +17,17 @@ impl Wire for RequestKey {
     type Proto = wire::RequestKey;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::RequestKey { caller: self.caller.clone(), request_id: self.request_id.clone() }
+        wire::RequestKey {
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { caller: proto.caller, request_id: proto.request_id })
+        Ok(Self {
+            caller: proto.caller,
+            request_id: proto.request_id,
+        })
     }
 }
 
@@ -148,7 +154,12 @@ impl Wire for Group {
             wire::group::Executor::Sim(sim) => Executor::Sim(SimExecutor::from_proto(sim)?),
         };
         let selector = message("selector", proto.selector)?;
-        Ok(Self { name: proto.name, endpoints: proto.endpoints, selector, executor })
+        Ok(Self {
+            name: proto.name,
+            endpoints: proto.endpoints,
+            selector,
+            executor,
+        })
     }
 }
 
@@ -168,7 +179,11 @@ impl Wire for Selector {
             Some(id) => Some(WorkerId::from_bytes(fixed("worker", &id)?)),
             None => None,
         };
-        Ok(Self { region: proto.region, worker, labels: proto.labels })
+        Ok(Self {
+            region: proto.region,
+            worker,
+            labels: proto.labels,
+        })
     }
 }
 
@@ -196,11 +211,17 @@ impl Wire for OutcomeShare {
     type Proto = wire::OutcomeShare;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::OutcomeShare { outcome: self.outcome.number(), share_ppm: self.share_ppm }
+        wire::OutcomeShare {
+            outcome: self.outcome.number(),
+            share_ppm: self.share_ppm,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { outcome: Numbered::numbered("outcome", proto.outcome)?, share_ppm: proto.share_ppm })
+        Ok(Self {
+            outcome: Numbered::numbered("outcome", proto.outcome)?,
+            share_ppm: proto.share_ppm,
+        })
     }
 }
 
@@ -208,11 +229,17 @@ impl Wire for Explanation {
     type Proto = wire::Explanation;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::Explanation { groups: protos(&self.groups), suggestion: self.suggestion.clone() }
+        wire::Explanation {
+            groups: protos(&self.groups),
+            suggestion: self.suggestion.clone(),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { groups: list(proto.groups)?, suggestion: proto.suggestion })
+        Ok(Self {
+            groups: list(proto.groups)?,
+            suggestion: proto.suggestion,
+        })
     }
 }
 
@@ -246,15 +273,24 @@ impl Wire for FilterCount {
     type Proto = wire::FilterCount;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::FilterCount { filter: self.filter.number(), workers: self.workers }
+        wire::FilterCount {
+            filter: self.filter.number(),
+            workers: self.workers,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { filter: Numbered::numbered("filter", proto.filter)?, workers: proto.workers })
+        Ok(Self {
+            filter: Numbered::numbered("filter", proto.filter)?,
+            workers: proto.workers,
+        })
     }
 }
 
 /// The definition of a message that must be there.
 pub(super) fn definition(proto: Option<wire::TestDefinition>) -> Result<Arc<TestDefinition>, DecodeError> {
-    Ok(Arc::new(TestDefinition::from_proto(required("definition", proto)?)?))
+    Ok(Arc::new(TestDefinition::from_proto(required(
+        "definition",
+        proto,
+    )?)?))
 }

@@ -7,7 +7,9 @@ use reeve_proto::internal as wire;
 use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
-use reeve_state::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
+use reeve_state::record::{
+    Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker,
+};
 use reeve_state::time::Time;
 
 use super::run::{chunk_from_proto, chunk_to_proto};

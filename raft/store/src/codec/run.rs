@@ -33,15 +33,19 @@ impl Wire for Run {
             stop_deadline_ms: ms(self.stop_deadline),
             assignments: self.assignments,
             replacements: self.replacements,
-            explanation: self.explanation.as_ref().map(|explanation| explanation.to_proto()),
+            explanation: self
+                .explanation
+                .as_ref()
+                .map(|explanation| explanation.to_proto()),
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
         }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        let life = RunLife::restore(list::<TimelineEntry>(proto.timeline)?)
-            .ok_or(DecodeError::Inconsistent("a run's timeline is no path through the table"))?;
+        let life = RunLife::restore(list::<TimelineEntry>(proto.timeline)?).ok_or(
+            DecodeError::Inconsistent("a run's timeline is no path through the table"),
+        )?;
         Ok(Self {
             id: RunId::from_bytes(fixed("id", &proto.id)?),
             test: TestId::from_bytes(fixed("test", &proto.test)?),
@@ -68,11 +72,17 @@ impl Wire for RunReason {
     type Proto = wire::RunReason;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::RunReason { code: self.code.number(), message: self.message.clone() }
+        wire::RunReason {
+            code: self.code.number(),
+            message: self.message.clone(),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { code: Numbered::numbered("code", proto.code)?, message: proto.message })
+        Ok(Self {
+            code: Numbered::numbered("code", proto.code)?,
+            message: proto.message,
+        })
     }
 }
 
@@ -100,11 +110,17 @@ impl Wire for AssignmentKey {
     type Proto = wire::AssignmentKey;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::AssignmentKey { run: id_bytes(self.run.as_bytes()), ordinal: self.ordinal }
+        wire::AssignmentKey {
+            run: id_bytes(self.run.as_bytes()),
+            ordinal: self.ordinal,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { run: RunId::from_bytes(fixed("run", &proto.run)?), ordinal: proto.ordinal })
+        Ok(Self {
+            run: RunId::from_bytes(fixed("run", &proto.run)?),
+            ordinal: proto.ordinal,
+        })
     }
 }
 
@@ -154,19 +170,27 @@ impl Wire for Assignment {
 }
 
 fn eight(field: &'static str, numbers: &[u32]) -> Result<[u32; 8], DecodeError> {
-    <[u32; 8]>::try_from(numbers).map_err(|_| DecodeError::Length { field, expected: 8, got: numbers.len() })
+    <[u32; 8]>::try_from(numbers).map_err(|_| DecodeError::Length {
+        field,
+        expected: 8,
+        got: numbers.len(),
+    })
 }
 
 impl Wire for EndpointChunk {
     type Proto = wire::EndpointChunk;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::EndpointChunk { phases: id_bytes(self.phases()), outcomes: id_bytes(self.outcomes()) }
+        wire::EndpointChunk {
+            phases: id_bytes(self.phases()),
+            outcomes: id_bytes(self.outcomes()),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Self::restore(proto.phases.to_vec(), proto.outcomes.to_vec())
-            .ok_or(DecodeError::Inconsistent("a chunk of endpoints has a byte that is no phase or outcome"))
+        Self::restore(proto.phases.to_vec(), proto.outcomes.to_vec()).ok_or(DecodeError::Inconsistent(
+            "a chunk of endpoints has a byte that is no phase or outcome",
+        ))
     }
 }
 
@@ -183,5 +207,11 @@ pub(super) fn chunk_to_proto(key: &ChunkKey, chunk: &EndpointChunk) -> wire::Chu
 pub(super) fn chunk_from_proto(proto: wire::Chunk) -> Result<(ChunkKey, EndpointChunk), DecodeError> {
     let assignment = message("assignment", proto.assignment)?;
     let endpoints = required("endpoints", proto.endpoints)?;
-    Ok((ChunkKey { assignment, chunk: proto.chunk }, EndpointChunk::from_proto(endpoints)?))
+    Ok((
+        ChunkKey {
+            assignment,
+            chunk: proto.chunk,
+        },
+        EndpointChunk::from_proto(endpoints)?,
+    ))
 }

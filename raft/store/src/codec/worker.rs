@@ -92,12 +92,20 @@ impl Wire for LinkFact {
     type Proto = wire::LinkFact;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::LinkFact { link: self.link.number(), reason: self.reason.clone(), since_ms: self.since.0 }
+        wire::LinkFact {
+            link: self.link.number(),
+            reason: self.reason.clone(),
+            since_ms: self.since.0,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
         let link = Numbered::numbered("link", proto.link)?;
-        Ok(Self { link, reason: proto.reason, since: Time(proto.since_ms) })
+        Ok(Self {
+            link,
+            reason: proto.reason,
+            since: Time(proto.since_ms),
+        })
     }
 }
 
@@ -105,13 +113,21 @@ impl Wire for HealthIssue {
     type Proto = wire::HealthIssue;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::HealthIssue { resource: self.resource.number(), percent: u32::from(self.percent) }
+        wire::HealthIssue {
+            resource: self.resource.number(),
+            percent: u32::from(self.percent),
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        let percent = u8::try_from(proto.percent)
-            .map_err(|_| DecodeError::Unknown { field: "percent", value: u64::from(proto.percent) })?;
-        Ok(Self { resource: Numbered::numbered("resource", proto.resource)?, percent })
+        let percent = u8::try_from(proto.percent).map_err(|_| DecodeError::Unknown {
+            field: "percent",
+            value: u64::from(proto.percent),
+        })?;
+        Ok(Self {
+            resource: Numbered::numbered("resource", proto.resource)?,
+            percent,
+        })
     }
 }
 
@@ -119,11 +135,17 @@ impl Wire for HealthFact {
     type Proto = wire::HealthFact;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::HealthFact { issues: protos(&self.issues), since_ms: self.since.0 }
+        wire::HealthFact {
+            issues: protos(&self.issues),
+            since_ms: self.since.0,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { issues: list(proto.issues)?, since: Time(proto.since_ms) })
+        Ok(Self {
+            issues: list(proto.issues)?,
+            since: Time(proto.since_ms),
+        })
     }
 }
 
@@ -178,10 +200,16 @@ impl Wire for CredentialRejected {
     type Proto = wire::CredentialRejected;
 
     fn to_proto(&self) -> Self::Proto {
-        wire::CredentialRejected { reason: self.reason.clone(), since_ms: self.since.0 }
+        wire::CredentialRejected {
+            reason: self.reason.clone(),
+            since_ms: self.since.0,
+        }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
-        Ok(Self { reason: proto.reason, since: Time(proto.since_ms) })
+        Ok(Self {
+            reason: proto.reason,
+            since: Time(proto.since_ms),
+        })
     }
 }

@@ -71,7 +71,10 @@ pub(super) fn inspect(db: &DB, path: &Path) -> Result<Found, OpenError> {
         }
         let entry = decode(Bytes::from(value)).map_err(|error| corrupt(error.to_string()))?;
         if entry.log_id.index != expected {
-            return Err(corrupt(format!("entry {expected} of the log says it is {}", entry.log_id.index)));
+            return Err(corrupt(format!(
+                "entry {expected} of the log says it is {}",
+                entry.log_id.index
+            )));
         }
         found.last = Some(entry.log_id);
         expected += 1;

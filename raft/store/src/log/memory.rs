@@ -30,7 +30,14 @@ impl Memory {
         last: Option<LogId>,
     ) -> Self {
         let flushed = last.map_or(0, |id| id.index + 1);
-        Self { vote, committed, purged, last, flushed, ..Self::default() }
+        Self {
+            vote,
+            committed,
+            purged,
+            last,
+            flushed,
+            ..Self::default()
+        }
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
@@ -64,7 +71,11 @@ impl Memory {
 
     /// Forgets entries up to `upto`.
     pub(super) fn purge(&mut self, upto: LogId) {
-        while self.tail.front().is_some_and(|entry| entry.log_id.index <= upto.index) {
+        while self
+            .tail
+            .front()
+            .is_some_and(|entry| entry.log_id.index <= upto.index)
+        {
             self.drop_front();
         }
         self.purged = self.purged.max(Some(upto));
@@ -73,7 +84,9 @@ impl Memory {
 
     /// The first index that need not be read from disk.
     pub(super) fn tail_start(&self) -> u64 {
-        self.tail.front().map_or(self.last.map_or(0, |id| id.index + 1), |entry| entry.log_id.index)
+        self.tail
+            .front()
+            .map_or(self.last.map_or(0, |id| id.index + 1), |entry| entry.log_id.index)
     }
 
     /// Entries of `start..end` that are in memory.

@@ -39,27 +39,39 @@ impl LogStore {
         let found = disk::inspect(&db, &path)?;
         let memory = Memory::new(found.vote, found.committed, found.purged, found.last);
         let memory = Arc::new(Mutex::new(memory));
-        let writer = Writer::start(Arc::clone(&db), Arc::clone(&memory), fatal)
-            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        Ok(Self { writer: Arc::new(writer), memory, db })
+        let writer =
+            Writer::start(Arc::clone(&db), Arc::clone(&memory), fatal).map_err(|source| OpenError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        Ok(Self {
+            writer: Arc::new(writer),
+            memory,
+            db,
+        })
     }
 
     async fn write(&self, request: impl FnOnce(Done) -> Request) -> io::Result<()> {
         let (done, written) = oneshot::channel();
         self.writer.send(request(done))?;
-        written.await.map_err(|_| io::Error::other("the log writer has stopped"))?
+        written
+            .await
+            .map_err(|_| io::Error::other("the log writer has stopped"))?
     }
 
     fn read(&self, start: u64, end: u64, max_bytes: usize) -> io::Result<Vec<Entry>> {
         let (start, tail_start) = {
             let memory = self.memory.lock();
-            (start.max(memory.purged.map_or(0, |id| id.index + 1)), memory.tail_start())
+            (
+                start.max(memory.purged.map_or(0, |id| id.index + 1)),
+                memory.tail_start(),
+            )
         };
         let mut entries = Vec::new();
         if start < end.min(tail_start) {
             entries = disk::read_entries(&self.db, start, end.min(tail_start), max_bytes)?;
         }
-        let mut next = entries.last().map_or(start, |entry| entry.log_id.index + 1);
+        let next = entries.last().map_or(start, |entry| entry.log_id.index + 1);
         let mut bytes: usize = entries.iter().map(size).sum();
         if next < tail_start {
             return Ok(entries);
@@ -68,7 +80,12 @@ impl LogStore {
         if next < memory.tail_start() && next < end {
             // The tail moved on between the two looks: what was in memory is on disk now.
             drop(memory);
-            entries.extend(disk::read_entries(&self.db, next, end, max_bytes.saturating_sub(bytes))?);
+            entries.extend(disk::read_entries(
+                &self.db,
+                next,
+                end,
+                max_bytes.saturating_sub(bytes),
+            )?);
             return Ok(entries);
         }
         for entry in memory.range(next, end) {
@@ -76,7 +93,6 @@ impl LogStore {
                 break;
             }
             bytes += size(entry);
-            next = entry.log_id.index + 1;
             entries.push(entry.clone());
         }
         Ok(entries)
@@ -120,7 +136,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
         let memory = self.memory.lock();
-        Ok(LogState { last_purged_log_id: memory.purged, last_log_id: memory.last })
+        Ok(LogState {
+            last_purged_log_id: memory.purged,
+            last_log_id: memory.last,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self::LogReader {

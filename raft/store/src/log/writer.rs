@@ -25,14 +25,26 @@ pub(super) type Done = oneshot::Sender<io::Result<()>>;
 
 /// What can be written. All of it goes through one queue, so that votes and entries keep their order.
 pub(super) enum Request {
-    Append { entries: Vec<Entry>, callback: IOFlushed<TypeConfig> },
-    Vote { vote: Vote, done: Done },
+    Append {
+        entries: Vec<Entry>,
+        callback: IOFlushed<TypeConfig>,
+    },
+    Vote {
+        vote: Vote,
+        done: Done,
+    },
     /// Not synced: it only saves work after a restart.
     Committed(LogId),
     /// Removes entries from this index on.
-    Truncate { from: u64, done: Done },
+    Truncate {
+        from: u64,
+        done: Done,
+    },
     /// Removes entries up to this one.
-    Purge { upto: LogId, done: Done },
+    Purge {
+        upto: LogId,
+        done: Done,
+    },
 }
 
 /// The queue's end, and the thread.
@@ -44,9 +56,19 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(db: Arc<DB>, memory: Arc<Mutex<Memory>>, fatal: FatalCell) -> io::Result<Self> {
         let (queue, requests) = channel();
-        let worker = Worker { db, memory, fatal, failed: None };
-        let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || worker.run(&requests))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        let worker = Worker {
+            db,
+            memory,
+            fatal,
+            failed: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || worker.run(&requests))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
     }
 
     pub(super) fn send(&self, request: Request) -> io::Result<()> {
@@ -153,7 +175,8 @@ impl Batch {
             Request::Append { entries, callback } => {
                 for entry in entries {
                     self.next = Some(entry.log_id.index + 1);
-                    self.writes.put(entry_key(entry.log_id.index), entry.to_proto().encode_to_vec());
+                    self.writes
+                        .put(entry_key(entry.log_id.index), entry.to_proto().encode_to_vec());
                 }
                 self.sync = true;
                 self.waiters.push(Waiter::Append(callback));
@@ -165,7 +188,8 @@ impl Batch {
             }
             Request::Committed(log_id) => self.writes.put(COMMITTED, log_id.to_proto().encode_to_vec()),
             Request::Truncate { from, done } => {
-                self.writes.delete_range(entry_key(from).as_slice(), entries_end().as_slice());
+                self.writes
+                    .delete_range(entry_key(from).as_slice(), entries_end().as_slice());
                 self.next = self.next.map(|next| next.min(from));
                 self.sync = true;
                 self.waiters.push(Waiter::Done(done));

@@ -61,13 +61,18 @@ impl StateMachine {
         data: &EntryData,
         pending: &mut Pending,
     ) -> io::Result<Vec<Applied>> {
-        let entry = wire::LogEntry::decode(data.0.clone()).map_err(|error| self.stop(log_id, &error.to_string()))?;
+        let entry =
+            wire::LogEntry::decode(data.0.clone()).map_err(|error| self.stop(log_id, &error.to_string()))?;
         if entry.version != VERSION || entry.encoded_len() != data.0.len() {
             return Err(self.stop(log_id, "a newer program wrote the entry"));
         }
         pending.bytes += data.0.len();
         let stamp = Time(entry.stamp_ms).max(self.state.meta().cluster_time);
-        let meta = EntryMeta { term: log_id.leader_id.term, index: log_id.index, stamp };
+        let meta = EntryMeta {
+            term: log_id.leader_id.term,
+            index: log_id.index,
+            stamp,
+        };
         let mut replies = Vec::with_capacity(entry.envelopes.len());
         for bytes in &entry.envelopes {
             let envelope = decode_envelope(bytes).map_err(|error| self.stop(log_id, &error.to_string()))?;
@@ -83,15 +88,24 @@ impl StateMachine {
         pending: &mut Pending,
     ) -> io::Result<Applied> {
         let before = self.state.meta().revision;
-        let applied = catch_unwind(AssertUnwindSafe(|| reeve_state::apply(&mut self.state, meta, envelope)));
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            reeve_state::apply(&mut self.state, meta, envelope)
+        }));
         let Ok(step) = applied else {
             let command = describe(&envelope.command);
-            let message = format!("apply panicked at entry {}, revision {before}: {command}", meta.index);
+            let message = format!(
+                "apply panicked at entry {}, revision {before}: {command}",
+                meta.index
+            );
             self.fatal.set(message.clone());
             return Err(io::Error::other(message));
         };
         if !step.changes.is_empty() {
-            let bytes = step.changes.iter().map(|change| write(&mut pending.batch, change)).sum();
+            let bytes = step
+                .changes
+                .iter()
+                .map(|change| write(&mut pending.batch, change))
+                .sum();
             pending.steps.push(Step {
                 revision: self.state.meta().revision,
                 changes: Arc::from(step.changes),
@@ -106,7 +120,12 @@ impl StateMachine {
         if pending.entries == 0 {
             return Ok(());
         }
-        let written = self.db.write(pending.batch, self.state.meta(), self.applied.as_ref(), &self.membership);
+        let written = self.db.write(
+            pending.batch,
+            self.state.meta(),
+            self.applied.as_ref(),
+            &self.membership,
+        );
         if let Err(error) = written {
             let message = format!("writing the state failed: {error}");
             self.fatal.set(message.clone());

@@ -63,7 +63,8 @@ impl StateDb {
     /// Reads everything.
     pub(super) fn load(&self) -> Result<Loaded, OpenError> {
         let path = self.root.join(name(self.generation));
-        self.read().map_err(|error| OpenError::corrupt(&path, error.to_string()))
+        self.read()
+            .map_err(|error| OpenError::corrupt(&path, error.to_string()))
     }
 
     fn read(&self) -> io::Result<Loaded> {
@@ -72,9 +73,13 @@ impl StateDb {
             None => Meta::default(),
         };
         let mut rows = Vec::new();
-        for item in self.db.iterator(IteratorMode::From(&[*TABLES.start()], Direction::Forward)) {
+        for item in self
+            .db
+            .iterator(IteratorMode::From(&[*TABLES.start()], Direction::Forward))
+        {
             let (key, value) = item.map_err(io::Error::other)?;
-            let row = row_from_bytes(&value).map_err(|error| io::Error::other(format!("row {key:?}: {error}")))?;
+            let row =
+                row_from_bytes(&value).map_err(|error| io::Error::other(format!("row {key:?}: {error}")))?;
             if key_of(&row) != *key {
                 return Err(io::Error::other(format!("row {key:?} holds another row")));
             }
@@ -133,7 +138,11 @@ impl StateDb {
             fs::remove_dir_all(&path)?;
         }
         let db = open_db(&path).map_err(io::Error::other)?;
-        let next = Self { db, root: self.root.clone(), generation };
+        let next = Self {
+            db,
+            root: self.root.clone(),
+            generation,
+        };
         let mut batch = WriteBatch::default();
         for row in state.rows() {
             put(&mut batch, &row);
@@ -183,7 +192,10 @@ fn parse(name: &str) -> Option<u64> {
 }
 
 fn point_to(root: &Path, generation: u64) -> io::Result<()> {
-    write_atomically(&root.join("CURRENT"), format!("{}\n", name(generation)).as_bytes())
+    write_atomically(
+        &root.join("CURRENT"),
+        format!("{}\n", name(generation)).as_bytes(),
+    )
 }
 
 /// Removes what an interrupted installation left.

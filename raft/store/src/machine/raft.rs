@@ -42,8 +42,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.published.bytes_since_snapshot.store(0, Ordering::Relaxed);
         SnapshotBuilder {
             db: Arc::clone(&self.db),
-            meta: SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() },
-            data: SnapshotData { state: self.state.clone() },
+            meta: SnapshotMeta {
+                last_log_id: self.applied,
+                last_membership: self.membership.clone(),
+            },
+            data: SnapshotData {
+                state: self.state.clone(),
+            },
             slot: Arc::clone(&self.snapshot),
         }
     }
@@ -67,7 +72,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.state = state.clone();
         *self.snapshot.lock() = Some((meta, SnapshotData { state: state.clone() }));
         let revision = state.meta().revision;
-        self.published.publish(self.applied.map_or(0, |id| id.index + 1), state);
+        self.published
+            .publish(self.applied.map_or(0, |id| id.index + 1), state);
         self.published.feed.reset(revision);
         retire(old);
         Ok(())
@@ -75,7 +81,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let slot = self.snapshot.lock();
-        Ok(slot.as_ref().map(|(meta, data)| Snapshot { meta: meta.clone(), snapshot: data.clone() }))
+        Ok(slot.as_ref().map(|(meta, data)| Snapshot {
+            meta: meta.clone(),
+            snapshot: data.clone(),
+        }))
     }
 }
 

@@ -28,12 +28,19 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let db = Arc::clone(&self.db);
-        tokio::task::spawn_blocking(move || db.flush()).await.map_err(io::Error::other)??;
+        tokio::task::spawn_blocking(move || db.flush())
+            .await
+            .map_err(io::Error::other)??;
         let mut slot = self.slot.lock();
-        let newer = slot.as_ref().is_some_and(|(meta, _)| meta.last_log_id > self.meta.last_log_id);
+        let newer = slot
+            .as_ref()
+            .is_some_and(|(meta, _)| meta.last_log_id > self.meta.last_log_id);
         if !newer {
             *slot = Some((self.meta.clone(), self.data.clone()));
         }
-        Ok(Snapshot { meta: self.meta.clone(), snapshot: self.data.clone() })
+        Ok(Snapshot {
+            meta: self.meta.clone(),
+            snapshot: self.data.clone(),
+        })
     }
 }
