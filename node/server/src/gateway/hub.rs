@@ -46,7 +46,11 @@ impl Handle {
 
     /// How this session ends when one of a process with this incarnation takes its place.
     pub(super) fn replaced_by(&self, incarnation: Incarnation) -> SessionEnd {
-        if incarnation == self.incarnation { SessionEnd::Replaced } else { SessionEnd::Superseded }
+        if incarnation == self.incarnation {
+            SessionEnd::Replaced
+        } else {
+            SessionEnd::Superseded
+        }
     }
 }
 
@@ -66,7 +70,10 @@ struct Table {
 
 impl Hub {
     pub(super) fn new(liveness: Liveness) -> Self {
-        Self { liveness, table: Mutex::new(Table::default()) }
+        Self {
+            liveness,
+            table: Mutex::new(Table::default()),
+        }
     }
 
     /// Why no session is taken just now, if so.
@@ -101,12 +108,19 @@ impl Hub {
         }
         table.sessions.insert(worker, Arc::clone(&handle));
         self.note_count(&table);
-        Ok(Registration { hub: Arc::clone(self), handle })
+        Ok(Registration {
+            hub: Arc::clone(self),
+            handle,
+        })
     }
 
     fn unregister(&self, handle: &Arc<Handle>) {
         let mut table = self.table.lock();
-        if table.sessions.get(&handle.worker).is_some_and(|held| Arc::ptr_eq(held, handle)) {
+        if table
+            .sessions
+            .get(&handle.worker)
+            .is_some_and(|held| Arc::ptr_eq(held, handle))
+        {
             table.sessions.remove(&handle.worker);
             self.note_count(&table);
         }
@@ -168,7 +182,11 @@ fn concerned(delta: &Delta<AssignmentKey, Assignment>) -> Option<WorkerId> {
     if status(&delta.before) == status(&delta.after) {
         return None;
     }
-    delta.after.as_ref().or(delta.before.as_ref()).map(|assignment| assignment.worker)
+    delta
+        .after
+        .as_ref()
+        .or(delta.before.as_ref())
+        .map(|assignment| assignment.worker)
 }
 
 /// A session's place in the hub, given back when it is dropped.

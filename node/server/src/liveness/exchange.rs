@@ -81,19 +81,29 @@ impl Sender {
 
     fn send_all(&mut self) {
         self.follow_membership();
-        let free: Vec<u64> = self.peers.iter().filter(|(_, peer)| !peer.busy).map(|(id, _)| *id).collect();
+        let free: Vec<u64> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !peer.busy)
+            .map(|(id, _)| *id)
+            .collect();
         if free.is_empty() {
             return;
         }
         let digest = digest(&self.liveness, Instant::now());
         for id in free {
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
             peer.busy = true;
             let call = Call {
                 liveness: self.liveness.clone(),
                 store: self.store.clone(),
                 client: peer.client.clone(),
-                request: ExchangeRequest { to_node: id, ..digest.clone() },
+                request: ExchangeRequest {
+                    to_node: id,
+                    ..digest.clone()
+                },
             };
             self.calls.spawn(call.make());
         }
@@ -111,7 +121,9 @@ impl Sender {
             .filter(|info| info.id != me.0)
             .collect();
         self.peers.retain(|id, peer| {
-            members.iter().any(|member| member.id == *id && member.raft_addr == peer.raft_addr)
+            members
+                .iter()
+                .any(|member| member.id == *id && member.raft_addr == peer.raft_addr)
         });
         for member in members {
             if self.peers.contains_key(&member.id) {
@@ -119,10 +131,16 @@ impl Sender {
             }
             match connect(&member.raft_addr) {
                 Ok(client) => {
-                    let peer = Peer { raft_addr: member.raft_addr, client, busy: false };
+                    let peer = Peer {
+                        raft_addr: member.raft_addr,
+                        client,
+                        busy: false,
+                    };
                     self.peers.insert(member.id, peer);
                 }
-                Err(error) => tracing::warn!(node = member.id, %error, "the address of a member cannot be used"),
+                Err(error) => {
+                    tracing::warn!(node = member.id, %error, "the address of a member cannot be used")
+                }
             }
         }
     }
@@ -150,8 +168,16 @@ impl Call {
         let sent = Instant::now();
         let answer = tokio::time::timeout(TIMEOUT, self.client.exchange(self.request)).await;
         match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
-            Ok(response) => note_answer(&self.liveness, &self.store, NodeId(id), sent, &response.into_inner()),
-            Err(status) => tracing::debug!(node = id, code = ?status.code(), "exchange failed: {}", status.message()),
+            Ok(response) => note_answer(
+                &self.liveness,
+                &self.store,
+                NodeId(id),
+                sent,
+                &response.into_inner(),
+            ),
+            Err(status) => {
+                tracing::debug!(node = id, code = ?status.code(), "exchange failed: {}", status.message())
+            }
         }
         id
     }
