@@ -64,7 +64,12 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let liveness = Liveness::default();
     let store = Store::open(config.store_config(), None).await?;
     // Cancelled for the parts only after the node is told, or finds, that it has to stop.
-    let context = Context { store, config, liveness, shutdown: CancellationToken::new() };
+    let context = Context {
+        store,
+        config,
+        liveness,
+        shutdown: CancellationToken::new(),
+    };
     tracing::info!(
         node = context.config.id.0,
         name = context.config.name,
@@ -87,7 +92,9 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
 }
 
 async fn listen(field: &'static str, addr: SocketAddr) -> Result<TcpListener, NodeError> {
-    TcpListener::bind(addr).await.map_err(|source| NodeError::Listen { field, addr, source })
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| NodeError::Listen { field, addr, source })
 }
 
 /// What runs beside the store. All of it ends when the context's token is cancelled.
@@ -100,7 +107,9 @@ impl Parts {
     fn start(context: &Context, grpc: TcpListener, http: TcpListener) -> Result<Self, NodeError> {
         let api = Api::new(context.clone());
         let (reporter, health) = tonic_health::server::health_reporter();
-        let routes = grpc::routes(&api).map_err(|error| NodeError::Build(error.to_string()))?.add_service(health);
+        let routes = grpc::routes(&api)
+            .map_err(|error| NodeError::Build(error.to_string()))?
+            .add_service(health);
         let mut servers = JoinSet::new();
         servers.spawn(serve_grpc(context.clone(), grpc, routes));
         servers.spawn(serve_http(context.clone(), http, api));
@@ -134,7 +143,10 @@ async fn stop(context: &Context, mut parts: Parts) {
     if tokio::time::timeout(timeout / 2, parts.join()).await.is_err() {
         tracing::warn!("calls are still under way and are cut off");
     }
-    if tokio::time::timeout(timeout / 2, context.store.shutdown()).await.is_err() {
+    if tokio::time::timeout(timeout / 2, context.store.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("leadership was not handed over in time");
     }
     parts.servers.shutdown().await;

@@ -44,9 +44,13 @@ fn count(change: &Change) {
 
 fn count_run(delta: &Delta<RunId, Run>) {
     for (before, entry) in new_transitions(delta) {
-        let reason = entry.reason.as_ref().map_or("", |reason| enums::run_reason(reason.code).name());
+        let reason = entry
+            .reason
+            .as_ref()
+            .map_or("", |reason| enums::run_reason(reason.code).name());
         let from = before.map_or("", |before| before.status.name());
-        counter!(RUN_TRANSITIONS, "from" => from, "to" => entry.status.name(), "reason" => reason).increment(1);
+        counter!(RUN_TRANSITIONS, "from" => from, "to" => entry.status.name(), "reason" => reason)
+            .increment(1);
         if let Some(before) = before.filter(|before| before.status == RunStatus::Queued) {
             // A day in milliseconds is far below 2^53.
             #[expect(clippy::cast_precision_loss, reason = "a wait is far shorter than 2^53 ms")]
@@ -57,20 +61,31 @@ fn count_run(delta: &Delta<RunId, Run>) {
 
 /// The transitions that this change added, each with the one before it.
 fn new_transitions(delta: &Delta<RunId, Run>) -> Vec<(Option<&TimelineEntry>, &TimelineEntry)> {
-    let Some(after) = &delta.after else { return Vec::new() };
-    let known = delta.before.as_ref().map_or(0, |before| before.life.timeline().len());
+    let Some(after) = &delta.after else {
+        return Vec::new();
+    };
+    let known = delta
+        .before
+        .as_ref()
+        .map_or(0, |before| before.life.timeline().len());
     let timeline = after.life.timeline();
-    (known..timeline.len()).map(|at| (at.checked_sub(1).map(|before| &timeline[before]), &timeline[at])).collect()
+    (known..timeline.len())
+        .map(|at| (at.checked_sub(1).map(|before| &timeline[before]), &timeline[at]))
+        .collect()
 }
 
 fn count_assignment(delta: &Delta<AssignmentKey, Assignment>) {
     let Some(after) = &delta.after else { return };
     for outcome in EndpointOutcome::ALL {
-        let before = delta.before.as_ref().map_or(0, |before| before.counts.outcome(outcome));
+        let before = delta
+            .before
+            .as_ref()
+            .map_or(0, |before| before.counts.outcome(outcome));
         // One that gives way to a worse one (D13) is not taken back: counters never fall.
         let more = after.counts.outcome(outcome).saturating_sub(before);
         if more > 0 {
-            counter!(ENDPOINT_OUTCOMES, "outcome" => enums::outcome(outcome).name()).increment(u64::from(more));
+            counter!(ENDPOINT_OUTCOMES, "outcome" => enums::outcome(outcome).name())
+                .increment(u64::from(more));
         }
     }
 }
@@ -126,7 +141,11 @@ mod tests {
     fn only_new_transitions_are_counted_each_with_where_it_came_from() {
         let before = run(&[RunStatus::Pending]);
         let after = run(&[RunStatus::Pending, RunStatus::Queued, RunStatus::Running]);
-        let delta = Delta { key: before.id, before: Some(before), after: Some(Arc::clone(&after)) };
+        let delta = Delta {
+            key: before.id,
+            before: Some(before),
+            after: Some(Arc::clone(&after)),
+        };
         let edges: Vec<_> = new_transitions(&delta)
             .into_iter()
             .map(|(from, to)| (from.map(|from| from.status), to.status))
@@ -138,9 +157,17 @@ mod tests {
                 (Some(RunStatus::Queued), RunStatus::Running)
             ]
         );
-        let created = Delta { key: after.id, before: None, after: Some(run(&[RunStatus::Pending])) };
+        let created = Delta {
+            key: after.id,
+            before: None,
+            after: Some(run(&[RunStatus::Pending])),
+        };
         assert_eq!(new_transitions(&created).len(), 1);
-        let removed = Delta { key: after.id, before: Some(after), after: None };
+        let removed = Delta {
+            key: after.id,
+            before: Some(after),
+            after: None,
+        };
         assert!(new_transitions(&removed).is_empty());
     }
 }
