@@ -9,13 +9,15 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
 use crate::api::Api;
 use crate::config::{ConfigError, NodeConfig};
 use crate::context::Context;
-use crate::liveness::Liveness;
-use crate::{grpc, rest, telemetry};
+use crate::gateway::Gateway;
+use crate::liveness::{self, Liveness};
+use crate::{grpc, reconciler, rest, telemetry};
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -61,8 +63,9 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let grpc_listener = listen("grpc_addr", config.grpc_addr).await?;
     let http_listener = listen("http_addr", config.http_addr).await?;
     let config = Arc::new(config);
-    let liveness = Liveness::default();
-    let store = Store::open(config.store_config(), None).await?;
+    let liveness = Liveness::new(&config);
+    let internal = Routes::new(liveness::exchange_service(&liveness));
+    let store = Store::open(config.store_config(), Some(internal)).await?;
     // Cancelled for the parts only after the node is told, or finds, that it has to stop.
     let context = Context {
         store,
@@ -107,8 +110,10 @@ impl Parts {
     fn start(context: &Context, grpc: TcpListener, http: TcpListener) -> Result<Self, NodeError> {
         let api = Api::new(context.clone());
         let (reporter, health) = tonic_health::server::health_reporter();
+        let gateway = Gateway::new(context.clone());
         let routes = grpc::routes(&api)
             .map_err(|error| NodeError::Build(error.to_string()))?
+            .add_service(gateway.clone().into_service())
             .add_service(health);
         let mut servers = JoinSet::new();
         servers.spawn(serve_grpc(context.clone(), grpc, routes));
@@ -116,6 +121,9 @@ impl Parts {
         let mut tasks = JoinSet::new();
         tasks.spawn(grpc::health::report(context.clone(), reporter));
         tasks.spawn(telemetry::follow(context.clone()));
+        tasks.spawn(gateway.run());
+        tasks.spawn(liveness::exchange::run(context.clone()));
+        tasks.spawn(reconciler::run(context.clone()));
         tasks.spawn(upkeep(context.shutdown.clone()));
         Ok(Self { servers, tasks })
     }
@@ -154,11 +162,7 @@ async fn stop(context: &Context, mut parts: Parts) {
     tracing::info!("node stopped");
 }
 
-async fn serve_grpc(
-    context: Context,
-    listener: TcpListener,
-    routes: tonic::service::Routes,
-) -> Result<(), NodeError> {
+async fn serve_grpc(context: Context, listener: TcpListener, routes: Routes) -> Result<(), NodeError> {
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .layer(telemetry::GrpcTelemetryLayer)

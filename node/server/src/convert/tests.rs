@@ -21,6 +21,7 @@ use reeve_state::transition::worker::{
 };
 
 use super::{definition, enums, time, worker};
+use crate::args::NodeArgs;
 use crate::error::ApiError;
 use crate::liveness::Liveness;
 
@@ -215,7 +216,11 @@ fn online() -> Worker {
 
 fn message(row: &Worker) -> v1::Worker {
     let nodes = BTreeMap::from([(NodeId(2), "beta".to_owned())]);
-    let (state, liveness) = (State::default(), Liveness::default());
+    let args = NodeArgs {
+        id: Some(1),
+        ..NodeArgs::default()
+    };
+    let (state, liveness) = (State::default(), Liveness::new(&args.load().unwrap()));
     worker::worker(
         worker::View {
             state: &state,
