@@ -82,14 +82,20 @@ pub enum ApiError {
 
 impl From<Compacted> for ApiError {
     fn from(compacted: Compacted) -> Self {
-        Self::Compacted { asked: compacted.asked, oldest: compacted.oldest }
+        Self::Compacted {
+            asked: compacted.asked,
+            oldest: compacted.oldest,
+        }
     }
 }
 
 impl ApiError {
     /// One field that breaks one rule.
     pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldViolation { field: field.into(), rule: rule.into() }])
+        Self::Invalid(vec![FieldViolation {
+            field: field.into(),
+            rule: rule.into(),
+        }])
     }
 }
 
@@ -110,7 +116,13 @@ pub struct Description {
 
 impl Description {
     fn new(code: Code, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, reason: reason.into(), metadata: BTreeMap::new(), violations: Vec::new(), retry_after: None }
+        Self {
+            code,
+            reason: reason.into(),
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+            retry_after: None,
+        }
     }
 
     fn with(mut self, key: &'static str, value: impl ToString) -> Self {
@@ -146,9 +158,11 @@ impl ApiError {
                 .with("oldest", oldest),
             Self::ShuttingDown => unavailable(&UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
-            Self::MethodNotAllowed { method, path } => Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
-                .with("method", method)
-                .with("path", path),
+            Self::MethodNotAllowed { method, path } => {
+                Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
+                    .with("method", method)
+                    .with("path", path)
+            }
             Self::Internal(_) => Description::new(Code::Internal, "INTERNAL"),
         }
     }
@@ -221,7 +235,12 @@ fn describe_refusal(refusal: &Refusal) -> Description {
             Description::new(Code::AlreadyExists, "REQUEST_ID_REUSED").with("requestId", request_id)
         }
         Refusal::Invalid { violations } => invalid(violations),
-        Refusal::WrongStatus { kind, id, status, allowed } => {
+        Refusal::WrongStatus {
+            kind,
+            id,
+            status,
+            allowed,
+        } => {
             let reason = format!("{}_{status}", kind.name().to_uppercase());
             Description::new(Code::FailedPrecondition, reason)
                 .with("id", id)
@@ -229,28 +248,42 @@ fn describe_refusal(refusal: &Refusal) -> Description {
                 .with("allowed", allowed.join(","))
         }
         Refusal::TestInUse { id, runs } => precondition("TEST_IN_USE").with("id", id).with("runs", runs),
-        Refusal::Stale { kind: _, id, planned, actual } => Description::new(Code::Aborted, "STALE_REVISION")
+        Refusal::Stale {
+            kind: _,
+            id,
+            planned,
+            actual,
+        } => Description::new(Code::Aborted, "STALE_REVISION")
             .with("id", id)
             .with("planned", planned)
             .with("actual", actual),
         Refusal::StaleTerm { fence_term, term } => Description::new(Code::Aborted, "STALE_TERM")
             .with("fenceTerm", fence_term)
             .with("term", term),
-        Refusal::SessionOver { worker, epoch } => {
-            precondition("SESSION_OVER").with("worker", worker).with("epoch", epoch.0)
-        }
+        Refusal::SessionOver { worker, epoch } => precondition("SESSION_OVER")
+            .with("worker", worker)
+            .with("epoch", epoch.0),
         Refusal::TokenRejected => Description::new(Code::Unauthenticated, "TOKEN_REJECTED"),
-        Refusal::EpochOver { run, epoch, confirm: _, acked_seq } => precondition("EPOCH_OVER")
+        Refusal::EpochOver {
+            run,
+            epoch,
+            confirm: _,
+            acked_seq,
+        } => precondition("EPOCH_OVER")
             .with("run", run)
             .with("epoch", epoch.0)
             .with("ackedSeq", acked_seq),
-        Refusal::ReportOutOfOrder { seq, expected } => {
-            precondition("REPORT_OUT_OF_ORDER").with("seq", seq).with("expected", expected)
-        }
+        Refusal::ReportOutOfOrder { seq, expected } => precondition("REPORT_OUT_OF_ORDER")
+            .with("seq", seq)
+            .with("expected", expected),
         Refusal::ReportInvalid { rule: _ } => Description::new(Code::InvalidArgument, "REPORT_INVALID"),
         Refusal::Placement(_) => precondition("PLACEMENT_REFUSED"),
         Refusal::NotYet { run, rule: _ } => precondition("NOT_YET").with("run", run),
-        Refusal::ClusterVersion { version, in_force, known } => precondition("CLUSTER_VERSION")
+        Refusal::ClusterVersion {
+            version,
+            in_force,
+            known,
+        } => precondition("CLUSTER_VERSION")
             .with("version", version)
             .with("inForce", in_force)
             .with("known", known),
@@ -258,7 +291,10 @@ fn describe_refusal(refusal: &Refusal) -> Description {
 }
 
 fn describe_violations(violations: &[FieldViolation]) -> String {
-    let each: Vec<_> = violations.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect();
+    let each: Vec<_> = violations
+        .iter()
+        .map(|v| format!("{}: {}", v.field, v.rule))
+        .collect();
     format!("invalid: {}", each.join("; "))
 }
 
@@ -266,8 +302,11 @@ impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         let description = error.describe();
         let mut details = ErrorDetails::new();
-        let metadata: HashMap<String, String> =
-            description.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let metadata: HashMap<String, String> = description
+            .metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect();
         details.set_error_info(description.reason.clone(), DOMAIN, metadata);
         for violation in &description.violations {
             details.add_bad_request_violation(&violation.field, &violation.rule);
@@ -341,7 +380,10 @@ impl IntoResponse for ApiError {
                     fields: description
                         .violations
                         .into_iter()
-                        .map(|violation| BodyField { field: violation.field, rule: violation.rule })
+                        .map(|violation| BodyField {
+                            field: violation.field,
+                            rule: violation.rule,
+                        })
                         .collect(),
                     retry_after_ms: description.retry_after.map(|after| after.as_millis()),
                 },

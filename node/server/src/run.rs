@@ -67,7 +67,12 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let internal = Routes::new(liveness::exchange_service(&liveness));
     let store = Store::open(config.store_config(), Some(internal)).await?;
     // Cancelled for the parts only after the node is told, or finds, that it has to stop.
-    let context = Context { store, config, liveness, shutdown: CancellationToken::new() };
+    let context = Context {
+        store,
+        config,
+        liveness,
+        shutdown: CancellationToken::new(),
+    };
     tracing::info!(
         node = context.config.id.0,
         name = context.config.name,
@@ -90,7 +95,9 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
 }
 
 async fn listen(field: &'static str, addr: SocketAddr) -> Result<TcpListener, NodeError> {
-    TcpListener::bind(addr).await.map_err(|source| NodeError::Listen { field, addr, source })
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| NodeError::Listen { field, addr, source })
 }
 
 /// What runs beside the store. All of it ends when the context's token is cancelled.
@@ -103,9 +110,11 @@ impl Parts {
     fn start(context: &Context, grpc: TcpListener, http: TcpListener) -> Result<Self, NodeError> {
         let api = Api::new(context.clone());
         let (reporter, health) = tonic_health::server::health_reporter();
-        let routes = grpc::routes(&api).map_err(|error| NodeError::Build(error.to_string()))?.add_service(health);
         let gateway = Gateway::new(context.clone());
-        let routes = routes.add_service(gateway.clone().into_service());
+        let routes = grpc::routes(&api)
+            .map_err(|error| NodeError::Build(error.to_string()))?
+            .add_service(gateway.clone().into_service())
+            .add_service(health);
         let mut servers = JoinSet::new();
         servers.spawn(serve_grpc(context.clone(), grpc, routes));
         servers.spawn(serve_http(context.clone(), http, api));
@@ -142,7 +151,10 @@ async fn stop(context: &Context, mut parts: Parts) {
     if tokio::time::timeout(timeout / 2, parts.join()).await.is_err() {
         tracing::warn!("calls are still under way and are cut off");
     }
-    if tokio::time::timeout(timeout / 2, context.store.shutdown()).await.is_err() {
+    if tokio::time::timeout(timeout / 2, context.store.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("leadership was not handed over in time");
     }
     parts.servers.shutdown().await;
@@ -150,11 +162,7 @@ async fn stop(context: &Context, mut parts: Parts) {
     tracing::info!("node stopped");
 }
 
-async fn serve_grpc(
-    context: Context,
-    listener: TcpListener,
-    routes: Routes,
-) -> Result<(), NodeError> {
+async fn serve_grpc(context: Context, listener: TcpListener, routes: Routes) -> Result<(), NodeError> {
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .layer(telemetry::GrpcTelemetryLayer)

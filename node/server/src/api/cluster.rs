@@ -13,10 +13,14 @@ impl Api {
     pub async fn cluster_status(&self, request: v1::GetStatusRequest) -> v1::GetStatusResponse {
         let Self { context } = self;
         let status = context.store.status();
-        let state_hash =
-            if request.include_state_hash { Some(context.store.state_hash().await) } else { None };
+        let state_hash = if request.include_state_hash {
+            Some(context.store.state_hash().await)
+        } else {
+            None
+        };
         // The hash belongs to the index that it was computed at.
-        let (last_applied_index, state_hash) = state_hash.unwrap_or((status.last_applied_index, String::new()));
+        let (last_applied_index, state_hash) =
+            state_hash.unwrap_or((status.last_applied_index, String::new()));
         v1::GetStatusResponse {
             cluster_id: context.config.cluster_id.clone(),
             node_id: status.node_id.0,
@@ -67,7 +71,9 @@ impl Api {
             http_addr: request.http_addr,
         };
         self.context.store.add_member(info, call.deadline).await?;
-        Ok(v1::AddMemberResponse { members: self.members() })
+        Ok(v1::AddMemberResponse {
+            members: self.members(),
+        })
     }
 
     /// Removes a node.
@@ -79,8 +85,13 @@ impl Api {
         if request.node_id == 0 {
             return Err(ApiError::invalid("node_id", "must be greater than 0"));
         }
-        self.context.store.remove_member(NodeId(request.node_id), call.deadline).await?;
-        Ok(v1::RemoveMemberResponse { members: self.members() })
+        self.context
+            .store
+            .remove_member(NodeId(request.node_id), call.deadline)
+            .await?;
+        Ok(v1::RemoveMemberResponse {
+            members: self.members(),
+        })
     }
 
     /// Hands leadership over.
@@ -100,7 +111,10 @@ impl Api {
 }
 
 fn violation(field: &str, rule: &str) -> reeve_state::command::FieldViolation {
-    reeve_state::command::FieldViolation { field: field.to_owned(), rule: rule.to_owned() }
+    reeve_state::command::FieldViolation {
+        field: field.to_owned(),
+        rule: rule.to_owned(),
+    }
 }
 
 fn member(status: &MemberStatus) -> v1::Member {
