@@ -147,39 +147,35 @@ impl Fake {
     pub async fn hear(&mut self) -> Heard {
         loop {
             let response = self.next().await.unwrap().expect("the session goes on");
-            match response.message.expect("a message") {
-                Heard::HeartbeatAck(_) if self._beat.is_some() => {}
-                message => return message,
+            let message = response.message.expect("a message");
+            if self._beat.is_none() || !matches!(message, Heard::HeartbeatAck(_)) {
+                return message;
             }
         }
     }
 
     pub async fn hear_offer(&mut self) -> v1::Offer {
-        match self.hear().await {
-            Heard::Offer(offer) => offer,
-            other => panic!("expected an offer, heard {other:?}"),
-        }
+        let message = self.hear().await;
+        let Heard::Offer(offer) = message else { panic!("expected an offer, heard {message:?}") };
+        offer
     }
 
     pub async fn hear_start(&mut self) -> v1::Start {
-        match self.hear().await {
-            Heard::Start(start) => start,
-            other => panic!("expected a start, heard {other:?}"),
-        }
+        let message = self.hear().await;
+        let Heard::Start(start) = message else { panic!("expected a start, heard {message:?}") };
+        start
     }
 
     pub async fn hear_stop(&mut self) -> v1::Stop {
-        match self.hear().await {
-            Heard::Stop(stop) => stop,
-            other => panic!("expected a stop, heard {other:?}"),
-        }
+        let message = self.hear().await;
+        let Heard::Stop(stop) = message else { panic!("expected a stop, heard {message:?}") };
+        stop
     }
 
     pub async fn hear_ack(&mut self) -> v1::ReportAck {
-        match self.hear().await {
-            Heard::ReportAck(ack) => ack,
-            other => panic!("expected an acknowledgement, heard {other:?}"),
-        }
+        let message = self.hear().await;
+        let Heard::ReportAck(ack) = message else { panic!("expected an acknowledgement, heard {message:?}") };
+        ack
     }
 
     /// How the stream ends: code and reason; `None`: in order.
