@@ -110,11 +110,11 @@ impl Parts {
     fn start(context: &Context, grpc: TcpListener, http: TcpListener) -> Result<Self, NodeError> {
         let api = Api::new(context.clone());
         let (reporter, health) = tonic_health::server::health_reporter();
+        let gateway = Gateway::new(context.clone());
         let routes = grpc::routes(&api)
             .map_err(|error| NodeError::Build(error.to_string()))?
+            .add_service(gateway.clone().into_service())
             .add_service(health);
-        let gateway = Gateway::new(context.clone());
-        let routes = routes.add_service(gateway.clone().into_service());
         let mut servers = JoinSet::new();
         servers.spawn(serve_grpc(context.clone(), grpc, routes));
         servers.spawn(serve_http(context.clone(), http, api));

@@ -7,29 +7,26 @@ use reeve_state::id::RunId;
 use reeve_state::record::{Assignment, AssignmentKey, Run};
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::{RunStatus, TimelineEntry};
-use reeve_store::{Compacted, FeedItem};
+use reeve_store::FeedItem;
 
 use super::{ENDPOINT_OUTCOMES, RUN_QUEUE_SECONDS, RUN_TRANSITIONS};
 use crate::context::Context;
 use crate::convert::enums;
 
-/// Counts until the node stops. What changes while the feed is reset is not counted.
+/// Counts until the node stops. What changed before it began, or while the feed was reset, is not counted.
 pub async fn follow(context: Context) {
+    let Ok(mut feed) = context.store.watch(None) else {
+        return;
+    };
     loop {
-        let mut feed = match context.store.watch(None) {
-            Ok(feed) => feed,
-            Err(Compacted { .. }) => continue,
+        let item = tokio::select! {
+            () = context.shutdown.cancelled() => return,
+            item = feed.next() => item,
         };
-        loop {
-            let item = tokio::select! {
-                () = context.shutdown.cancelled() => return,
-                item = feed.next() => item,
-            };
-            match item {
-                Some(FeedItem::Changes { revision: _, changes }) => changes.iter().for_each(count),
-                Some(FeedItem::Reset { .. }) => break,
-                None => return,
-            }
+        match item {
+            Some(FeedItem::Changes { revision: _, changes }) => changes.iter().for_each(count),
+            Some(FeedItem::Reset { .. }) => {}
+            None => return,
         }
     }
 }
