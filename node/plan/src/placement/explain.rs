@@ -12,7 +12,7 @@ impl Ask<'_> {
         let groups = self.definition.groups.iter().zip(0..);
         let explained = groups.map(|(group, index)| self.explain_group(fleet, group, index, view));
         let explained = explained.filter(|group| group.endpoints > 0).collect();
-        let (groups, online) = self.demands(|group| self.online(fleet, group, view));
+        let (groups, online) = self.online_demands(fleet, view);
         let deserted: Vec<u32> = groups
             .iter()
             .zip(&online)
@@ -124,7 +124,7 @@ impl Ask<'_> {
 
     /// What is short now, and where.
     fn suggest_capacity(&self, fleet: &Fleet<'_>, view: View<'_>) -> String {
-        let (groups, demands) = self.demands(|group| self.online(fleet, group, view));
+        let (groups, demands) = self.online_demands(fleet, view);
         let wish = |(short, tight): (u64, Vec<usize>)| {
             let place = |index: usize| {
                 self.group(groups[index])
@@ -143,10 +143,6 @@ impl Ask<'_> {
             .map(wish)
             .collect::<Vec<_>>()
             .join("; ")
-    }
-
-    fn group(&self, index: u32) -> Option<&Group> {
-        self.definition.groups.get(index as usize)
     }
 }
 

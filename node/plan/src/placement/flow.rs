@@ -186,7 +186,7 @@ impl Search {
 fn classes<'a>(demands: impl Iterator<Item = &'a Demand>, room: impl Fn(usize) -> u32) -> Vec<Class> {
     let mut by_seat: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, demand) in demands.enumerate() {
-        for seat in &demand.seats {
+        for seat in demand.seats.iter() {
             by_seat.entry(*seat).or_default().push(index);
         }
     }

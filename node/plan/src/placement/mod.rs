@@ -9,15 +9,16 @@ pub(crate) mod gaps;
 mod solve;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use reeve_state::State;
 use reeve_state::command::Placement;
 use reeve_state::id::WorkerId;
-use reeve_state::record::{Explanation, Run, TestDefinition};
+use reeve_state::record::{Explanation, Group, Run, Selector, TestDefinition};
 use reeve_state::transition::run::RunReasonCode;
 
 use crate::config::PlanConfig;
-use crate::fleet::{Fleet, Reservations, View, room};
+use crate::fleet::{Fleet, Reservations, Seat, View, room};
 use gaps::Range;
 use solve::{Demand, Pieces, Room};
 
@@ -113,33 +114,52 @@ impl<'a> Ask<'a> {
         ranges.map(|range| range.count).fold(0, u32::saturating_add)
     }
 
-    /// The groups of which something is asked for, in order, each with a demand of how much and of whom.
-    fn demands(&self, candidates: impl Fn(u32) -> Vec<usize>) -> (Vec<u32>, Vec<Demand>) {
+    /// The groups of which something is asked for, in order, each with a demand of how much and of whom: of the ONLINE
+    /// workers that match, those that `keep` lets pass.
+    fn demands(
+        &self,
+        fleet: &Fleet<'_>,
+        view: View<'_>,
+        keep: impl Fn(&Seat<'_>) -> bool,
+    ) -> (Vec<u32>, Vec<Demand>) {
         let mut groups: Vec<u32> = self.ranges.iter().map(|range| range.group).collect();
         groups.dedup();
-        let demand = |group: &u32| Demand {
-            count: self.count(*group),
-            seats: candidates(*group),
-        };
-        let demands = groups.iter().map(demand).collect();
+        let mut known: Vec<(&Selector, Rc<[usize]>)> = Vec::new();
+        let mut demands = Vec::new();
+        for group in &groups {
+            let Some(selector) = self.group(*group).map(|group| &group.selector) else {
+                continue;
+            };
+            let seats = match known.iter().find(|(other, _)| *other == selector) {
+                Some((_, seats)) => Rc::clone(seats),
+                None => {
+                    let mut seats = fleet.online_matches(selector, view);
+                    seats.retain(|seat| keep(&fleet.seats[*seat]));
+                    let seats: Rc<[usize]> = seats.into();
+                    known.push((selector, Rc::clone(&seats)));
+                    seats
+                }
+            };
+            demands.push(Demand {
+                count: self.count(*group),
+                seats,
+            });
+        }
         (groups, demands)
     }
 
-    /// ONLINE workers that match a group.
-    fn online(&self, fleet: &Fleet<'_>, group: u32, view: View<'_>) -> Vec<usize> {
-        let group = self.definition.groups.get(group as usize);
-        group
-            .map(|group| fleet.online_matches(&group.selector, view))
-            .unwrap_or_default()
+    fn group(&self, index: u32) -> Option<&'a Group> {
+        self.definition.groups.get(index as usize)
+    }
+
+    /// Demands on the ONLINE workers, full or not.
+    fn online_demands(&self, fleet: &Fleet<'_>, view: View<'_>) -> (Vec<u32>, Vec<Demand>) {
+        self.demands(fleet, view, |_| true)
     }
 
     /// Demands on the ONLINE workers with room, within what the view allows.
     fn free_demands(&self, fleet: &Fleet<'_>, view: View<'_>) -> (Vec<u32>, Vec<Demand>) {
-        self.demands(|group| {
-            let mut seats = self.online(fleet, group, view);
-            seats.retain(|seat| room(&fleet.seats[*seat], view) > 0);
-            seats
-        })
+        self.demands(fleet, view, |seat| room(seat, view) > 0)
     }
 
     /// Placements, or `None` if it does not fit.
@@ -185,7 +205,7 @@ impl<'a> Ask<'a> {
 
     /// Whether it could ever be placed on the workers that are ONLINE, were they idle.
     pub(crate) fn hopeless(&self, fleet: &Fleet<'_>) -> bool {
-        let (_, demands) = self.demands(|group| self.online(fleet, group, EVERYONE));
+        let (_, demands) = self.online_demands(fleet, EVERYONE);
         demands.iter().any(|demand| demand.seats.is_empty())
             || !solve::shortage(&idle_rooms(fleet), &demands).is_empty()
     }
@@ -203,7 +223,7 @@ impl<'a> Ask<'a> {
                     }
                 }
                 None => {
-                    for seat in part.iter().flat_map(|demand| &demand.seats) {
+                    for seat in part.iter().flat_map(|demand| demand.seats.iter()) {
                         fleet.seats[*seat].held = fleet.seats[*seat].free();
                     }
                 }
@@ -214,7 +234,7 @@ impl<'a> Ask<'a> {
 
 /// What is left on each worker within a view.
 fn rooms(fleet: &Fleet<'_>, view: View<'_>) -> Vec<Room> {
-    let room = |seat: &crate::fleet::Seat<'_>| Room {
+    let room = |seat: &Seat<'_>| Room {
         capacity: seat.capacity,
         used: seat.capacity.saturating_sub(room(seat, view)),
     };

@@ -12,10 +12,18 @@
 //! whole, but may fail although an answer exists. Then smaller chunks are tried, and last a maximum flow (`flow`), which
 //! finds an answer whenever there is one. Greedy levels of overlapping demands may lie above the optimum, feasibility is exact.
 
+use std::rc::Rc;
+
 use super::flow::Flow;
 
 /// Full utilisation.
 const FULL: u64 = 1 << 32;
+
+/// Most seats looked at while a level is sought. Beyond it (hundreds of groups on thousands of workers) levels get coarser.
+const WORK: usize = 1 << 24;
+
+/// Fewest rounds of bisection: the level is then exact to 1/64.
+const LEAST_ROUNDS: usize = 6;
 
 /// Where endpoints may go.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +47,8 @@ impl Room {
 pub(crate) struct Demand {
     /// How many; more than 0.
     pub(crate) count: u32,
-    /// Positions of the seats that they may use, ascending.
-    pub(crate) seats: Vec<usize>,
+    /// Positions of the seats that they may use, ascending; shared by groups with the same selector.
+    pub(crate) seats: Rc<[usize]>,
 }
 
 /// What a demand got: position of the seat and how many endpoints, by seat.
@@ -66,14 +74,19 @@ pub(crate) fn shortage(rooms: &[Room], demands: &[Demand]) -> Vec<(u64, Vec<usiz
     components(rooms.len(), demands)
         .into_iter()
         .filter_map(|members| {
-            let flow = Component::new(rooms, demands, members.clone()).flow_at(FULL);
+            let component = Component::new(rooms, demands, members);
+            if component.roomy() && component.fill(FULL, 1).is_some() {
+                return None;
+            }
+            let flow = component.flow_at(FULL);
             let short = flow.unmet();
-            (short > 0).then(|| {
-                (
-                    short,
-                    flow.tight().into_iter().map(|index| members[index]).collect(),
-                )
-            })
+            let tight = || {
+                flow.tight()
+                    .into_iter()
+                    .map(|index| component.members[index])
+                    .collect()
+            };
+            (short > 0).then(|| (short, tight()))
         })
         .collect()
 }
@@ -83,7 +96,7 @@ pub(crate) fn components(seats: usize, demands: &[Demand]) -> Vec<Vec<usize>> {
     let mut root: Vec<usize> = (0..demands.len()).collect();
     let mut owner: Vec<Option<usize>> = vec![None; seats];
     for (index, demand) in demands.iter().enumerate() {
-        for seat in &demand.seats {
+        for seat in demand.seats.iter() {
             match owner[*seat] {
                 None => owner[*seat] = Some(index),
                 Some(other) => {
@@ -123,13 +136,15 @@ impl<'a> Component<'a> {
     fn new(rooms: &'a [Room], demands: &'a [Demand], members: Vec<usize>) -> Self {
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by_key(|index| (demands[members[*index]].seats.len(), *index));
-        let seats = members.iter().flat_map(|member| &demands[*member].seats);
-        let largest = seats
+        let seats = || members.iter().flat_map(|member| demands[*member].seats.iter());
+        let largest = seats()
             .map(|seat| u64::from(rooms[*seat].capacity))
             .max()
             .unwrap_or(1)
             .max(1);
-        let step = (FULL / largest.saturating_mul(largest) / 2).max(1);
+        let exact = (FULL / largest.saturating_mul(largest) / 2).max(1);
+        let rounds = (WORK / seats().count().max(1)).clamp(LEAST_ROUNDS, 32);
+        let step = exact.max(FULL >> rounds);
         Self {
             rooms,
             demands,

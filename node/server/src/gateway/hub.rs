@@ -27,6 +27,17 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    pub(super) fn new(worker: WorkerId, epoch: SessionEpoch, incarnation: Incarnation) -> Self {
+        Self {
+            worker,
+            epoch,
+            incarnation,
+            wake: Notify::new(),
+            over: CancellationToken::new(),
+            why: OnceLock::new(),
+        }
+    }
+
     /// Resolves when something changed for the worker since the last call.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
@@ -88,14 +99,7 @@ impl Hub {
         epoch: SessionEpoch,
         incarnation: Incarnation,
     ) -> Result<Registration, SessionEnd> {
-        let handle = Arc::new(Handle {
-            worker,
-            epoch,
-            incarnation,
-            wake: Notify::new(),
-            over: CancellationToken::new(),
-            why: OnceLock::new(),
-        });
+        let handle = Arc::new(Handle::new(worker, epoch, incarnation));
         let mut table = self.table.lock();
         if let Some(end) = &table.closed {
             return Err(end.clone());

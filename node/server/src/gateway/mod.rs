@@ -11,6 +11,7 @@ mod hub;
 mod outbox;
 mod reports;
 mod session;
+mod standing;
 #[cfg(test)]
 mod tests;
 

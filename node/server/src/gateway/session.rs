@@ -10,7 +10,6 @@ use reeve_proto::v1;
 use reeve_proto::v1::session_request::Message as Said;
 use reeve_proto::v1::session_response::Message as Answer;
 use reeve_proto::v1::{SessionRequest, SessionResponse};
-use reeve_state::State;
 use reeve_state::command::{
     Command, DisconnectWorker, DrainOrder, Envelope, Refusal, Reply, Report, SetDrain, SetHealth,
 };
@@ -25,9 +24,10 @@ use super::decode::{self, BadField};
 use super::encode;
 use super::end::SessionEnd;
 use super::health;
-use super::hub::{Handle, Registration};
+use super::hub::Registration;
 use super::outbox::Outbox;
 use super::reports::{self, Reports};
+use super::standing::{Standing, standing};
 use crate::context::Context;
 
 /// How long a command of the session may wait for the log.
@@ -328,37 +328,6 @@ impl Session {
             .send(Ok(response))
             .await
             .map_err(|_| SessionEnd::Left)
-    }
-}
-
-/// Whether a session is in force, as far as this node's state tells.
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    /// This node has not applied the connect yet.
-    NotYet,
-    InForce,
-    Over(SessionEnd),
-}
-
-fn standing(state: &State, handle: &Handle, token_hash: TokenHash) -> Standing {
-    let Some(worker) = state.worker(handle.worker) else {
-        return Standing::NotYet;
-    };
-    if worker.last_epoch < handle.epoch {
-        return Standing::NotYet;
-    }
-    if worker.facts.deleted_at.is_some() {
-        return Standing::Over(SessionEnd::Deleted);
-    }
-    if worker.token_hash != token_hash {
-        return Standing::Over(SessionEnd::TokenRejected);
-    }
-    match worker.session {
-        Some(session) if session.epoch > handle.epoch => {
-            Standing::Over(handle.replaced_by(session.incarnation))
-        }
-        Some(_) => Standing::InForce,
-        None => Standing::Over(SessionEnd::Over),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use reeve_plan::runs::{PassPlan, RunPlan, plan_pass};
 use reeve_plan::{PlanConfig, Planned};
 use reeve_state::id::RunId;
-use reeve_state::time::Time;
+use reeve_state::time::{Millis, Time};
 
 use super::deadlines::Deadlines;
 use super::dirty::Dirty;
@@ -16,6 +16,8 @@ use super::settings::plan_config;
 use crate::context::Context;
 
 const PLANNER: &str = "runs";
+/// A run that did not change is not looked at sooner than this again.
+const SOONEST: Millis = Millis(10);
 
 /// Which runs to look at, and when.
 pub(super) struct RunPlanner {
@@ -123,7 +125,7 @@ impl RunPlanner {
             },
             Outcome::Retry => Some(now + self.failures.retry(run)),
         };
-        self.deadlines.set(run, next);
+        self.deadlines.set(run, next.map(|at| at.max(now + SOONEST)));
     }
 }
 
