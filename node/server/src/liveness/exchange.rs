@@ -171,7 +171,7 @@ impl Call {
             Ok(response) => note_answer(
                 &self.liveness,
                 &self.store,
-                NodeId(id),
+                id,
                 sent,
                 &response.into_inner(),
             ),
