@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use reeve_state::command::{FieldViolation, ObjectKind, Refusal};
 use reeve_state::id::Revision;
-use reeve_store::{AdminError, Compacted, ProposeError, ReadError, UnavailableReason};
+use reeve_store::{AdminError, ProposeError, ReadError, UnavailableReason};
 use serde::Serialize;
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -80,15 +80,6 @@ pub enum ApiError {
     Internal(&'static str),
 }
 
-impl From<Compacted> for ApiError {
-    fn from(compacted: Compacted) -> Self {
-        Self::Compacted {
-            asked: compacted.asked,
-            oldest: compacted.oldest,
-        }
-    }
-}
-
 impl ApiError {
     /// One field that breaks one rule.
     pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
@@ -150,13 +141,13 @@ impl ApiError {
             Self::NotFound { kind, id } => not_found(*kind, id),
             Self::Refused(refusal) => describe_refusal(refusal),
             Self::Propose(error) => describe_propose(error),
-            Self::Read(ReadError::Unavailable(reason)) => unavailable(reason),
+            Self::Read(ReadError::Unavailable { reason }) => unavailable(*reason),
             Self::Read(ReadError::Fatal(_)) => fatal(),
             Self::Admin(error) => describe_admin(error),
             Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
                 .with("asked", asked)
                 .with("oldest", oldest),
-            Self::ShuttingDown => unavailable(&UnavailableReason::ShuttingDown),
+            Self::ShuttingDown => unavailable(UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
             Self::MethodNotAllowed { method, path } => {
                 Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
@@ -183,15 +174,13 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
 }
 
 /// Certainly not proposed: may be repeated freely.
-fn unavailable(reason: &UnavailableReason) -> Description {
-    match reason {
-        UnavailableReason::NoLeader => Description::new(Code::Unavailable, "NO_LEADER").retry(RETRY_ELECTION),
-        UnavailableReason::NoQuorum => Description::new(Code::Unavailable, "NO_QUORUM").retry(RETRY_ELECTION),
-        // Another node answers at once.
-        UnavailableReason::ShuttingDown => {
-            Description::new(Code::Unavailable, "SHUTTING_DOWN").retry(Duration::ZERO)
-        }
-    }
+fn unavailable(reason: UnavailableReason) -> Description {
+    let after = match reason {
+        UnavailableReason::NoLeader | UnavailableReason::NoQuorum => RETRY_ELECTION,
+        // Another node answers at once, and so does this one if it has time.
+        UnavailableReason::ShuttingDown | UnavailableReason::Overdue => Duration::ZERO,
+    };
+    Description::new(Code::Unavailable, reason.name()).retry(after)
 }
 
 /// May yet commit: repeat it only under the same request id.
@@ -205,7 +194,7 @@ fn fatal() -> Description {
 
 fn describe_propose(error: &ProposeError) -> Description {
     match error {
-        ProposeError::Unavailable(reason) => unavailable(reason),
+        ProposeError::Unavailable { reason } => unavailable(*reason),
         ProposeError::OutcomeUnknown => outcome_unknown(),
         ProposeError::LaneFull { retry_after } => {
             Description::new(Code::ResourceExhausted, "LANE_FULL").retry(*retry_after)
@@ -217,9 +206,8 @@ fn describe_propose(error: &ProposeError) -> Description {
 
 fn describe_admin(error: &AdminError) -> Description {
     match error {
-        AdminError::Unavailable(reason) => unavailable(reason),
+        AdminError::Unavailable => outcome_unknown(),
         AdminError::Refused(_) => Description::new(Code::FailedPrecondition, "MEMBERSHIP_REFUSED"),
-        AdminError::OutcomeUnknown => outcome_unknown(),
         AdminError::Fatal(_) => fatal(),
     }
 }

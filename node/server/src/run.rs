@@ -84,14 +84,20 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let mut parts = Parts::start(&context, grpc_listener, http_listener)?;
     let ended = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
-        reason = context.store.fatal() => {
-            tracing::error!(reason, "the node must stop");
-            Err(NodeError::Fatal(reason))
-        }
+        reason = fatal(&context.store) => Err(NodeError::Fatal(reason)),
         error = parts.failed() => Err(error),
     };
     stop(&context, parts).await;
     ended
+}
+
+/// Resolves when the store met something that it must not go on with; the store has logged it.
+async fn fatal(store: &Store) -> String {
+    let mut fatal = store.fatal();
+    match fatal.wait_for(Option::is_some).await {
+        Ok(fault) => fault.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Err(_) => "the store is gone".to_owned(),
+    }
 }
 
 async fn listen(field: &'static str, addr: SocketAddr) -> Result<TcpListener, NodeError> {

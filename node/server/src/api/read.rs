@@ -50,7 +50,7 @@ impl Api {
         let members = self.context.store.status().members;
         members
             .into_iter()
-            .map(|member| (NodeId(member.info.id), member.info.name))
+            .map(|member| (member.info.id, member.info.name))
             .collect()
     }
 }

@@ -79,7 +79,11 @@ impl Api {
         let after = (request.from_revision > 0).then_some(Revision(request.from_revision));
         // Subscribed first: a change in between is then delivered twice rather than never.
         let revision = after.unwrap_or_else(|| self.context.store.local().meta().revision);
-        let feed = self.context.store.watch(Some(revision))?;
+        let feed = self
+            .context
+            .store
+            .watch(Some(revision))
+            .map_err(|compacted| ApiError::Compacted { asked: revision, oldest: compacted.oldest })?;
         let mut bookmarks = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watcher = Watcher {

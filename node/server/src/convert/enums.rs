@@ -121,7 +121,7 @@ pub fn worker_kind_from(number: i32) -> Result<WorkerKind, ApiError> {
 /// To the wire.
 pub const fn member_role(role: MemberRole) -> v1::MemberRole {
     match role {
-        MemberRole::Voter => v1::MemberRole::Voter,
+        MemberRole::Leader | MemberRole::Follower => v1::MemberRole::Voter,
         MemberRole::Learner => v1::MemberRole::Learner,
     }
 }

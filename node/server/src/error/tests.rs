@@ -4,6 +4,7 @@
 
 use axum::body::to_bytes;
 use reeve_state::command::PlacementFault;
+use reeve_store::FatalError;
 use reeve_state::id::{AssignmentEpoch, RunId, SessionEpoch, WorkerId};
 
 use super::*;
@@ -158,7 +159,7 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
 }
 
 fn table() -> Vec<(ApiError, Code, &'static str)> {
-    use UnavailableReason::{NoLeader, NoQuorum, ShuttingDown};
+    use UnavailableReason::{NoLeader, NoQuorum, Overdue, ShuttingDown};
     let mut rows: Vec<(ApiError, Code, &'static str)> = refusals()
         .into_iter()
         .map(|(refusal, code, reason)| (refusal.into(), code, reason))
@@ -167,18 +168,18 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
         (NoLeader, "NO_LEADER"),
         (NoQuorum, "NO_QUORUM"),
         (ShuttingDown, "SHUTTING_DOWN"),
+        (Overdue, "OVERDUE"),
     ] {
         rows.push((
-            ProposeError::Unavailable(reason.clone()).into(),
+            ProposeError::Unavailable { reason }.into(),
             Code::Unavailable,
             word,
         ));
         rows.push((
-            ReadError::Unavailable(reason.clone()).into(),
+            ReadError::Unavailable { reason }.into(),
             Code::Unavailable,
             word,
         ));
-        rows.push((AdminError::Unavailable(reason).into(), Code::Unavailable, word));
     }
     rows.extend([
         (
@@ -211,32 +212,28 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
         ),
         (ProposeError::NotLeader.into(), Code::Unavailable, "NOT_LEADER"),
         (
-            ProposeError::Fatal("f".into()).into(),
+            ProposeError::Fatal(FatalError { message: "f".into() }).into(),
             Code::Internal,
             "NODE_FAILED",
         ),
-        (ReadError::Fatal("f".into()).into(), Code::Internal, "NODE_FAILED"),
+        (ReadError::Fatal(FatalError { message: "f".into() }).into(), Code::Internal, "NODE_FAILED"),
         (
             AdminError::Refused("last voter".into()).into(),
             Code::FailedPrecondition,
             "MEMBERSHIP_REFUSED",
         ),
         (
-            AdminError::OutcomeUnknown.into(),
+            AdminError::Unavailable.into(),
             Code::DeadlineExceeded,
             "OUTCOME_UNKNOWN",
         ),
         (
-            AdminError::Fatal("f".into()).into(),
+            AdminError::Fatal(FatalError { message: "f".into() }).into(),
             Code::Internal,
             "NODE_FAILED",
         ),
         (
-            Compacted {
-                asked: Revision(1),
-                oldest: Revision(5),
-            }
-            .into(),
+            ApiError::Compacted { asked: Revision(1), oldest: Revision(5) },
             Code::OutOfRange,
             "REVISION_COMPACTED",
         ),
@@ -340,9 +337,8 @@ fn what_was_certainly_not_proposed_is_unavailable_and_nothing_else_is() {
     for (error, code, _) in table() {
         let certain = matches!(
             error,
-            ApiError::Propose(ProposeError::Unavailable(_) | ProposeError::NotLeader)
-                | ApiError::Read(ReadError::Unavailable(_))
-                | ApiError::Admin(AdminError::Unavailable(_))
+            ApiError::Propose(ProposeError::Unavailable { .. } | ProposeError::NotLeader)
+                | ApiError::Read(ReadError::Unavailable { .. })
                 | ApiError::ShuttingDown
         );
         assert_eq!(code == Code::Unavailable, certain, "{error}");
