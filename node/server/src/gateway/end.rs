@@ -127,13 +127,20 @@ fn bad_status(bad: &BadField) -> Status {
 impl From<ProposeError> for SessionEnd {
     fn from(error: ProposeError) -> Self {
         match error {
-            ProposeError::Unavailable(UnavailableReason::NoLeader | UnavailableReason::NoQuorum)
-            | ProposeError::OutcomeUnknown
-            | ProposeError::NotLeader => Self::NoLeader,
+            ProposeError::Unavailable { reason } => Self::from(reason),
+            ProposeError::OutcomeUnknown | ProposeError::NotLeader => Self::NoLeader,
             ProposeError::LaneFull { .. } => Self::Overloaded,
-            ProposeError::Unavailable(UnavailableReason::ShuttingDown) | ProposeError::Fatal(_) => {
-                Self::ShuttingDown
-            }
+            ProposeError::Fatal(_) => Self::ShuttingDown,
+        }
+    }
+}
+
+impl From<UnavailableReason> for SessionEnd {
+    fn from(reason: UnavailableReason) -> Self {
+        match reason {
+            UnavailableReason::NoLeader | UnavailableReason::NoQuorum => Self::NoLeader,
+            UnavailableReason::Overdue => Self::Overloaded,
+            UnavailableReason::ShuttingDown => Self::ShuttingDown,
         }
     }
 }

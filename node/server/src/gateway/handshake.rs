@@ -156,7 +156,7 @@ async fn applied_state(gateway: &Gateway, revision: Revision) -> Result<std::syn
         .await
     {
         Ok(state) => Ok(state),
-        Err(ReadError::Unavailable(_)) => Err(SessionEnd::NoLeader),
+        Err(ReadError::Unavailable { reason }) => Err(SessionEnd::from(reason)),
         Err(ReadError::Fatal(_)) => Err(SessionEnd::ShuttingDown),
     }
 }

@@ -101,11 +101,15 @@ pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Repl
             Err(error) => error,
         };
         match error {
-            ProposeError::Fatal(_) | ProposeError::Unavailable(UnavailableReason::ShuttingDown) => {
-                return Err(SessionEnd::ShuttingDown);
-            }
+            ProposeError::Fatal(_)
+            | ProposeError::Unavailable {
+                reason: UnavailableReason::ShuttingDown,
+            } => return Err(SessionEnd::ShuttingDown),
             ProposeError::LaneFull { retry_after } => pause = pause.max(retry_after),
-            ProposeError::Unavailable(UnavailableReason::NoLeader | UnavailableReason::NoQuorum)
+            ProposeError::Unavailable {
+                reason:
+                    UnavailableReason::NoLeader | UnavailableReason::NoQuorum | UnavailableReason::Overdue,
+            }
             | ProposeError::OutcomeUnknown
             | ProposeError::NotLeader => {}
         }

@@ -44,8 +44,8 @@ async fn pulse(context: &Context) {
 struct Sender {
     liveness: Liveness,
     store: Store,
-    peers: HashMap<u64, Peer>,
-    calls: JoinSet<u64>,
+    peers: HashMap<NodeId, Peer>,
+    calls: JoinSet<NodeId>,
 }
 
 struct Peer {
@@ -81,7 +81,7 @@ impl Sender {
 
     fn send_all(&mut self) {
         self.follow_membership();
-        let free: Vec<u64> = self
+        let free: Vec<NodeId> = self
             .peers
             .iter()
             .filter(|(_, peer)| !peer.busy)
@@ -101,7 +101,7 @@ impl Sender {
                 store: self.store.clone(),
                 client: peer.client.clone(),
                 request: ExchangeRequest {
-                    to_node: id,
+                    to_node: id.0,
                     ..digest.clone()
                 },
             };
@@ -118,7 +118,7 @@ impl Sender {
             .members
             .into_iter()
             .map(|member| member.info)
-            .filter(|info| info.id != me.0)
+            .filter(|info| info.id != me)
             .collect();
         self.peers.retain(|id, peer| {
             members
@@ -139,7 +139,7 @@ impl Sender {
                     self.peers.insert(member.id, peer);
                 }
                 Err(error) => {
-                    tracing::warn!(node = member.id, %error, "the address of a member cannot be used")
+                    tracing::warn!(node = member.id.0, %error, "the address of a member cannot be used")
                 }
             }
         }
@@ -163,20 +163,20 @@ struct Call {
 
 impl Call {
     /// Makes the call and returns the peer.
-    async fn make(mut self) -> u64 {
-        let id = self.request.to_node;
+    async fn make(mut self) -> NodeId {
+        let id = NodeId(self.request.to_node);
         let sent = Instant::now();
         let answer = tokio::time::timeout(TIMEOUT, self.client.exchange(self.request)).await;
         match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
             Ok(response) => note_answer(
                 &self.liveness,
                 &self.store,
-                NodeId(id),
+                id,
                 sent,
                 &response.into_inner(),
             ),
             Err(status) => {
-                tracing::debug!(node = id, code = ?status.code(), "exchange failed: {}", status.message())
+                tracing::debug!(node = id.0, code = ?status.code(), "exchange failed: {}", status.message())
             }
         }
         id

@@ -156,8 +156,8 @@ impl Liveness {
             .status()
             .members
             .iter()
-            .filter(|member| member.role == MemberRole::Voter)
-            .map(|member| NodeId(member.info.id))
+            .filter(|member| votes(member.role))
+            .map(|member| member.info.id)
             .collect();
         let good = voters.is_empty()
             || self
@@ -170,6 +170,13 @@ impl Liveness {
             *shedding = !good;
             changed
         });
+    }
+}
+
+const fn votes(role: MemberRole) -> bool {
+    match role {
+        MemberRole::Leader | MemberRole::Follower => true,
+        MemberRole::Learner => false,
     }
 }
 

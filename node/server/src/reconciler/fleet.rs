@@ -143,7 +143,7 @@ fn peers(context: &Context) -> Vec<NodeId> {
     let members = context.store.status().members;
     members
         .iter()
-        .map(|member| NodeId(member.info.id))
+        .map(|member| member.info.id)
         .filter(|id| *id != context.config.id)
         .collect()
 }

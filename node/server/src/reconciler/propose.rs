@@ -34,7 +34,7 @@ pub(super) async fn propose(
             }
             Err(ProposeError::NotLeader | ProposeError::Fatal(_)) => return Err(LostLead),
             Err(
-                error @ (ProposeError::Unavailable(_)
+                error @ (ProposeError::Unavailable { .. }
                 | ProposeError::OutcomeUnknown
                 | ProposeError::LaneFull { .. }),
             ) => {
