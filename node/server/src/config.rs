@@ -355,8 +355,12 @@ impl NodeConfig {
 
     /// What the store needs of it.
     pub fn store_config(&self) -> StoreConfig {
-        let mut store =
-            StoreConfig::new(self.id, self.cluster_id.clone(), self.data_dir.clone(), self.raft_addr);
+        let mut store = StoreConfig::new(
+            self.id,
+            self.cluster_id.clone(),
+            self.data_dir.clone(),
+            self.raft_addr,
+        );
         store.node_name = self.name.clone();
         store.members = self.peers.clone();
         store.raft = self.raft;

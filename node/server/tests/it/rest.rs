@@ -79,12 +79,20 @@ async fn a_run_without_workers_ends_with_its_explanation_and_then_its_test_can_b
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let run = tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the run ends");
+    let run = tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .expect("the run ends");
     assert_eq!(run["reason"]["code"], "NO_ONLINE_WORKERS");
     let explained = get(node.http, &format!("{path}/explain")).await.unwrap();
-    assert_eq!((explained.status, explained.json()), (200, run["explanation"].clone()));
+    assert_eq!(
+        (explained.status, explained.json()),
+        (200, run["explanation"].clone())
+    );
     let stopped = post(&node, &format!("{path}/stop"), "").await;
-    assert_eq!((stopped.status, stopped.reason().as_str()), (400, "RUN_CANNOT_RUN_FOR_NOW"));
+    assert_eq!(
+        (stopped.status, stopped.reason().as_str()),
+        (400, "RUN_CANNOT_RUN_FOR_NOW")
+    );
     let deleted = send(node.http, "DELETE", "/tests/smoke", &[], "").await.unwrap();
     assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
     assert_eq!(get(node.http, "/tests/smoke").await.unwrap().status, 404);
