@@ -156,25 +156,33 @@ impl Fake {
 
     pub async fn hear_offer(&mut self) -> v1::Offer {
         let message = self.hear().await;
-        let Heard::Offer(offer) = message else { panic!("expected an offer, heard {message:?}") };
+        let Heard::Offer(offer) = message else {
+            panic!("expected an offer, heard {message:?}")
+        };
         offer
     }
 
     pub async fn hear_start(&mut self) -> v1::Start {
         let message = self.hear().await;
-        let Heard::Start(start) = message else { panic!("expected a start, heard {message:?}") };
+        let Heard::Start(start) = message else {
+            panic!("expected a start, heard {message:?}")
+        };
         start
     }
 
     pub async fn hear_stop(&mut self) -> v1::Stop {
         let message = self.hear().await;
-        let Heard::Stop(stop) = message else { panic!("expected a stop, heard {message:?}") };
+        let Heard::Stop(stop) = message else {
+            panic!("expected a stop, heard {message:?}")
+        };
         stop
     }
 
     pub async fn hear_ack(&mut self) -> v1::ReportAck {
         let message = self.hear().await;
-        let Heard::ReportAck(ack) = message else { panic!("expected an acknowledgement, heard {message:?}") };
+        let Heard::ReportAck(ack) = message else {
+            panic!("expected an acknowledgement, heard {message:?}")
+        };
         ack
     }
 
