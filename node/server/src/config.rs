@@ -210,7 +210,7 @@ impl NodeConfig {
                 == count
         };
         check(
-            self.peers.iter().all(|peer| peer.id.0 > 0),
+            self.id.0 == 0 || self.peers.iter().all(|peer| peer.id.0 > 0),
             "peers",
             "ids must be greater than 0".to_owned(),
         );
@@ -355,8 +355,12 @@ impl NodeConfig {
 
     /// What the store needs of it.
     pub fn store_config(&self) -> StoreConfig {
-        let mut store =
-            StoreConfig::new(self.id, self.cluster_id.clone(), self.data_dir.clone(), self.raft_addr);
+        let mut store = StoreConfig::new(
+            self.id,
+            self.cluster_id.clone(),
+            self.data_dir.clone(),
+            self.raft_addr,
+        );
         store.node_name = self.name.clone();
         store.members = self.peers.clone();
         store.raft = self.raft;
