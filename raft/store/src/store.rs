@@ -28,7 +28,7 @@ use crate::config::StoreConfig;
 use crate::error::{AdminError, Compacted, OpenError, ProposeError, ReadError, UnavailableReason};
 use crate::fatal::{FatalCell, FatalError};
 use crate::feed::Feed;
-use crate::files::claim;
+use crate::files::{claim, sync_directory};
 use crate::forward::ForwardService;
 use crate::lanes::{Item, Lane, Lanes, Route};
 use crate::leadership::{self, Leadership};
@@ -348,10 +348,10 @@ async fn start(
     let fatal = FatalCell::new();
     let (data_dir, cell) = (config.data_dir.clone(), fatal.clone());
     let opened = tokio::task::spawn_blocking(move || {
-        Ok::<_, OpenError>((
-            LogStore::open(&data_dir, cell.clone())?,
-            StateMachine::open(&data_dir, cell)?,
-        ))
+        let log = LogStore::open(&data_dir, cell.clone())?;
+        let machine = StateMachine::open(&data_dir, cell)?;
+        sync_directory(&data_dir).map_err(|source| OpenError::io(&data_dir, source))?;
+        Ok::<_, OpenError>((log, machine))
     });
     let (log, machine) = opened
         .await
