@@ -66,9 +66,10 @@ impl OpenError {
 
     /// A database that does not open: damaged, or in use or out of reach.
     pub(crate) fn database(path: &Path, error: rocksdb::Error) -> Self {
-        match error.kind() {
-            rocksdb::ErrorKind::Corruption => Self::corrupt(path, error.into_string()),
-            _ => Self::io(path, io::Error::other(error.into_string())),
+        if error.kind() == rocksdb::ErrorKind::Corruption {
+            Self::corrupt(path, error.into_string())
+        } else {
+            Self::io(path, io::Error::other(error.into_string()))
         }
     }
 

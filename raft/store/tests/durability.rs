@@ -84,6 +84,11 @@ async fn a_follower_that_was_away_too_long_gets_the_whole_state() {
     }
     cluster.store(leader).snapshot().await.unwrap();
     propose(cluster.store(leader), 50).await.unwrap();
+    let store = cluster.store(leader);
+    eventually("the log to be cut", || {
+        store.status().purged_index.is_some_and(|index| index > 5)
+    })
+    .await;
     cluster.restart(away).await;
     let mut feed = cluster
         .store(away)
