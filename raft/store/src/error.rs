@@ -64,6 +64,15 @@ impl OpenError {
         }
     }
 
+    /// A database that does not open: damaged, or in use or out of reach.
+    pub(crate) fn database(path: &Path, error: rocksdb::Error) -> Self {
+        if error.kind() == rocksdb::ErrorKind::Corruption {
+            Self::corrupt(path, error.into_string())
+        } else {
+            Self::io(path, io::Error::other(error.into_string()))
+        }
+    }
+
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),

@@ -27,6 +27,8 @@ mod shared;
 mod snapshots;
 mod status;
 mod store;
+#[cfg(test)]
+mod suite;
 mod types;
 
 pub use codec::{DecodeError, decode_envelope, encode_envelope};

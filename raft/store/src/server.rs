@@ -202,5 +202,7 @@ async fn receive_rows(meta: Meta, chunks: &mut Streaming<wire::SnapshotChunk>) -
             }
         }
     }
-    Ok(State::from_rows(meta, rows))
+    // Builds every index: too long for Raft's own threads.
+    let built = tokio::task::spawn_blocking(move || State::from_rows(meta, rows)).await;
+    built.map_err(|error| Status::internal(error.to_string()))
 }

@@ -52,6 +52,8 @@ pub struct StoreStatus {
     pub revision: Revision,
     /// The last entry that the newest snapshot covers.
     pub snapshot_index: Option<u64>,
+    /// The last entry that is cut off the log; members that lack it get a snapshot.
+    pub purged_index: Option<u64>,
     /// Everyone, by id.
     pub members: Vec<MemberStatus>,
 }
@@ -73,6 +75,7 @@ pub(crate) fn status(shared: &Shared) -> StoreStatus {
         applied_index,
         revision: state.meta().revision,
         snapshot_index: metrics.snapshot.map(|id| id.index),
+        purged_index: metrics.purged.map(|id| id.index),
         members: members.collect(),
     }
 }

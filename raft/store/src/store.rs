@@ -28,7 +28,7 @@ use crate::config::StoreConfig;
 use crate::error::{AdminError, Compacted, OpenError, ProposeError, ReadError, UnavailableReason};
 use crate::fatal::{FatalCell, FatalError};
 use crate::feed::Feed;
-use crate::files::claim;
+use crate::files::{claim, sync_directory};
 use crate::forward::ForwardService;
 use crate::lanes::{Item, Lane, Lanes, Route};
 use crate::leadership::{self, Leadership};
@@ -51,6 +51,8 @@ const RAFT_THREADS: usize = 2;
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a snapshot that was asked for may take.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long closing waits for what still runs on Raft's threads.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for another leader.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -67,10 +69,21 @@ struct Inner {
 }
 
 impl Drop for Inner {
+    /// Nothing is handed over, but the databases are closed when this returns: RocksDB must not outlive the process's end.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.lock().take() {
-            runtime.shutdown_background();
+            close(runtime);
         }
+    }
+}
+
+/// Ends the runtime, and with it the tasks that hold the databases, on a thread that may block.
+fn close(runtime: Runtime) {
+    let closing = std::thread::Builder::new()
+        .name("raft-close".to_owned())
+        .spawn(move || runtime.shutdown_timeout(CLOSE_TIMEOUT));
+    if closing.is_ok_and(|thread| thread.join().is_err()) {
+        tracing::warn!("the raft runtime did not end in order");
     }
 }
 
@@ -293,13 +306,10 @@ impl Store {
         }
         self.inner.stop_server.send_replace(true);
         let runtime = self.inner.runtime.lock().take();
-        if let Some(runtime) = runtime {
-            // Waits for the tasks that hold the databases.
-            let closed =
-                tokio::task::spawn_blocking(move || runtime.shutdown_timeout(HANDOVER_TIMEOUT)).await;
-            if closed.is_err() {
-                tracing::warn!("the raft runtime did not end in order");
-            }
+        if let Some(runtime) = runtime
+            && tokio::task::spawn_blocking(move || close(runtime)).await.is_err()
+        {
+            tracing::warn!("the databases were not closed in order");
         }
     }
 
@@ -309,7 +319,7 @@ impl Store {
     }
 }
 
-/// Stops the runtime without waiting if opening fails.
+/// Ends the runtime if opening fails.
 struct RuntimeGuard(Option<Runtime>);
 
 impl RuntimeGuard {
@@ -321,7 +331,7 @@ impl RuntimeGuard {
 impl Drop for RuntimeGuard {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+            close(runtime);
         }
     }
 }
@@ -348,10 +358,10 @@ async fn start(
     let fatal = FatalCell::new();
     let (data_dir, cell) = (config.data_dir.clone(), fatal.clone());
     let opened = tokio::task::spawn_blocking(move || {
-        Ok::<_, OpenError>((
-            LogStore::open(&data_dir, cell.clone())?,
-            StateMachine::open(&data_dir, cell)?,
-        ))
+        let log = LogStore::open(&data_dir, cell.clone())?;
+        let machine = StateMachine::open(&data_dir, cell)?;
+        sync_directory(&data_dir).map_err(|source| OpenError::io(&data_dir, source))?;
+        Ok::<_, OpenError>((log, machine))
     });
     let (log, machine) = opened
         .await
