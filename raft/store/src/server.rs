@@ -84,6 +84,9 @@ impl RaftTransport for TransportService {
             AppendEntriesResponse::Conflict => Appended::Conflict(wire::Empty {}),
             AppendEntriesResponse::HigherVote(vote) => Appended::HigherVote(vote.to_proto()),
         };
+        if !matches!(result, Appended::HigherVote(_)) {
+            self.0.note_leader();
+        }
         Ok(Response::new(wire::AppendEntriesResponse {
             result: Some(result),
             wall_ms: wall_ms(),

@@ -70,7 +70,7 @@ pub(crate) fn status(shared: &Shared) -> StoreStatus {
         node_name: shared.name.clone(),
         cluster_id: shared.cluster_id.clone(),
         term: metrics.current_term,
-        leader: shared.leader(),
+        leader: shared.live_leader(),
         last_log_index: metrics.last_log_index.unwrap_or(0),
         applied_index,
         revision: state.meta().revision,
@@ -82,7 +82,7 @@ pub(crate) fn status(shared: &Shared) -> StoreStatus {
 
 fn member(shared: &Shared, metrics: &Metrics, id: u64, info: &MemberInfo) -> MemberStatus {
     let leads = metrics.state == ServerState::Leader;
-    let role = if shared.leader() == Some(NodeId(id)) {
+    let role = if shared.live_leader() == Some(NodeId(id)) {
         MemberRole::Leader
     } else if metrics.membership_config.voter_ids().any(|voter| voter == id) {
         MemberRole::Follower

@@ -396,6 +396,7 @@ async fn start(
         fatal,
         stopping: AtomicBool::new(false),
         election_max: config.raft.election_max,
+        heard_leader: Mutex::new(Instant::now()),
     });
     tokio::spawn(serve(Arc::clone(&shared), listener, extra, stopped)?);
     tokio::spawn(leadership::run(Arc::clone(&shared)));

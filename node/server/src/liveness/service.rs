@@ -43,11 +43,15 @@ impl NodeExchange for ExchangeService {
         let from = NodeId(request.from_node);
         self.take_digest(from, entries, request.ages_unknown, now).await;
         store.note_peer_wall(from, request.wall_ms);
-        let leader = store.leadership().borrow().leader == Some(shared.me);
+        let leadership = *store.leadership().borrow();
+        let leader = leadership.leader == Some(shared.me);
+        let member = store.status().members.iter().any(|member| member.info.id == from);
         Ok(Response::new(ExchangeResponse {
             wall_ms: wall_ms(),
             cluster_time_ms: i64::try_from(store.cluster_now().0).unwrap_or(i64::MAX),
             leader,
+            // Only a leader whose term is established knows all members for sure.
+            removed: leader && leadership.established && !member,
         }))
     }
 }
