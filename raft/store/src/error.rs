@@ -104,13 +104,25 @@ impl UnavailableReason {
             Self::Overdue => "OVERDUE",
         }
     }
+
+    /// What it means, for people.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::NoLeader => {
+                "this node knows of no leader: an election is under way, or too few nodes are up, or it is cut off"
+            }
+            Self::NoQuorum => "the leader does not reach a majority of the nodes",
+            Self::ShuttingDown => "this node is shutting down",
+            Self::Overdue => "the deadline passed before its turn came",
+        }
+    }
 }
 
 /// Why a command has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
     /// It was certainly not proposed and may be repeated freely.
-    #[error("not proposed: {}", reason.name())]
+    #[error("nothing was written: {}", reason.explanation())]
     Unavailable {
         /// Why.
         reason: UnavailableReason,
@@ -136,7 +148,7 @@ pub enum ProposeError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No confirmation by a leader in time.
-    #[error("not readable: {}", reason.name())]
+    #[error("not readable now: {}", reason.explanation())]
     Unavailable {
         /// Why.
         reason: UnavailableReason,

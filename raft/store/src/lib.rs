@@ -3,6 +3,7 @@
 //! The one crate that knows how the state is kept. Everything else sees [`Store`]: propose, read, watch, and change the cluster.
 
 mod admin;
+mod boot;
 mod clock;
 mod codec;
 mod config;

@@ -127,10 +127,10 @@ async fn a_member_is_added_at_any_node_and_removed_again() {
     cluster.store(1).add_member(newcomer).await.unwrap();
     assert_eq!(read(&second).await.worker_count(), 1);
     propose(&second, 2).await.unwrap();
-    assert_eq!(cluster.store(1).status().members.len(), 2);
+    eventually("two members", || cluster.store(1).status().members.len() == 2).await;
     // Asked at the follower: it is handed on.
     second.remove_member(NodeId(2)).await.unwrap();
-    assert_eq!(cluster.store(1).status().members.len(), 1);
+    eventually("one member", || cluster.store(1).status().members.len() == 1).await;
     propose(cluster.store(1), 3).await.unwrap();
 }
 
