@@ -89,6 +89,14 @@ pub(crate) struct ReadArgs {
     pub(crate) local: bool,
 }
 
+/// Whether a list is shown once or kept up to date.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WatchArgs {
+    /// Show the list again whenever it changes, until Ctrl-C; jsonl and name print only what changed.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+}
+
 impl ReadArgs {
     pub(crate) fn consistency(self) -> i32 {
         let consistency = if self.local {
@@ -109,12 +117,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Run(RunCommand),
     /// Run a worker agent, or manage the registry of workers.
-    Worker(WorkerCommand),
+    Worker(Box<WorkerCommand>),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Run a node.
-    Node(NodeCommand),
+    Node(Box<NodeCommand>),
     /// Start a cluster for development: nodes and workers as processes of their own.
     Dev(DevArgs),
     /// Show that a run survives the death of the leader.
@@ -140,6 +148,8 @@ pub(crate) enum TestCommand {
     },
     /// List the tests.
     List {
+        #[command(flatten)]
+        watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -181,6 +191,8 @@ pub(crate) enum RunCommand {
         /// Only runs of this test (id or name).
         #[arg(long)]
         test: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -249,6 +261,8 @@ pub(crate) enum WorkersCommand {
         /// Only workers of this region.
         #[arg(long)]
         region: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -345,6 +359,9 @@ mod tests {
             "reeve test delete smoke",
             "reeve run start smoke --request-id x --wait --timeout 1m30s",
             "reeve run list --status queued --test smoke",
+            "reeve run list --watch -o jsonl",
+            "reeve worker list -w",
+            "reeve test list --watch",
             "reeve run get 1 -o json",
             "reeve run watch 1",
             "reeve run stop 1",

@@ -19,6 +19,10 @@ impl Resource for Run {
         &self.id
     }
 
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
     fn table(wide: bool) -> Table {
         if wide {
             Table::new(&[
