@@ -195,6 +195,7 @@ fn explanation(run: &Run) -> String {
         let removed: Vec<String> = group
             .removed
             .iter()
+            .filter(|count| count.workers > 0)
             .map(|count| format!("{} {}", count.filter, count.workers))
             .collect();
         table.row(vec![
