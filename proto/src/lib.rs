@@ -1,12 +1,18 @@
-//! The wire: code generated from the `.proto` files beside this crate.
-#![allow(missing_docs, clippy::all)]
+//! The wire: code generated from the `.proto` files beside this crate, and the forms in which people meet it
+//! (YAML and JSON documents, names of statuses).
+
+pub mod definition;
+pub mod json;
+pub mod names;
 
 /// The public API, package `reeve.v1`.
+#[allow(missing_docs, clippy::all)]
 pub mod v1 {
     tonic::include_proto!("reeve.v1");
 }
 
 /// Node to node, package `reeve.internal.v1`.
+#[allow(missing_docs, clippy::all)]
 pub mod internal {
     tonic::include_proto!("reeve.internal.v1");
 }

@@ -1,1 +1,34 @@
-//! reeve-worker
+//! The worker agent: one session to any node of the cluster, and the executors that do the work behind it.
+//!
+//! The crate knows only the wire. What can be decided without I/O is decided in small pure files ([`ramp`], [`wheel`],
+//! [`backoff`], [`clock`], [`fleet`], [`sim::script`]); `agent` is the one loop that ties them to the network and to time.
+//!
+//! A started assignment needs no node: while the worker is disconnected its endpoints go on, and what they did is
+//! reported when a session stands again, each change exactly once (D14, D30).
+
+mod agent;
+mod args;
+pub mod backoff;
+mod cause;
+pub mod clock;
+mod config;
+mod error;
+pub mod executor;
+pub mod fleet;
+mod health;
+mod http;
+mod link;
+mod nodes;
+pub mod ramp;
+pub mod sim;
+mod telemetry;
+mod token;
+pub mod wheel;
+
+pub use agent::run;
+pub use args::WorkerArgs;
+pub use backoff::BackoffLimits;
+pub use config::WorkerConfig;
+pub use error::{ConfigError, WorkerError};
+pub use executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Work};
+pub use token::Token;

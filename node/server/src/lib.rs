@@ -1,1 +1,21 @@
-//! reeve-node
+//! The node: gateway, gRPC and REST API, and the reconciler, composed around the store.
+
+pub mod api;
+pub mod args;
+pub mod config;
+pub mod context;
+mod convert;
+pub mod error;
+pub mod gateway;
+mod grpc;
+pub mod liveness;
+mod readiness;
+pub mod reconciler;
+mod rest;
+mod run;
+mod telemetry;
+
+pub use args::NodeArgs;
+pub use config::{ConfigError, NodeConfig};
+pub use context::Context;
+pub use run::{NodeError, run};

@@ -1,1 +1,66 @@
-//! reeve-cli
+//! `reeve`, the one program: nodes, workers, a cluster for development, and the client commands.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 error, 2 the run could not be placed,
+//! 3 the run failed, 4 timed out waiting.
+
+mod args;
+mod client;
+mod cmd;
+mod definition_file;
+mod demo;
+mod dev;
+mod error;
+mod follow;
+mod output;
+mod process;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::error::CliError;
+use crate::output::{Output, note};
+
+/// Parses the command line, does what it says, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as errors too. That the text cannot be printed is no reason to say more.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { error::EXIT_ERROR } else { 0 });
+        }
+    };
+    let output = Output::new(cli.global.output);
+    match dispatch(cli, &output) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            if let Some(text) = error.render() {
+                note(&text);
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let global = &cli.global;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Test(command) => cmd::test::run(global, output, command).await,
+            Command::Run(command) => cmd::run::run(global, output, command).await,
+            Command::Worker(command) => match command.command {
+                Some(command) => cmd::workers::run(global, output, command).await,
+                None => cmd::worker::run(command.agent).await,
+            },
+            Command::Cluster(command) => cmd::cluster::run(global, output, command).await,
+            Command::Node(command) => cmd::node::run(command).await,
+            Command::Dev(command) => dev::run(output, command).await,
+            Command::Demo => demo::run(output).await,
+            Command::Completions { shell } => cmd::completions::run(output, shell),
+        }
+    })
+}

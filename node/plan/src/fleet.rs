@@ -1,0 +1,133 @@
+//! The workers as placement sees them: one look at the state, shared by all runs of a pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reeve_state::State;
+use reeve_state::command::Placement;
+use reeve_state::id::WorkerId;
+use reeve_state::record::{PlacementFilter, Selector, Worker};
+use reeve_state::transition::worker::WorkerStatus;
+
+/// Endpoints that earlier plans of the same pass took, and that the state does not know of yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reservations {
+    taken: BTreeMap<WorkerId, u32>,
+}
+
+impl Reservations {
+    /// Counts what a plan took.
+    pub fn add(&mut self, placements: &[Placement]) {
+        for placement in placements {
+            let sum = self.taken.entry(placement.worker).or_default();
+            *sum = sum.saturating_add(placement.count);
+        }
+    }
+
+    /// What was taken on a worker.
+    pub fn on(&self, worker: WorkerId) -> u32 {
+        self.taken.get(&worker).copied().unwrap_or(0)
+    }
+}
+
+/// One worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) online: bool,
+    pub(crate) capacity: u32,
+    /// Endpoints reserved on it, by the state or by this pass.
+    pub(crate) used: u32,
+    /// Endpoints held back for an older run that waits.
+    pub(crate) held: u32,
+}
+
+impl Seat<'_> {
+    /// What could still be placed on it, what is held back included.
+    pub(crate) fn free(&self) -> u32 {
+        self.capacity.saturating_sub(self.used)
+    }
+}
+
+/// Every worker that is not deleted, by id.
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet<'a> {
+    pub(crate) seats: Vec<Seat<'a>>,
+}
+
+/// Which filter a worker falls to, and who may use what is held back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    /// Workers that are out of the question, such as those that did not become ready.
+    pub(crate) exclude: &'a BTreeSet<WorkerId>,
+    /// Whether what is held back for older runs may be used.
+    pub(crate) use_held: bool,
+}
+
+impl<'a> Fleet<'a> {
+    pub(crate) fn new(state: &'a State, overlay: &Reservations) -> Self {
+        let seats = state
+            .workers()
+            .map(AsRef::as_ref)
+            .filter_map(|worker: &Worker| {
+                let status = worker.status();
+                (status != WorkerStatus::Deleted).then(|| Seat {
+                    worker,
+                    online: status == WorkerStatus::Online,
+                    capacity: worker.capacity(),
+                    used: state.reserved(worker.id).saturating_add(overlay.on(worker.id)),
+                    held: 0,
+                })
+            })
+            .collect();
+        Self { seats }
+    }
+
+    /// Takes what was placed, so that no later plan of the pass takes it too.
+    pub(crate) fn reserve(&mut self, placements: &[Placement]) {
+        for placement in placements {
+            if let Some(seat) = self.seat_mut(placement.worker) {
+                seat.used = seat.used.saturating_add(placement.count);
+            }
+        }
+    }
+
+    fn seat_mut(&mut self, worker: WorkerId) -> Option<&mut Seat<'a>> {
+        let index = self
+            .seats
+            .binary_search_by_key(&worker, |seat| seat.worker.id)
+            .ok()?;
+        self.seats.get_mut(index)
+    }
+
+    /// The first filter that a worker falls to; `None`: it is a candidate.
+    pub(crate) fn falls_to(
+        &self,
+        seat: &Seat<'_>,
+        selector: &Selector,
+        view: View<'_>,
+    ) -> Option<PlacementFilter> {
+        PlacementFilter::ALL.into_iter().find(|filter| match filter {
+            PlacementFilter::OtherWorker => !selector.matches_worker(seat.worker),
+            PlacementFilter::OtherRegion => !selector.matches_region(seat.worker),
+            PlacementFilter::LabelsDiffer => !selector.matches_labels(seat.worker),
+            PlacementFilter::NotOnline => !seat.online,
+            PlacementFilter::NoFreeCapacity => room(seat, view) == 0,
+        })
+    }
+
+    /// Positions of the workers that match and are ONLINE, full or not.
+    pub(crate) fn online_matches(&self, selector: &Selector, view: View<'_>) -> Vec<usize> {
+        let matches = |seat: &Seat<'_>| {
+            seat.online && selector.matches(seat.worker) && !view.exclude.contains(&seat.worker.id)
+        };
+        (0..self.seats.len())
+            .filter(|index| matches(&self.seats[*index]))
+            .collect()
+    }
+}
+
+/// What may be placed on a worker within a view.
+pub(crate) fn room(seat: &Seat<'_>, view: View<'_>) -> u32 {
+    let held = if view.use_held { 0 } else { seat.held };
+    seat.free().saturating_sub(held)
+}

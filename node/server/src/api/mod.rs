@@ -1,0 +1,35 @@
+//! The handlers, one function per call, shared by gRPC and REST: decode, one call to the store, encode.
+//!
+//! Nothing here decides about state; what a command may do is decided when it is applied.
+
+pub mod call;
+mod cluster;
+mod page;
+mod read;
+mod runs;
+mod tests;
+pub mod watch;
+mod workers;
+mod write;
+
+use crate::context::Context;
+
+pub use call::Call;
+
+/// The handlers of the public API.
+#[derive(Clone)]
+pub struct Api {
+    context: Context,
+}
+
+impl Api {
+    /// Serves what the context's store holds.
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// What the handlers work on.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}

@@ -1,0 +1,82 @@
+//! Reads: how fresh, and by id or by name.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use reeve_proto::v1;
+use reeve_state::State;
+use reeve_state::command::ObjectKind;
+use reeve_state::id::NodeId;
+use reeve_state::record::{Run, Test, Worker};
+
+use super::{Api, Call};
+use crate::convert::{enums, worker};
+use crate::error::ApiError;
+
+impl Api {
+    /// A snapshot that is as fresh as the caller asks for.
+    pub(super) async fn read(&self, consistency: i32, call: &Call) -> Result<Arc<State>, ApiError> {
+        let consistency = enums::consistency(consistency)?;
+        Ok(self.context.store.read(consistency, call.deadline).await?)
+    }
+
+    /// A snapshot that shows every write that was answered before.
+    pub(super) async fn read_latest(&self, call: &Call) -> Result<Arc<State>, ApiError> {
+        self.read(v1::Consistency::Linearizable.into(), call).await
+    }
+
+    /// Encodes one worker.
+    pub(super) fn worker_message(&self, state: &State, row: &Worker) -> v1::Worker {
+        self.worker_messages(state, [row]).pop().unwrap_or_default()
+    }
+
+    /// Encodes workers, looking the names of the nodes up once.
+    pub(super) fn worker_messages<'a>(
+        &self,
+        state: &State,
+        rows: impl IntoIterator<Item = &'a Worker>,
+    ) -> Vec<v1::Worker> {
+        let nodes = self.node_names();
+        let view = worker::View { state, liveness: &self.context.liveness, nodes: &nodes };
+        rows.into_iter().map(|row| worker::worker(view, row)).collect()
+    }
+
+    fn node_names(&self) -> BTreeMap<NodeId, String> {
+        let members = self.context.store.status().members;
+        members.into_iter().map(|member| (NodeId(member.info.id), member.info.name)).collect()
+    }
+}
+
+/// The test of this id or name.
+pub(super) fn find_test<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Test>, ApiError> {
+    required("id", id)?;
+    let by_id = id.parse().ok().and_then(|id| state.test(id));
+    by_id.or_else(|| state.test_named(id)).ok_or_else(|| not_found(ObjectKind::Test, id))
+}
+
+/// The run of this id.
+pub(super) fn find_run<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Run>, ApiError> {
+    state.run(parse_id("id", id)?).ok_or_else(|| not_found(ObjectKind::Run, id))
+}
+
+/// The worker of this id or name; deleted ones by id only.
+pub(super) fn find_worker<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Worker>, ApiError> {
+    required("id", id)?;
+    let by_id = id.parse().ok().and_then(|id| state.worker(id));
+    by_id.or_else(|| state.worker_named(id)).ok_or_else(|| not_found(ObjectKind::Worker, id))
+}
+
+/// An id, or the rule that it breaks.
+pub(super) fn parse_id<T: FromStr<Err: ToString>>(field: &str, text: &str) -> Result<T, ApiError> {
+    required(field, text)?;
+    text.parse().map_err(|error: T::Err| ApiError::invalid(field, error.to_string()))
+}
+
+fn required(field: &str, text: &str) -> Result<(), ApiError> {
+    if text.is_empty() { Err(ApiError::invalid(field, "is required")) } else { Ok(()) }
+}
+
+fn not_found(kind: ObjectKind, id: &str) -> ApiError {
+    ApiError::NotFound { kind, id: id.to_owned() }
+}

@@ -1,0 +1,138 @@
+//! What an operator can set: flags, environment variables and a TOML file, in this order of precedence.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::config::{ConfigError, NodeConfig, Violation};
+
+/// Settings of a node as they were given; what is not given has the default named in its help.
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct NodeArgs {
+    /// TOML file with the same settings, in snake_case; flags and environment go before it
+    #[arg(long, env = "REEVE_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Number of this node, unique in the cluster and greater than 0 [required]
+    #[arg(long, env = "REEVE_NODE_ID", value_name = "N")]
+    pub id: Option<u64>,
+    /// Name of this node [default: n<ID>]
+    #[arg(long, env = "REEVE_NODE_NAME")]
+    pub name: Option<String>,
+    /// Folder for the log and the state [default: reeve-data/<NAME>]
+    #[arg(long, env = "REEVE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Name of the cluster; nodes of another one are refused [default: reeve]
+    #[arg(long, env = "REEVE_CLUSTER_ID", value_name = "NAME")]
+    pub cluster_id: Option<String>,
+    /// Where clients and workers are served (gRPC) [default: 127.0.0.1:50052]
+    #[arg(long, env = "REEVE_GRPC_ADDR", value_name = "ADDR")]
+    pub grpc_addr: Option<SocketAddr>,
+    /// Where the other nodes are served [default: 127.0.0.1:50051]
+    #[arg(long, env = "REEVE_RAFT_ADDR", value_name = "ADDR")]
+    pub raft_addr: Option<SocketAddr>,
+    /// Where REST, metrics and health are served [default: 127.0.0.1:8080]
+    #[arg(long, env = "REEVE_HTTP_ADDR", value_name = "ADDR")]
+    pub http_addr: Option<SocketAddr>,
+    /// All first members, this node among them: "1=n1,RAFT,GRPC,HTTP;2=…" [default: this node alone]
+    #[arg(long, env = "REEVE_PEERS", value_name = "LIST")]
+    pub peers: Option<String>,
+    /// Start without a cluster and wait until `reeve cluster add` names this node
+    #[arg(long, env = "REEVE_JOIN", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub join: Option<bool>,
+    /// How often a worker is heard, at the latest, milliseconds [default: 30000]
+    #[arg(long, env = "REEVE_HEARTBEAT_INTERVAL_MS", value_name = "MS")]
+    pub heartbeat_interval_ms: Option<u64>,
+    /// A worker that is silent for so long is OFFLINE, milliseconds [default: 60000]
+    #[arg(long, env = "REEVE_DOWN_AFTER_MS", value_name = "MS")]
+    pub down_after_ms: Option<u64>,
+    /// A node whose digests nobody acknowledges for so long sheds its sessions, milliseconds [default: 5000]
+    #[arg(long, env = "REEVE_SHED_AFTER_MS", value_name = "MS")]
+    pub shed_after_ms: Option<u64>,
+    /// How long a worker needs to find another node, milliseconds [default: 10000]
+    #[arg(long, env = "REEVE_RECONNECT_TIMEOUT_MS", value_name = "MS")]
+    pub reconnect_timeout_ms: Option<u64>,
+    /// How often nodes tell each other whom they heard, milliseconds [default: 1000]
+    #[arg(long, env = "REEVE_EXCHANGE_INTERVAL_MS", value_name = "MS")]
+    pub exchange_interval_ms: Option<u64>,
+    /// Raft: interval of the leader's heartbeats, milliseconds [default: 50]
+    #[arg(long, env = "REEVE_RAFT_HEARTBEAT_MS", value_name = "MS")]
+    pub raft_heartbeat_ms: Option<u64>,
+    /// Raft: shortest election timeout, milliseconds [default: 150]
+    #[arg(long, env = "REEVE_RAFT_ELECTION_MIN_MS", value_name = "MS")]
+    pub raft_election_min_ms: Option<u64>,
+    /// Raft: longest election timeout, milliseconds [default: 300]
+    #[arg(long, env = "REEVE_RAFT_ELECTION_MAX_MS", value_name = "MS")]
+    pub raft_election_max_ms: Option<u64>,
+    /// How long offered workers have to confirm, milliseconds [default: 10000]
+    #[arg(long, env = "REEVE_READY_TIMEOUT_MS", value_name = "MS")]
+    pub ready_timeout_ms: Option<u64>,
+    /// From RUNNING until the common start instant, milliseconds [default: 500]
+    #[arg(long, env = "REEVE_START_DELAY_MS", value_name = "MS")]
+    pub start_delay_ms: Option<u64>,
+    /// How long endpoints have to hang up when a run is stopped, milliseconds [default: 30000]
+    #[arg(long, env = "REEVE_STOP_GRACE_MS", value_name = "MS")]
+    pub stop_grace_ms: Option<u64>,
+    /// How long a node that stops waits for what is under way, milliseconds [default: 5000]
+    #[arg(long, env = "REEVE_SHUTDOWN_TIMEOUT_MS", value_name = "MS")]
+    pub shutdown_timeout_ms: Option<u64>,
+}
+
+impl NodeArgs {
+    /// Reads the file if one is named, fills in the defaults, and checks the whole.
+    ///
+    /// # Errors
+    /// The file cannot be read, or some setting is wrong: then every violation at once.
+    pub fn load(mut self) -> Result<NodeConfig, ConfigError> {
+        if let Some(path) = self.config.take() {
+            self = self.or(read_file(&path)?);
+        }
+        let config = NodeConfig::from_args(self)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// These settings, and those of `other` where these have none.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            config: self.config.or(other.config),
+            id: self.id.or(other.id),
+            name: self.name.or(other.name),
+            data_dir: self.data_dir.or(other.data_dir),
+            cluster_id: self.cluster_id.or(other.cluster_id),
+            grpc_addr: self.grpc_addr.or(other.grpc_addr),
+            raft_addr: self.raft_addr.or(other.raft_addr),
+            http_addr: self.http_addr.or(other.http_addr),
+            peers: self.peers.or(other.peers),
+            join: self.join.or(other.join),
+            heartbeat_interval_ms: self.heartbeat_interval_ms.or(other.heartbeat_interval_ms),
+            down_after_ms: self.down_after_ms.or(other.down_after_ms),
+            shed_after_ms: self.shed_after_ms.or(other.shed_after_ms),
+            reconnect_timeout_ms: self.reconnect_timeout_ms.or(other.reconnect_timeout_ms),
+            exchange_interval_ms: self.exchange_interval_ms.or(other.exchange_interval_ms),
+            raft_heartbeat_ms: self.raft_heartbeat_ms.or(other.raft_heartbeat_ms),
+            raft_election_min_ms: self.raft_election_min_ms.or(other.raft_election_min_ms),
+            raft_election_max_ms: self.raft_election_max_ms.or(other.raft_election_max_ms),
+            ready_timeout_ms: self.ready_timeout_ms.or(other.ready_timeout_ms),
+            start_delay_ms: self.start_delay_ms.or(other.start_delay_ms),
+            stop_grace_ms: self.stop_grace_ms.or(other.stop_grace_ms),
+            shutdown_timeout_ms: self.shutdown_timeout_ms.or(other.shutdown_timeout_ms),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<NodeArgs, ConfigError> {
+    let wrong = |rule: String| ConfigError {
+        violations: vec![Violation {
+            field: "config",
+            rule,
+        }],
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+    toml::from_str(&text).map_err(|error| wrong(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,169 @@
+//! A test definition from the wire and back. Defaults are applied here, limits are the state's.
+
+use std::collections::BTreeSet;
+
+use reeve_proto::v1;
+use reeve_state::command::FieldViolation;
+use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
+use reeve_state::record::{Executor, Group, OutcomeShare, Selector, SimExecutor, TestDefinition};
+use reeve_state::time::Millis;
+
+use super::{enums, time};
+use crate::error::ApiError;
+
+/// Decodes a definition, fills in its defaults, and checks it.
+///
+/// # Errors
+/// Every field that breaks a rule, whether of syntax or of meaning (D9).
+pub fn decode(wire: Option<&v1::TestDefinition>) -> Result<TestDefinition, ApiError> {
+    let Some(wire) = wire else { return Err(ApiError::invalid("definition", "is required")) };
+    let mut decoder = Decoder { violations: Vec::new() };
+    let definition = decoder.definition(wire);
+    let mut violations = decoder.violations;
+    let known: BTreeSet<String> = violations.iter().map(|violation| violation.field.clone()).collect();
+    // A field that could not be decoded has a stand-in, whose rules say nothing.
+    let semantic = validate(&definition);
+    violations.extend(semantic.into_iter().filter(|violation| !known.contains(&violation.field)));
+    if violations.is_empty() { Ok(definition) } else { Err(ApiError::Invalid(violations)) }
+}
+
+struct Decoder {
+    violations: Vec<FieldViolation>,
+}
+
+impl Decoder {
+    fn violation(&mut self, field: impl Into<String>, rule: impl Into<String>) {
+        self.violations.push(FieldViolation { field: field.into(), rule: rule.into() });
+    }
+
+    fn definition(&mut self, wire: &v1::TestDefinition) -> TestDefinition {
+        let duration = self.span("duration", wire.duration.as_ref()).unwrap_or_else(|| {
+            if wire.duration.is_none() {
+                self.violation("duration", "is required");
+            }
+            Millis::from_secs(1)
+        });
+        let buildup = self.span("buildup", wire.buildup.as_ref()).unwrap_or_default();
+        let queue_timeout =
+            self.span("queue_timeout", wire.queue_timeout.as_ref()).unwrap_or(DEFAULT_QUEUE_TIMEOUT);
+        let max_execution = self.span("max_execution", wire.max_execution.as_ref());
+        let groups =
+            wire.groups.iter().enumerate().map(|(index, group)| self.group(index, group)).collect();
+        let mut definition = TestDefinition {
+            name: wire.name.clone(),
+            duration,
+            buildup,
+            queue_timeout,
+            max_execution: Millis(0),
+            groups,
+        };
+        definition.max_execution = max_execution.unwrap_or_else(|| default_max_execution(&definition));
+        definition
+    }
+
+    fn group(&mut self, index: usize, wire: &v1::Group) -> Group {
+        let path = format!("groups[{index}]");
+        let executor = match &wire.executor {
+            Some(v1::group::Executor::Sim(sim)) => self.sim(&path, sim),
+            None => {
+                self.violation(format!("{path}.executor"), "is required: sim");
+                SimExecutor { setup_min: Millis(0), setup_max: Millis(0), outcomes: Vec::new() }
+            }
+        };
+        Group {
+            name: wire.name.clone(),
+            endpoints: wire.endpoints,
+            selector: self.selector(&path, wire.selector.as_ref()),
+            executor: Executor::Sim(executor),
+        }
+    }
+
+    fn selector(&mut self, path: &str, wire: Option<&v1::Selector>) -> Selector {
+        let Some(wire) = wire else { return Selector::default() };
+        let worker = (!wire.worker_id.is_empty()).then(|| wire.worker_id.parse());
+        if let Some(Err(error)) = &worker {
+            self.violation(format!("{path}.worker"), format!("{error}"));
+        }
+        Selector {
+            region: (!wire.region.is_empty()).then(|| wire.region.clone()),
+            worker: worker.and_then(Result::ok),
+            labels: wire.labels.clone(),
+        }
+    }
+
+    fn sim(&mut self, path: &str, wire: &v1::SimExecutor) -> SimExecutor {
+        let min = self.span(&format!("{path}.sim.setup"), wire.setup_min.as_ref());
+        let max = self.span(&format!("{path}.sim.setup"), wire.setup_max.as_ref());
+        let outcomes = wire
+            .outcomes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, share)| {
+                let outcome = enums::outcome_from(share.outcome);
+                if outcome.is_none() {
+                    let field = format!("{path}.sim.outcomes[{index}].outcome");
+                    self.violation(field, format!("{} is not an EndpointOutcome", share.outcome));
+                }
+                Some(OutcomeShare { outcome: outcome?, share_ppm: share.share_ppm })
+            })
+            .collect();
+        // One of the two alone is both.
+        SimExecutor {
+            setup_min: min.or(max).unwrap_or_default(),
+            setup_max: max.or(min).unwrap_or_default(),
+            outcomes,
+        }
+    }
+
+    /// `None` if it is unset, or wrong and reported.
+    fn span(&mut self, field: &str, wire: Option<&prost_types::Duration>) -> Option<Millis> {
+        let wire = wire?;
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(wire.seconds), u64::try_from(wire.nanos)) else {
+            self.violation(field, "must not be negative");
+            return None;
+        };
+        if nanos % 1_000_000 != 0 || nanos >= 1_000_000_000 {
+            self.violation(field, "must be a whole number of milliseconds");
+            return None;
+        }
+        Some(Millis(seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000)))
+    }
+}
+
+/// To the wire.
+pub fn encode(definition: &TestDefinition) -> v1::TestDefinition {
+    v1::TestDefinition {
+        name: definition.name.clone(),
+        duration: Some(time::duration(definition.duration)),
+        buildup: Some(time::duration(definition.buildup)),
+        queue_timeout: Some(time::duration(definition.queue_timeout)),
+        max_execution: Some(time::duration(definition.max_execution)),
+        groups: definition.groups.iter().map(encode_group).collect(),
+    }
+}
+
+fn encode_group(group: &Group) -> v1::Group {
+    let Executor::Sim(sim) = &group.executor;
+    let selector = v1::Selector {
+        region: group.selector.region.clone().unwrap_or_default(),
+        worker_id: group.selector.worker.map(|id| id.to_string()).unwrap_or_default(),
+        labels: group.selector.labels.clone(),
+    };
+    v1::Group {
+        name: group.name.clone(),
+        endpoints: group.endpoints,
+        selector: (group.selector != Selector::default()).then_some(selector),
+        executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
+            setup_min: Some(time::duration(sim.setup_min)),
+            setup_max: Some(time::duration(sim.setup_max)),
+            outcomes: sim
+                .outcomes
+                .iter()
+                .map(|share| v1::OutcomeShare {
+                    outcome: enums::outcome(share.outcome).into(),
+                    share_ppm: share.share_ppm,
+                })
+                .collect(),
+        })),
+    }
+}

@@ -1,0 +1,11 @@
+//! Between the records of the state and the messages of the wire.
+
+pub mod definition;
+pub mod enums;
+pub mod run;
+pub mod test;
+pub mod time;
+pub mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! A worker on the wire: its status, and the facts behind it as conditions.
+
+use std::collections::BTreeMap;
+
+use reeve_proto::v1;
+use reeve_state::State;
+use reeve_state::id::NodeId;
+use reeve_state::record::Worker;
+use reeve_state::transition::worker::{
+    AfterDrain, CredentialRejected, Drain, DrainActor, HealthFact, HealthIssue, Link, LinkFact, Resource, WorkerStatus,
+};
+use reeve_state::time::Time;
+
+use super::{enums, time};
+use crate::liveness::Liveness;
+
+/// Who decides what only the cluster can know.
+const RECONCILER: &str = "reconciler";
+
+/// What a worker's message shows beside its record.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// For what is reserved on it.
+    pub state: &'a State,
+    /// For when it was heard.
+    pub liveness: &'a Liveness,
+    /// Names of the nodes.
+    pub nodes: &'a BTreeMap<NodeId, String>,
+}
+
+/// To the wire.
+pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
+    let heard = view.liveness.heard(worker.id);
+    let total = worker.capacity();
+    let reserved = view.state.reserved(worker.id);
+    v1::Worker {
+        id: worker.id.to_string(),
+        name: worker.name.clone(),
+        kind: enums::worker_kind(worker.kind).into(),
+        region: worker.region.clone(),
+        labels: worker.labels.clone(),
+        status: enums::worker_status(worker.status()).into(),
+        conditions: conditions(worker),
+        capacity: Some(v1::WorkerCapacity { total, reserved, free: total.saturating_sub(reserved) }),
+        active_endpoints: heard.as_ref().map_or(0, |heard| heard.active_endpoints),
+        missed_heartbeats: heard.as_ref().map_or(0, |heard| heard.missed),
+        last_heard_at: heard.map(|heard| time::wall_ago(heard.age)),
+        session_node: worker.session.map(|session| node_name(view.nodes, session.node)).unwrap_or_default(),
+        session_epoch: worker.last_epoch.0,
+        created_at: Some(time::timestamp(worker.created_at)),
+        revision: worker.revision.0,
+    }
+}
+
+fn node_name(nodes: &BTreeMap<NodeId, String>, node: NodeId) -> String {
+    nodes.get(&node).cloned().unwrap_or_else(|| format!("n{node}"))
+}
+
+/// Every fact, the one that decides the status first.
+fn conditions(worker: &Worker) -> Vec<v1::WorkerCondition> {
+    let facts = &worker.facts;
+    let mut all = vec![link(worker, &facts.link), health(worker, &facts.health)];
+    all.extend(facts.drain.as_ref().map(|fact| drain(worker, fact)));
+    all.extend(facts.credential_rejected.as_ref().map(credential));
+    all.extend(facts.deleted_at.map(deleted));
+    let deciding = deciding(worker);
+    all.sort_by_key(|condition| condition.r#type != deciding);
+    all
+}
+
+/// Which condition the status follows from, in the order of D3.
+fn deciding(worker: &Worker) -> &'static str {
+    match worker.status() {
+        WorkerStatus::Deleted => "Deleted",
+        WorkerStatus::Online | WorkerStatus::Offline | WorkerStatus::Unreachable => "Link",
+        WorkerStatus::Draining => "Drain",
+        WorkerStatus::Error if worker.facts.link.link == Link::Suspect => "Link",
+        WorkerStatus::Error if !worker.facts.health.issues.is_empty() => "Health",
+        WorkerStatus::Error => "Credential",
+    }
+}
+
+fn condition(kind: &str, state: &str, reason: &str, message: String, actor: String, since: Time) -> v1::WorkerCondition {
+    v1::WorkerCondition {
+        r#type: kind.to_owned(),
+        state: state.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        actor,
+        since: Some(time::timestamp(since)),
+    }
+}
+
+fn actor_worker(worker: &Worker) -> String {
+    format!("worker:{}", worker.name)
+}
+
+fn link(worker: &Worker, fact: &LinkFact) -> v1::WorkerCondition {
+    let (state, reason, actor) = match fact.link {
+        Link::Never => ("Never", "NEVER_CONNECTED", "registration".to_owned()),
+        Link::Up => ("Up", "CONNECTED", actor_worker(worker)),
+        Link::Suspect => ("Suspect", "HEARTBEATS_MISSED", RECONCILER.to_owned()),
+        Link::Down => ("Down", "DISCONNECTED", RECONCILER.to_owned()),
+    };
+    condition("Link", state, reason, fact.reason.clone(), actor, fact.since)
+}
+
+fn health(worker: &Worker, fact: &HealthFact) -> v1::WorkerCondition {
+    let (state, reason) = match fact.issues.first() {
+        None => ("Healthy", "BELOW_THRESHOLDS"),
+        Some(issue) => ("Unhealthy", issue_reason(issue)),
+    };
+    let message = fact.issues.iter().map(issue_text).collect::<Vec<_>>().join(", ");
+    condition("Health", state, reason, message, actor_worker(worker), fact.since)
+}
+
+const fn issue_reason(issue: &HealthIssue) -> &'static str {
+    match issue.resource {
+        Resource::Cpu => "CPU_ABOVE_THRESHOLD",
+        Resource::Memory => "MEMORY_ABOVE_THRESHOLD",
+        Resource::Disk => "DISK_ABOVE_THRESHOLD",
+    }
+}
+
+fn issue_text(issue: &HealthIssue) -> String {
+    let resource = match issue.resource {
+        Resource::Cpu => "CPU",
+        Resource::Memory => "memory",
+        Resource::Disk => "disk",
+    };
+    format!("{resource} at {} %", issue.percent)
+}
+
+fn drain(worker: &Worker, fact: &Drain) -> v1::WorkerCondition {
+    let (reason, actor) = match &fact.actor {
+        DrainActor::Worker(_) => ("ASKED_BY_WORKER", actor_worker(worker)),
+        DrainActor::Admin(name) => ("ASKED_BY_ADMIN", name.clone()),
+        DrainActor::Platform => ("MAINTENANCE", "platform".to_owned()),
+    };
+    let state = match fact.then {
+        AfterDrain::Disconnect => "DrainingThenDisconnect",
+        AfterDrain::Resume => "DrainingThenResume",
+    };
+    condition("Drain", state, reason, fact.reason.clone(), actor, fact.since)
+}
+
+fn credential(fact: &CredentialRejected) -> v1::WorkerCondition {
+    condition("Credential", "Rejected", "TOKEN_REJECTED", fact.reason.clone(), RECONCILER.to_owned(), fact.since)
+}
+
+fn deleted(at: Time) -> v1::WorkerCondition {
+    condition("Deleted", "Deleted", "DELETED", "the worker was deleted".to_owned(), RECONCILER.to_owned(), at)
+}

@@ -1,0 +1,396 @@
+//! Every error of the API, and the one place that maps it to gRPC and to REST.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use reeve_state::command::{FieldViolation, ObjectKind, Refusal};
+use reeve_state::id::Revision;
+use reeve_store::{AdminError, Compacted, ProposeError, ReadError, UnavailableReason};
+use serde::Serialize;
+use thiserror::Error;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// `domain` of every `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "reeve";
+
+/// How long a caller should wait for a leader; elections end well before.
+const RETRY_ELECTION: Duration = Duration::from_millis(500);
+
+/// Anything a call can answer instead of what was asked for.
+#[derive(Clone, Debug, Error)]
+pub enum ApiError {
+    /// Fields that break rules, all of them.
+    #[error("{}", describe_violations(.0))]
+    Invalid(Vec<FieldViolation>),
+    /// A body that is not JSON, or not of the expected form.
+    #[error("the body cannot be read: {0}")]
+    Malformed(String),
+    /// There is no such object, as of a read that asked the cluster or was told to be local.
+    #[error("no {} {id}", kind.name())]
+    NotFound {
+        /// Of which kind.
+        kind: ObjectKind,
+        /// The id or name asked for.
+        id: String,
+    },
+    /// The state refused the command.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The command did not get through.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// The state could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The members could not be changed.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The changes asked for are gone.
+    #[error("revision {asked} is compacted, the oldest one kept is {oldest}; list again")]
+    Compacted {
+        /// After which changes were asked for.
+        asked: Revision,
+        /// The oldest that is kept.
+        oldest: Revision,
+    },
+    /// The node stops.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+    /// REST: nothing is served at this path.
+    #[error("nothing is served at {0}")]
+    NoSuchPath(String),
+    /// REST: the path has other methods.
+    #[error("{path} does not accept {method}")]
+    MethodNotAllowed {
+        /// The method.
+        method: String,
+        /// The path.
+        path: String,
+    },
+    /// A bug: the answer of the state does not fit the question.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl From<Compacted> for ApiError {
+    fn from(compacted: Compacted) -> Self {
+        Self::Compacted { asked: compacted.asked, oldest: compacted.oldest }
+    }
+}
+
+impl ApiError {
+    /// One field that breaks one rule.
+    pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldViolation { field: field.into(), rule: rule.into() }])
+    }
+}
+
+/// What programs read of an error: the same for gRPC and REST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Broad class.
+    pub code: Code,
+    /// Stable word, UPPER_CASE.
+    pub reason: Cow<'static, str>,
+    /// Facts about it, by name.
+    pub metadata: BTreeMap<&'static str, String>,
+    /// Fields that break rules.
+    pub violations: Vec<FieldViolation>,
+    /// Repeating the call may help after this time.
+    pub retry_after: Option<Duration>,
+}
+
+impl Description {
+    fn new(code: Code, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, reason: reason.into(), metadata: BTreeMap::new(), violations: Vec::new(), retry_after: None }
+    }
+
+    fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.metadata.insert(key, value.to_string());
+        self
+    }
+
+    fn retry(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    fn fields(mut self, violations: &[FieldViolation]) -> Self {
+        self.violations = violations.to_vec();
+        self
+    }
+}
+
+impl ApiError {
+    /// Code, reason and details.
+    pub fn describe(&self) -> Description {
+        match self {
+            Self::Invalid(violations) => invalid(violations),
+            Self::Malformed(_) => Description::new(Code::InvalidArgument, "MALFORMED_BODY"),
+            Self::NotFound { kind, id } => not_found(*kind, id),
+            Self::Refused(refusal) => describe_refusal(refusal),
+            Self::Propose(error) => describe_propose(error),
+            Self::Read(ReadError::Unavailable(reason)) => unavailable(reason),
+            Self::Read(ReadError::Fatal(_)) => fatal(),
+            Self::Admin(error) => describe_admin(error),
+            Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
+                .with("asked", asked)
+                .with("oldest", oldest),
+            Self::ShuttingDown => unavailable(&UnavailableReason::ShuttingDown),
+            Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
+            Self::MethodNotAllowed { method, path } => Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
+                .with("method", method)
+                .with("path", path),
+            Self::Internal(_) => Description::new(Code::Internal, "INTERNAL"),
+        }
+    }
+}
+
+fn invalid(violations: &[FieldViolation]) -> Description {
+    Description::new(Code::InvalidArgument, "INVALID_FIELDS").fields(violations)
+}
+
+fn not_found(kind: ObjectKind, id: &str) -> Description {
+    let reason = match kind {
+        ObjectKind::Test => "TEST_NOT_FOUND",
+        ObjectKind::Run => "RUN_NOT_FOUND",
+        ObjectKind::Worker => "WORKER_NOT_FOUND",
+        ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
+    };
+    Description::new(Code::NotFound, reason).with("id", id)
+}
+
+/// Certainly not proposed: may be repeated freely.
+fn unavailable(reason: &UnavailableReason) -> Description {
+    match reason {
+        UnavailableReason::NoLeader => Description::new(Code::Unavailable, "NO_LEADER").retry(RETRY_ELECTION),
+        UnavailableReason::NoQuorum => Description::new(Code::Unavailable, "NO_QUORUM").retry(RETRY_ELECTION),
+        // Another node answers at once.
+        UnavailableReason::ShuttingDown => {
+            Description::new(Code::Unavailable, "SHUTTING_DOWN").retry(Duration::ZERO)
+        }
+    }
+}
+
+/// May yet commit: repeat it only under the same request id.
+fn outcome_unknown() -> Description {
+    Description::new(Code::DeadlineExceeded, "OUTCOME_UNKNOWN")
+}
+
+fn fatal() -> Description {
+    Description::new(Code::Internal, "NODE_FAILED")
+}
+
+fn describe_propose(error: &ProposeError) -> Description {
+    match error {
+        ProposeError::Unavailable(reason) => unavailable(reason),
+        ProposeError::OutcomeUnknown => outcome_unknown(),
+        ProposeError::LaneFull { retry_after } => {
+            Description::new(Code::ResourceExhausted, "LANE_FULL").retry(*retry_after)
+        }
+        ProposeError::NotLeader => Description::new(Code::Unavailable, "NOT_LEADER").retry(RETRY_ELECTION),
+        ProposeError::Fatal(_) => fatal(),
+    }
+}
+
+fn describe_admin(error: &AdminError) -> Description {
+    match error {
+        AdminError::Unavailable(reason) => unavailable(reason),
+        AdminError::Refused(_) => Description::new(Code::FailedPrecondition, "MEMBERSHIP_REFUSED"),
+        AdminError::OutcomeUnknown => outcome_unknown(),
+        AdminError::Fatal(_) => fatal(),
+    }
+}
+
+fn describe_refusal(refusal: &Refusal) -> Description {
+    let precondition = |reason: &'static str| Description::new(Code::FailedPrecondition, reason);
+    match refusal {
+        Refusal::NotFound { kind, id } => not_found(*kind, id),
+        Refusal::AlreadyExists { kind, name } => Description::new(Code::AlreadyExists, "NAME_TAKEN")
+            .with("kind", kind.name())
+            .with("name", name),
+        Refusal::RequestIdReused { request_id } => {
+            Description::new(Code::AlreadyExists, "REQUEST_ID_REUSED").with("requestId", request_id)
+        }
+        Refusal::Invalid { violations } => invalid(violations),
+        Refusal::WrongStatus { kind, id, status, allowed } => {
+            let reason = format!("{}_{status}", kind.name().to_uppercase());
+            Description::new(Code::FailedPrecondition, reason)
+                .with("id", id)
+                .with("status", status)
+                .with("allowed", allowed.join(","))
+        }
+        Refusal::TestInUse { id, runs } => precondition("TEST_IN_USE").with("id", id).with("runs", runs),
+        Refusal::Stale { kind: _, id, planned, actual } => Description::new(Code::Aborted, "STALE_REVISION")
+            .with("id", id)
+            .with("planned", planned)
+            .with("actual", actual),
+        Refusal::StaleTerm { fence_term, term } => Description::new(Code::Aborted, "STALE_TERM")
+            .with("fenceTerm", fence_term)
+            .with("term", term),
+        Refusal::SessionOver { worker, epoch } => {
+            precondition("SESSION_OVER").with("worker", worker).with("epoch", epoch.0)
+        }
+        Refusal::TokenRejected => Description::new(Code::Unauthenticated, "TOKEN_REJECTED"),
+        Refusal::EpochOver { run, epoch, confirm: _, acked_seq } => precondition("EPOCH_OVER")
+            .with("run", run)
+            .with("epoch", epoch.0)
+            .with("ackedSeq", acked_seq),
+        Refusal::ReportOutOfOrder { seq, expected } => {
+            precondition("REPORT_OUT_OF_ORDER").with("seq", seq).with("expected", expected)
+        }
+        Refusal::ReportInvalid { rule: _ } => Description::new(Code::InvalidArgument, "REPORT_INVALID"),
+        Refusal::Placement(_) => precondition("PLACEMENT_REFUSED"),
+        Refusal::NotYet { run, rule: _ } => precondition("NOT_YET").with("run", run),
+        Refusal::ClusterVersion { version, in_force, known } => precondition("CLUSTER_VERSION")
+            .with("version", version)
+            .with("inForce", in_force)
+            .with("known", known),
+    }
+}
+
+fn describe_violations(violations: &[FieldViolation]) -> String {
+    let each: Vec<_> = violations.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect();
+    format!("invalid: {}", each.join("; "))
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        let description = error.describe();
+        let mut details = ErrorDetails::new();
+        let metadata: HashMap<String, String> =
+            description.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        details.set_error_info(description.reason.clone(), DOMAIN, metadata);
+        for violation in &description.violations {
+            details.add_bad_request_violation(&violation.field, &violation.rule);
+        }
+        if let Some(after) = description.retry_after {
+            details.set_retry_info(Some(after));
+        }
+        Self::with_error_details(description.code, error.to_string(), details)
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: BodyError,
+}
+
+#[derive(Serialize)]
+struct BodyError {
+    code: &'static str,
+    reason: String,
+    message: String,
+    details: BodyDetails,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyDetails {
+    #[serde(flatten)]
+    metadata: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<BodyField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u128>,
+}
+
+#[derive(Serialize)]
+struct BodyField {
+    field: String,
+    rule: String,
+}
+
+/// The code of an answered error, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct AnsweredCode(pub Code);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let description = self.describe();
+        // The only case in which HTTP has a more telling status than the one of the code.
+        let status = match &self {
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Invalid(_)
+            | Self::Malformed(_)
+            | Self::NotFound { .. }
+            | Self::Refused(_)
+            | Self::Propose(_)
+            | Self::Read(_)
+            | Self::Admin(_)
+            | Self::Compacted { .. }
+            | Self::ShuttingDown
+            | Self::NoSuchPath(_)
+            | Self::Internal(_) => http_status(description.code),
+        };
+        let body = Body {
+            error: BodyError {
+                code: code_name(description.code),
+                reason: description.reason.into_owned(),
+                message: self.to_string(),
+                details: BodyDetails {
+                    metadata: description.metadata,
+                    fields: description
+                        .violations
+                        .into_iter()
+                        .map(|violation| BodyField { field: violation.field, rule: violation.rule })
+                        .collect(),
+                    retry_after_ms: description.retry_after.map(|after| after.as_millis()),
+                },
+            },
+        };
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(AnsweredCode(description.code));
+        response
+    }
+}
+
+/// The HTTP status that google.rpc.Code documents for a code.
+pub fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        // 499, which the http crate has no name for.
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// The name of a code, as in google.rpc.Code.
+pub const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

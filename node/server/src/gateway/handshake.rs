@@ -1,0 +1,176 @@
+//! From the first message to Welcome: one log command a connect, with the credential check in apply.
+
+use std::time::{Duration, Instant};
+
+use reeve_proto::v1::session_request::Message as Said;
+use reeve_proto::v1::session_response::Message as Answer;
+use reeve_proto::v1::{HeldAssignment, Hello, SessionRequest, SessionResponse, Welcome};
+use reeve_state::State;
+use reeve_state::command::{Applied, Command, ConnectWorker, Envelope, Refusal, Reply, SessionGrant};
+use reeve_state::id::{Revision, TokenHash};
+use reeve_state::time::Millis;
+use reeve_state::transition::worker::HealthIssue;
+use reeve_store::{Consistency, Lane, ReadError};
+use tonic::{Status, Streaming};
+
+use super::decode::{self, BadField};
+use super::encode;
+use super::end::SessionEnd;
+use super::health;
+use super::outbox::Outbox;
+use super::session::Session;
+use super::{Gateway, Outbound};
+
+/// How long a connect may wait for the log.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Deadline of the drain of a process that says it drains, if the cluster knows of none (D21).
+const DEFAULT_DRAIN: Millis = Millis::from_secs(600);
+/// Least time between two progress reports of an assignment.
+const REPORT_INTERVAL_MS: u32 = 1_000;
+
+/// Takes the Hello, commits it and answers Welcome.
+pub(super) async fn welcome(
+    gateway: &Gateway,
+    requests: &mut Streaming<SessionRequest>,
+    outbound: &Outbound,
+) -> Result<Session, SessionEnd> {
+    if let Some(end) = gateway.hub.closed() {
+        return Err(end);
+    }
+    let first = tokio::time::timeout(gateway.hello_timeout, requests.message())
+        .await
+        .map_err(|_| SessionEnd::HelloTimeout)?;
+    let hello = hello(first)?;
+    let connect = connect_command(gateway, &hello)?;
+    let (token_hash, incarnation, issues) = (connect.token_hash, connect.incarnation, connect.health.clone());
+    let applied = propose(gateway, connect).await?;
+    let grant = granted(applied.result)?;
+    let state = applied_state(gateway, applied.revision).await?;
+
+    gateway.context.liveness.note_heard(grant.worker, grant.epoch, 0);
+    let registration = gateway.hub.register(grant.worker, grant.epoch, incarnation)?;
+    let message = Answer::Welcome(welcome_message(gateway, &state, &grant));
+    outbound
+        .send(Ok(SessionResponse { message: Some(message) }))
+        .await
+        .map_err(|_| SessionEnd::Left)?;
+    tracing::info!(worker = %grant.worker, epoch = grant.epoch.0, resumed = grant.resumed.len(), "session begins");
+    Ok(Session::new(
+        gateway.context.clone(),
+        registration,
+        token_hash,
+        outbound.clone(),
+        Outbox::new(grant.resumed.iter().map(|resumed| resumed.epoch)),
+        issues,
+    ))
+}
+
+fn hello(first: Result<Option<SessionRequest>, Status>) -> Result<Hello, SessionEnd> {
+    let message = first.map_err(|_| SessionEnd::Left)?.ok_or(SessionEnd::Left)?.message;
+    match message {
+        Some(Said::Hello(hello)) => Ok(hello),
+        Some(Said::Heartbeat(_) | Said::Report(_) | Said::Drain(_) | Said::Goodbye(_)) | None => {
+            Err(SessionEnd::Bad(BadField::new("message", "the first message must be hello")))
+        }
+    }
+}
+
+fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, SessionEnd> {
+    let token_hash = decode::token_hash(&hello.token).ok_or(SessionEnd::TokenRejected)?;
+    let report = decode::health("hello.health", hello.health.as_ref())?;
+    let before = issues_in_force(&gateway.context.store.local(), token_hash);
+    Ok(ConnectWorker {
+        token_hash,
+        node: gateway.context.config.id,
+        incarnation: decode::incarnation(&hello.incarnation)?,
+        capacity: hello.capacity,
+        health: health::assess(&before, &report),
+        held: decode::held(&hello.held)?,
+        draining: hello.draining.then_some(DEFAULT_DRAIN),
+    })
+}
+
+/// What this node knows of the worker's health, so that the hysteresis outlives the session.
+fn issues_in_force(state: &State, token_hash: TokenHash) -> Vec<HealthIssue> {
+    state.worker_by_token(token_hash).map(|worker| worker.facts.health.issues.clone()).unwrap_or_default()
+}
+
+async fn propose(gateway: &Gateway, connect: ConnectWorker) -> Result<Applied, SessionEnd> {
+    let envelope = Envelope { request: None, fence_term: None, command: Command::ConnectWorker(connect) };
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    Ok(gateway.context.store.propose(envelope, Lane::Reconciler, deadline).await?)
+}
+
+fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
+    match result {
+        Ok(Reply::Session(grant)) => Ok(grant),
+        Ok(reply @ (Reply::Done | Reply::Object { .. } | Reply::Reported { .. })) => {
+            Err(SessionEnd::Unexpected(format!("a connect was answered with {reply:?}")))
+        }
+        Err(Refusal::TokenRejected) => Err(SessionEnd::TokenRejected),
+        Err(
+            refusal @ (Refusal::NotFound { .. }
+            | Refusal::AlreadyExists { .. }
+            | Refusal::RequestIdReused { .. }
+            | Refusal::Invalid { .. }
+            | Refusal::WrongStatus { .. }
+            | Refusal::TestInUse { .. }
+            | Refusal::Stale { .. }
+            | Refusal::StaleTerm { .. }
+            | Refusal::SessionOver { .. }
+            | Refusal::EpochOver { .. }
+            | Refusal::ReportOutOfOrder { .. }
+            | Refusal::ReportInvalid { .. }
+            | Refusal::Placement(_)
+            | Refusal::NotYet { .. }
+            | Refusal::ClusterVersion { .. }),
+        ) => Err(SessionEnd::Unexpected(refusal.to_string())),
+    }
+}
+
+/// A state that has applied the connect: this node's own, or the leader's if this one lags.
+async fn applied_state(gateway: &Gateway, revision: Revision) -> Result<std::sync::Arc<State>, SessionEnd> {
+    let store = &gateway.context.store;
+    let local = store.local();
+    if local.meta().revision >= revision {
+        return Ok(local);
+    }
+    match store.read(Consistency::Linearizable, Instant::now() + CONNECT_TIMEOUT).await {
+        Ok(state) => Ok(state),
+        Err(ReadError::Unavailable(_)) => Err(SessionEnd::NoLeader),
+        Err(ReadError::Fatal(_)) => Err(SessionEnd::ShuttingDown),
+    }
+}
+
+fn welcome_message(gateway: &Gateway, state: &State, grant: &SessionGrant) -> Welcome {
+    let (store, config) = (&gateway.context.store, &gateway.context.config);
+    Welcome {
+        worker_id: grant.worker.to_string(),
+        worker_name: state.worker(grant.worker).map(|worker| worker.name.clone()).unwrap_or_default(),
+        session_epoch: grant.epoch.0,
+        heartbeat_interval_ms: wire_ms(config.heartbeat_interval),
+        down_after_ms: wire_ms(config.down_after),
+        nodes: store
+            .status()
+            .members
+            .into_iter()
+            .map(|member| member.info.grpc_addr)
+            .filter(|address| !address.is_empty())
+            .collect(),
+        cluster_time_ms: encode::instant(store.cluster_now()),
+        report_interval_ms: REPORT_INTERVAL_MS,
+        resumed: grant
+            .resumed
+            .iter()
+            .map(|resumed| HeldAssignment {
+                run_id: resumed.run.to_string(),
+                epoch: resumed.epoch.0,
+                acked_seq: resumed.acked_seq,
+            })
+            .collect(),
+    }
+}
+
+fn wire_ms(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,124 @@
+//! `WorkerGateway`: the sessions of workers. A session reports what it observes; statuses are decided in the log.
+//!
+//! What a worker is told is derived from the committed state ([`outbox`]), after a reconnect as in the happy case.
+
+mod decode;
+mod encode;
+mod end;
+mod handshake;
+mod health;
+mod hub;
+mod outbox;
+mod reports;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::describe_counter;
+use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
+use reeve_proto::v1::{SessionRequest, SessionResponse};
+use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::context::Context;
+use end::SessionEnd;
+use hub::Hub;
+
+/// Time from the connection to its Hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages to a worker that does not read; then its session waits, and nothing more is read from it.
+const OUTBOUND: usize = 32;
+/// Largest message from a worker: a Hello that names tens of thousands of assignments.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// One way of a session, from the node to the worker.
+type Outbound = mpsc::Sender<Result<SessionResponse, Status>>;
+
+/// The service. A clone is another handle.
+#[derive(Clone)]
+pub struct Gateway {
+    context: Context,
+    hub: Arc<Hub>,
+    hello_timeout: Duration,
+}
+
+impl Gateway {
+    /// Without sessions; [`Gateway::run`] brings it to life.
+    pub fn new(context: Context) -> Self {
+        let hub = Arc::new(Hub::new(context.liveness.clone()));
+        Self { context, hub, hello_timeout: HELLO_TIMEOUT }
+    }
+
+    /// A connection that says no Hello for so long is closed.
+    #[must_use]
+    pub fn with_hello_timeout(mut self, timeout: Duration) -> Self {
+        self.hello_timeout = timeout;
+        self
+    }
+
+    /// The one consumer of the change feed that wakes this node's sessions, until the node stops.
+    pub async fn run(self) {
+        describe_counter!("reeve_worker_heartbeats_total", "Heartbeats of workers that this node heard.");
+        describe_counter!(
+            "reeve_worker_missed_heartbeats_total",
+            "Heartbeats that were overdue on sessions of this node, counted when the silence ended."
+        );
+        hub::run(self.hub, self.context).await;
+    }
+
+    /// As a gRPC service.
+    pub fn into_service(self) -> WorkerGatewayServer<Self> {
+        WorkerGatewayServer::new(self).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+}
+
+#[tonic::async_trait]
+impl WorkerGateway for Gateway {
+    type SessionStream = ReceiverStream<Result<SessionResponse, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let (outbound, responses) = mpsc::channel(OUTBOUND + 1);
+        // Kept for the status that ends the stream, so that it is delivered however full the channel is.
+        let farewell = outbound
+            .clone()
+            .reserve_owned()
+            .await
+            .map_err(|_| Status::internal("the response stream was closed before it began"))?;
+        tokio::spawn(self.clone().serve(request.into_inner(), outbound, farewell));
+        Ok(Response::new(ReceiverStream::new(responses)))
+    }
+}
+
+impl Gateway {
+    async fn serve(
+        self,
+        mut requests: Streaming<SessionRequest>,
+        outbound: Outbound,
+        farewell: OwnedPermit<Result<SessionResponse, Status>>,
+    ) {
+        let end = tokio::select! {
+            () = self.context.shutdown.cancelled() => SessionEnd::ShuttingDown,
+            end = self.converse(&mut requests, &outbound) => end,
+        };
+        if let Some(status) = end.status() {
+            farewell.send(Err(status));
+        }
+    }
+
+    async fn converse(&self, requests: &mut Streaming<SessionRequest>, outbound: &Outbound) -> SessionEnd {
+        match handshake::welcome(self, requests, outbound).await {
+            Ok(session) => session.run(requests).await,
+            Err(end) => {
+                end.log_refusal();
+                end
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a worker is told, derived from the committed state: the same after a reconnect as in the happy case.
+
+use std::collections::BTreeMap;
+
+use reeve_proto::v1;
+use reeve_proto::v1::session_response::Message;
+use reeve_state::State;
+use reeve_state::id::{AssignmentEpoch, WorkerId};
+use reeve_state::record::Assignment;
+use reeve_state::transition::assignment::AssignmentStatus;
+
+use super::encode;
+
+/// What the worker knows of an assignment, as far as this stream can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    /// The process held it when the stream began.
+    held: bool,
+    offered: bool,
+    started: bool,
+    stopped: bool,
+    abandoned: bool,
+}
+
+/// A message that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Offer,
+    Start,
+    Stop { abandon: bool },
+}
+
+/// What one stream has already carried.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbox {
+    told: BTreeMap<AssignmentEpoch, Told>,
+}
+
+impl Outbox {
+    /// A stream whose worker already holds some assignments.
+    pub(super) fn new(held: impl IntoIterator<Item = AssignmentEpoch>) -> Self {
+        let told = held.into_iter().map(|epoch| (epoch, Told { held: true, ..Told::default() })).collect();
+        Self { told }
+    }
+
+    /// The messages that are due now, each once per stream and assignment.
+    pub(super) fn due(&mut self, state: &State, worker: WorkerId) -> Vec<v1::SessionResponse> {
+        let mut messages = Vec::new();
+        let mut told = BTreeMap::new();
+        for assignment in state.worker_assignments(worker) {
+            let mut known = self.told.get(&assignment.epoch).copied().unwrap_or_default();
+            if let Some(due) = next(&mut known, assignment)
+                && let Some(message) = message(state, assignment, due)
+            {
+                messages.push(v1::SessionResponse { message: Some(message) });
+            }
+            told.insert(assignment.epoch, known);
+        }
+        // Assignments that are closed need no memory.
+        self.told = told;
+        messages
+    }
+
+    /// The worker was told to abandon an assignment in answer to a report.
+    pub(super) fn note_abandoned(&mut self, epoch: AssignmentEpoch) {
+        self.told.entry(epoch).or_default().abandoned = true;
+    }
+}
+
+/// What the assignment's status asks for and the stream has not carried.
+fn next(told: &mut Told, assignment: &Assignment) -> Option<Due> {
+    let (flag, due) = match assignment.life.status() {
+        AssignmentStatus::Offered => (&mut told.offered, Due::Offer),
+        AssignmentStatus::Ready if told.held => return None,
+        AssignmentStatus::Ready => (&mut told.offered, Due::Offer),
+        AssignmentStatus::Started => (&mut told.started, Due::Start),
+        AssignmentStatus::Stopping => (&mut told.stopped, Due::Stop { abandon: false }),
+        AssignmentStatus::Lost => (&mut told.abandoned, Due::Stop { abandon: true }),
+        AssignmentStatus::Closed => return None,
+    };
+    let first = !*flag;
+    *flag = true;
+    first.then_some(due)
+}
+
+fn message(state: &State, assignment: &Assignment, due: Due) -> Option<Message> {
+    let run = state.run(assignment.key.run)?;
+    match due {
+        Due::Offer => encode::offer(run, assignment).map(Message::Offer),
+        Due::Start => encode::start(run, assignment).map(Message::Start),
+        Due::Stop { abandon } => Some(Message::Stop(encode::stop(run, assignment, abandon))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use reeve_state::id::{Revision, RunId};
+    use reeve_state::record::{AssignmentKey, EndpointCounts};
+    use reeve_state::transition::assignment::AssignmentLife;
+
+    use super::*;
+
+    fn assignment(status: AssignmentStatus) -> Assignment {
+        Assignment {
+            key: AssignmentKey { run: RunId::from_bytes([1; 16]), ordinal: 0 },
+            worker: WorkerId::from_bytes([2; 16]),
+            group: 0,
+            first: 0,
+            count: 10,
+            epoch: AssignmentEpoch(5),
+            life: AssignmentLife::restore(status),
+            started: false,
+            lost: false,
+            detail: None,
+            acked_seq: 0,
+            counts: EndpointCounts::default(),
+            revision: Revision(5),
+        }
+    }
+
+    /// What a stream carries while an assignment goes through these statuses.
+    fn carried(mut told: Told, statuses: &[AssignmentStatus]) -> Vec<Option<Due>> {
+        statuses.iter().map(|status| next(&mut told, &assignment(*status))).collect()
+    }
+
+    // Covers: R134, R141
+    #[test]
+    fn each_status_is_told_once_per_stream() {
+        use AssignmentStatus as S;
+        let path = [S::Offered, S::Offered, S::Ready, S::Started, S::Started, S::Stopping, S::Stopping, S::Lost];
+        let expected = [
+            Some(Due::Offer),
+            None,
+            None,
+            Some(Due::Start),
+            None,
+            Some(Due::Stop { abandon: false }),
+            None,
+            Some(Due::Stop { abandon: true }),
+        ];
+        assert_eq!(carried(Told::default(), &path), expected);
+        assert_eq!(carried(Told::default(), &[S::Lost, S::Lost]), [Some(Due::Stop { abandon: true }), None]);
+        assert_eq!(carried(Told::default(), &[S::Closed]), [None]);
+    }
+
+    #[test]
+    fn a_new_stream_tells_again_what_its_worker_may_have_missed() {
+        use AssignmentStatus as S;
+        let held = Told { held: true, ..Told::default() };
+        for (status, due) in [
+            (S::Offered, Some(Due::Offer)),
+            (S::Ready, None),
+            (S::Started, Some(Due::Start)),
+            (S::Stopping, Some(Due::Stop { abandon: false })),
+            (S::Lost, Some(Due::Stop { abandon: true })),
+            (S::Closed, None),
+        ] {
+            assert_eq!(carried(held, &[status]), [due], "{status}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_does_not_hold_what_is_ready_is_offered_it() {
+        use AssignmentStatus as S;
+        assert_eq!(carried(Told::default(), &[S::Ready, S::Ready]), [Some(Due::Offer), None]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Sessions against a real store, in one process.

@@ -1,0 +1,171 @@
+//! The generated traits, method by method.
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt};
+use reeve_proto::v1;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Grpc, answer, open};
+
+#[async_trait]
+impl v1::tests_server::Tests for Grpc {
+    async fn apply_test(
+        &self,
+        request: Request<v1::ApplyTestRequest>,
+    ) -> Result<Response<v1::ApplyTestResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.apply_test(request, &call).await)
+    }
+
+    async fn create_test(
+        &self,
+        request: Request<v1::CreateTestRequest>,
+    ) -> Result<Response<v1::CreateTestResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.create_test(request, &call).await)
+    }
+
+    async fn get_test(
+        &self,
+        request: Request<v1::GetTestRequest>,
+    ) -> Result<Response<v1::GetTestResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.get_test(request, &call).await)
+    }
+
+    async fn list_tests(
+        &self,
+        request: Request<v1::ListTestsRequest>,
+    ) -> Result<Response<v1::ListTestsResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.list_tests(request, &call).await)
+    }
+
+    async fn delete_test(
+        &self,
+        request: Request<v1::DeleteTestRequest>,
+    ) -> Result<Response<v1::DeleteTestResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.delete_test(request, &call).await)
+    }
+}
+
+#[async_trait]
+impl v1::runs_server::Runs for Grpc {
+    async fn start_run(
+        &self,
+        request: Request<v1::StartRunRequest>,
+    ) -> Result<Response<v1::StartRunResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.start_run(request, &call).await)
+    }
+
+    async fn get_run(
+        &self,
+        request: Request<v1::GetRunRequest>,
+    ) -> Result<Response<v1::GetRunResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.get_run(request, &call).await)
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<v1::ListRunsRequest>,
+    ) -> Result<Response<v1::ListRunsResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.list_runs(request, &call).await)
+    }
+
+    async fn stop_run(
+        &self,
+        request: Request<v1::StopRunRequest>,
+    ) -> Result<Response<v1::StopRunResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.stop_run(request, &call).await)
+    }
+
+    async fn list_run_endpoints(
+        &self,
+        request: Request<v1::ListRunEndpointsRequest>,
+    ) -> Result<Response<v1::ListRunEndpointsResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.list_run_endpoints(request, &call).await)
+    }
+}
+
+#[async_trait]
+impl v1::workers_server::Workers for Grpc {
+    async fn create_worker(
+        &self,
+        request: Request<v1::CreateWorkerRequest>,
+    ) -> Result<Response<v1::CreateWorkerResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.create_worker(request, &call).await)
+    }
+
+    async fn get_worker(
+        &self,
+        request: Request<v1::GetWorkerRequest>,
+    ) -> Result<Response<v1::GetWorkerResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.get_worker(request, &call).await)
+    }
+
+    async fn list_workers(
+        &self,
+        request: Request<v1::ListWorkersRequest>,
+    ) -> Result<Response<v1::ListWorkersResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.list_workers(request, &call).await)
+    }
+}
+
+#[async_trait]
+impl v1::cluster_server::Cluster for Grpc {
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let (request, _) = open(request);
+        answer(Ok(self.0.cluster_status(request).await))
+    }
+
+    async fn add_member(
+        &self,
+        request: Request<v1::AddMemberRequest>,
+    ) -> Result<Response<v1::AddMemberResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.add_member(request, &call).await)
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<v1::RemoveMemberRequest>,
+    ) -> Result<Response<v1::RemoveMemberResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.remove_member(request, &call).await)
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<v1::TransferLeaderRequest>,
+    ) -> Result<Response<v1::TransferLeaderResponse>, Status> {
+        let (request, call) = open(request);
+        answer(self.0.transfer_leader(request, &call).await)
+    }
+}
+
+#[async_trait]
+impl v1::watch_server::Watch for Grpc {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (request, _) = open(request);
+        let stream = self.0.watch(request)?.map(|item| item.map_err(Status::from));
+        answer(Ok(Box::pin(stream)))
+    }
+}

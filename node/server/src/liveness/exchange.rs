@@ -1,0 +1,199 @@
+//! The sending end of the exchange: whom this node heard, and what its clock says, to every other node about once a second.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reeve_proto::internal::node_exchange_client::NodeExchangeClient;
+use reeve_proto::internal::{ExchangeRequest, ExchangeResponse, SessionAge};
+use reeve_state::id::NodeId;
+use reeve_state::time::Time;
+use reeve_store::{MemberInfo, Store};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Liveness, TICK};
+use crate::context::Context;
+
+/// A peer that does not answer for so long did not acknowledge.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pulse and the exchange, until the node stops.
+pub async fn run(context: Context) {
+    // Bound once; a second call would be for the same store.
+    let _ = context.liveness.0.store.set(context.store.clone());
+    let mut sender = Sender::new(&context);
+    tokio::select! {
+        () = context.shutdown.cancelled() => {}
+        () = pulse(&context) => {}
+        () = sender.run(context.config.exchange_interval) => {}
+    }
+}
+
+async fn pulse(context: &Context) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        context.liveness.tick(&context.store, Instant::now());
+    }
+}
+
+/// One long-lived channel a peer, and at most one call under way on each.
+struct Sender {
+    liveness: Liveness,
+    store: Store,
+    peers: HashMap<u64, Peer>,
+    calls: JoinSet<u64>,
+}
+
+struct Peer {
+    raft_addr: String,
+    client: NodeExchangeClient<Channel>,
+    busy: bool,
+}
+
+impl Sender {
+    fn new(context: &Context) -> Self {
+        Self {
+            liveness: context.liveness.clone(),
+            store: context.store.clone(),
+            peers: HashMap::new(),
+            calls: JoinSet::new(),
+        }
+    }
+
+    async fn run(&mut self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.send_all(),
+                Some(done) = self.calls.join_next() => {
+                    if let Some(peer) = done.ok().and_then(|id| self.peers.get_mut(&id)) {
+                        peer.busy = false;
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_all(&mut self) {
+        self.follow_membership();
+        let free: Vec<u64> = self.peers.iter().filter(|(_, peer)| !peer.busy).map(|(id, _)| *id).collect();
+        if free.is_empty() {
+            return;
+        }
+        let digest = digest(&self.liveness, Instant::now());
+        for id in free {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            peer.busy = true;
+            let call = Call {
+                liveness: self.liveness.clone(),
+                store: self.store.clone(),
+                client: peer.client.clone(),
+                request: ExchangeRequest { to_node: id, ..digest.clone() },
+            };
+            self.calls.spawn(call.make());
+        }
+    }
+
+    /// Channels follow the members: who left loses its own, who moved gets a new one.
+    fn follow_membership(&mut self) {
+        let me = self.liveness.0.me;
+        let members: Vec<MemberInfo> = self
+            .store
+            .status()
+            .members
+            .into_iter()
+            .map(|member| member.info)
+            .filter(|info| info.id != me.0)
+            .collect();
+        self.peers.retain(|id, peer| {
+            members.iter().any(|member| member.id == *id && member.raft_addr == peer.raft_addr)
+        });
+        for member in members {
+            if self.peers.contains_key(&member.id) {
+                continue;
+            }
+            match connect(&member.raft_addr) {
+                Ok(client) => {
+                    let peer = Peer { raft_addr: member.raft_addr, client, busy: false };
+                    self.peers.insert(member.id, peer);
+                }
+                Err(error) => tracing::warn!(node = member.id, %error, "the address of a member cannot be used"),
+            }
+        }
+    }
+}
+
+fn connect(raft_addr: &str) -> Result<NodeExchangeClient<Channel>, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{raft_addr}"))?
+        .connect_timeout(TIMEOUT / 2)
+        .timeout(TIMEOUT)
+        .tcp_nodelay(true);
+    Ok(NodeExchangeClient::new(endpoint.connect_lazy()))
+}
+
+struct Call {
+    liveness: Liveness,
+    store: Store,
+    client: NodeExchangeClient<Channel>,
+    request: ExchangeRequest,
+}
+
+impl Call {
+    /// Makes the call and returns the peer.
+    async fn make(mut self) -> u64 {
+        let id = self.request.to_node;
+        let sent = Instant::now();
+        let answer = tokio::time::timeout(TIMEOUT, self.client.exchange(self.request)).await;
+        match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
+            Ok(response) => note_answer(&self.liveness, &self.store, NodeId(id), sent, &response.into_inner()),
+            Err(status) => tracing::debug!(node = id, code = ?status.code(), "exchange failed: {}", status.message()),
+        }
+        id
+    }
+}
+
+fn note_answer(liveness: &Liveness, store: &Store, peer: NodeId, sent: Instant, answer: &ExchangeResponse) {
+    liveness.0.acknowledged.lock().note(peer, sent);
+    store.note_peer_wall(peer, answer.wall_ms);
+    if answer.leader {
+        let cluster_time = Time(u64::try_from(answer.cluster_time_ms).unwrap_or(0));
+        store.note_leader_time(cluster_time, sent.elapsed());
+    }
+}
+
+/// The sessions that this node holds, with their ages.
+fn digest(liveness: &Liveness, now: Instant) -> ExchangeRequest {
+    let shared = &liveness.0;
+    let ages_unknown = shared.pulse.lock().ages_unknown(now);
+    let sessions = shared
+        .table
+        .lock()
+        .held_by(shared.me)
+        .map(|(worker, lease)| SessionAge {
+            worker_id: worker.as_bytes().to_vec().into(),
+            epoch: lease.epoch.0,
+            age_ms: u32::try_from(now.saturating_duration_since(lease.heard).as_millis()).unwrap_or(u32::MAX),
+            active_endpoints: lease.active_endpoints,
+        })
+        .collect();
+    ExchangeRequest {
+        cluster_id: shared.cluster_id.clone(),
+        from_node: shared.me.0,
+        to_node: 0,
+        wall_ms: wall_ms(),
+        sessions,
+        ages_unknown,
+    }
+}
+
+/// This machine's wall clock, Unix milliseconds; for display and for cluster time's median.
+pub(crate) fn wall_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,110 @@
+//! The receiving end of the exchange between nodes.
+
+use std::time::{Duration, Instant};
+
+use reeve_proto::internal::node_exchange_server::{NodeExchange, NodeExchangeServer};
+use reeve_proto::internal::{ExchangeRequest, ExchangeResponse, SessionAge};
+use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
+use tonic::{Request, Response, Status};
+
+use super::exchange::wall_ms;
+use super::{DigestEntry, Liveness};
+
+/// Largest digest that is read: about 1.5 million sessions.
+const MAX_DIGEST_BYTES: usize = 64 * 1024 * 1024;
+
+/// Takes digests and the time from other nodes.
+pub struct ExchangeService(Liveness);
+
+/// The service for the node-to-node listener. Until [`super::exchange::run`] it answers UNAVAILABLE.
+pub fn exchange_service(liveness: &Liveness) -> NodeExchangeServer<ExchangeService> {
+    NodeExchangeServer::new(ExchangeService(liveness.clone())).max_decoding_message_size(MAX_DIGEST_BYTES)
+}
+
+#[tonic::async_trait]
+impl NodeExchange for ExchangeService {
+    async fn exchange(&self, request: Request<ExchangeRequest>) -> Result<Response<ExchangeResponse>, Status> {
+        let now = Instant::now();
+        let request = request.into_inner();
+        let shared = &self.0.0;
+        check_addressee(&request, &shared.cluster_id, shared.me)?;
+        let store = shared.store.get().ok_or_else(|| Status::unavailable("the node is starting"))?;
+        let entries = request.sessions.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let from = NodeId(request.from_node);
+        shared.table.lock().digest(from, &entries, request.ages_unknown, now);
+        store.note_peer_wall(from, request.wall_ms);
+        let leader = store.leadership().borrow().leader == Some(shared.me);
+        Ok(Response::new(ExchangeResponse {
+            wall_ms: wall_ms(),
+            cluster_time_ms: i64::try_from(store.cluster_now().0).unwrap_or(i64::MAX),
+            leader,
+        }))
+    }
+}
+
+fn check_addressee(request: &ExchangeRequest, cluster_id: &str, me: NodeId) -> Result<(), Status> {
+    if request.cluster_id != cluster_id {
+        return Err(Status::failed_precondition(format!(
+            "cluster_id: this node belongs to cluster {cluster_id:?}, the call is for {:?}",
+            request.cluster_id
+        )));
+    }
+    if request.to_node != me.0 {
+        return Err(Status::failed_precondition(format!(
+            "to_node: this is node {me}, the call is for node {}",
+            request.to_node
+        )));
+    }
+    Ok(())
+}
+
+fn entry(session: &SessionAge) -> Result<DigestEntry, Status> {
+    let id: [u8; 16] = session
+        .worker_id
+        .as_ref()
+        .try_into()
+        .map_err(|_| Status::invalid_argument("sessions.worker_id: must be 16 bytes"))?;
+    Ok(DigestEntry {
+        worker: WorkerId::from_bytes(id),
+        epoch: SessionEpoch(session.epoch),
+        age: Duration::from_millis(u64::from(session.age_ms)),
+        active_endpoints: session.active_endpoints,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn request() -> ExchangeRequest {
+        ExchangeRequest { cluster_id: "lab".into(), from_node: 2, to_node: 1, ..ExchangeRequest::default() }
+    }
+
+    #[test]
+    fn a_call_for_another_cluster_or_node_is_refused() {
+        assert!(check_addressee(&request(), "lab", NodeId(1)).is_ok());
+        let error = check_addressee(&request(), "prod", NodeId(1)).unwrap_err();
+        assert_eq!(error.code(), tonic::Code::FailedPrecondition);
+        assert!(error.message().starts_with("cluster_id: "), "{error}");
+        let error = check_addressee(&request(), "lab", NodeId(3)).unwrap_err();
+        assert_eq!(error.code(), tonic::Code::FailedPrecondition);
+        assert!(error.message().starts_with("to_node: "), "{error}");
+    }
+
+    #[test]
+    fn a_worker_id_that_is_not_16_bytes_is_refused() {
+        let error = entry(&SessionAge { worker_id: vec![1; 15].into(), ..SessionAge::default() }).unwrap_err();
+        assert_eq!(error.code(), tonic::Code::InvalidArgument);
+        let good = entry(&SessionAge { worker_id: vec![1; 16].into(), epoch: 4, age_ms: 9, active_endpoints: 2 });
+        assert_eq!(
+            good.unwrap(),
+            DigestEntry {
+                worker: WorkerId::from_bytes([1; 16]),
+                epoch: SessionEpoch(4),
+                age: Duration::from_millis(9),
+                active_endpoints: 2
+            }
+        );
+    }
+}

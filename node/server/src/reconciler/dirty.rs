@@ -1,0 +1,127 @@
+//! What the change feed makes worth another look.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use reeve_state::State;
+use reeve_state::change::{Change, Delta};
+use reeve_state::id::{RunId, WorkerId};
+use reeve_state::record::{Assignment, AssignmentKey, Worker};
+
+/// Runs that changed, and whether placement or drains may find something new.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Dirty {
+    /// Runs to be planned.
+    pub runs: BTreeSet<RunId>,
+    /// Capacity or the fleet changed: runs that wait may fit now.
+    pub fleet: bool,
+    /// A drain may be complete.
+    pub drains: bool,
+}
+
+impl Dirty {
+    /// Everything that is live: for a new leader, and after a reset of the feed.
+    pub fn everything(state: &State) -> Self {
+        Self { runs: state.live_runs().map(|run| run.id).collect(), fleet: true, drains: true }
+    }
+
+    /// Whether a pass over runs is due.
+    pub fn wants_pass(&self) -> bool {
+        self.fleet || !self.runs.is_empty()
+    }
+
+    /// Takes in the changes of a command.
+    pub fn note(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Run(delta) => {
+                    self.runs.insert(delta.key);
+                }
+                Change::Assignment(delta) => self.assignment(delta),
+                Change::Worker(delta) => self.worker(delta),
+                // A run keeps the definition it was started with, and endpoints are counted in their assignment.
+                Change::Test(_) | Change::Chunk(_) | Change::Request(_) => {}
+            }
+        }
+    }
+
+    /// Progress is no reason to plan, until the last endpoint is closed.
+    fn assignment(&mut self, delta: &Delta<AssignmentKey, Assignment>) {
+        let seen = |row: &Option<Arc<Assignment>>| {
+            row.as_ref().map(|row| (row.life.status(), row.started, row.lost, row.all_closed()))
+        };
+        if seen(&delta.before) == seen(&delta.after) {
+            return;
+        }
+        self.runs.insert(delta.key.run);
+        let holds = |row: &Option<Arc<Assignment>>| {
+            row.as_ref().is_some_and(|row| row.life.status().holds_capacity())
+        };
+        if holds(&delta.before) && !holds(&delta.after) {
+            self.fleet = true;
+            self.drains = true;
+        }
+    }
+
+    fn worker(&mut self, delta: &Delta<WorkerId, Worker>) {
+        let seen = |row: &Option<Arc<Worker>>| {
+            row.as_ref().map(|row| (row.status(), row.capacity(), row.region.clone(), row.labels.clone()))
+        };
+        self.fleet |= seen(&delta.before) != seen(&delta.after);
+        let drain = |row: &Option<Arc<Worker>>| row.as_ref().and_then(|row| row.facts.drain.clone());
+        self.drains |= drain(&delta.before) != drain(&delta.after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_state::id::{AssignmentEpoch, Revision};
+    use reeve_state::record::EndpointCounts;
+    use reeve_state::transition::assignment::{AssignmentLife, AssignmentStatus};
+
+    use super::*;
+
+    const RUN: RunId = RunId::from_bytes([1; 16]);
+
+    fn assignment(status: AssignmentStatus, closed: u32) -> Arc<Assignment> {
+        Arc::new(Assignment {
+            key: AssignmentKey { run: RUN, ordinal: 0 },
+            worker: WorkerId::from_bytes([2; 16]),
+            group: 0,
+            first: 0,
+            count: 10,
+            epoch: AssignmentEpoch(1),
+            life: AssignmentLife::restore(status),
+            started: true,
+            lost: false,
+            detail: None,
+            acked_seq: u64::from(closed),
+            counts: EndpointCounts { phases: [10 - closed, 0, 0, 0, 0, 0, 0, closed], outcomes: [0; 8] },
+            revision: Revision(1),
+        })
+    }
+
+    fn noted(before: Arc<Assignment>, after: Arc<Assignment>) -> Dirty {
+        let mut dirty = Dirty::default();
+        let key = after.key;
+        dirty.note(&[Change::Assignment(Delta { key, before: Some(before), after: Some(after) })]);
+        dirty
+    }
+
+    #[test]
+    fn progress_wakes_nobody_until_the_last_endpoint_is_closed() {
+        use AssignmentStatus as S;
+        let halfway = noted(assignment(S::Started, 1), assignment(S::Started, 9));
+        assert_eq!(halfway, Dirty::default());
+        let done = noted(assignment(S::Started, 9), assignment(S::Started, 10));
+        assert_eq!(done, Dirty { runs: BTreeSet::from([RUN]), fleet: false, drains: false });
+        assert!(done.wants_pass());
+    }
+
+    #[test]
+    fn capacity_that_becomes_free_is_worth_a_look_at_runs_that_wait_and_at_drains() {
+        use AssignmentStatus as S;
+        let closed = noted(assignment(S::Started, 10), assignment(S::Closed, 10));
+        assert_eq!(closed, Dirty { runs: BTreeSet::from([RUN]), fleet: true, drains: true });
+    }
+}

@@ -1,0 +1,56 @@
+//! The planners' settings, from the node's configuration.
+
+use std::time::Duration;
+
+use reeve_plan::PlanConfig;
+use reeve_plan::liveness::{LivenessConfig, Thresholds};
+use reeve_state::time::Millis;
+
+use crate::config::NodeConfig;
+
+/// Settings of the planner of runs.
+pub(super) fn plan_config(config: &NodeConfig) -> PlanConfig {
+    PlanConfig {
+        ready_timeout: millis(config.ready_timeout),
+        start_delay: millis(config.start_delay),
+        ..PlanConfig::default()
+    }
+}
+
+/// Settings of the planner of liveness.
+pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
+    let session = Thresholds {
+        suspect: millis(suspect_after(config.heartbeat_interval, config.exchange_interval)),
+        down: millis(config.down_after),
+    };
+    LivenessConfig { session, rehome_grace: millis(config.rehome_grace()), ..LivenessConfig::default() }
+}
+
+/// How often the planner of liveness looks: often enough that a worker that was heard again is ONLINE soon.
+pub(super) fn liveness_interval(config: &NodeConfig) -> Duration {
+    (config.heartbeat_interval / 10).clamp(Duration::from_millis(50), Duration::from_millis(500))
+}
+
+/// One heartbeat (D4). Workers send theirs after at most 0.9 of it, and a digest takes up to one interval of the exchange: where
+/// that is coarse against the heartbeat, a healthy worker still never counts a miss.
+fn suspect_after(heartbeat: Duration, exchange: Duration) -> Duration {
+    heartbeat.max(heartbeat * 9 / 10 + exchange * 5 / 4)
+}
+
+fn millis(span: Duration) -> Millis {
+    Millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Covers: R40
+    #[test]
+    fn a_worker_is_suspect_after_one_missed_heartbeat() {
+        let ms = Duration::from_millis;
+        assert_eq!(suspect_after(ms(30_000), ms(1_000)), ms(30_000));
+        assert_eq!(suspect_after(ms(1_000), ms(1_000)), ms(2_150));
+        assert_eq!(suspect_after(ms(1_000), ms(40)), ms(1_000));
+    }
+}

@@ -1,0 +1,120 @@
+//! What handlers take from a request, with errors of our own form.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use reeve_proto::names::Named;
+use reeve_proto::v1;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+/// Names a request, so that repeating it changes nothing (D15).
+const REQUEST_ID: &str = "x-request-id";
+
+/// The id in the path.
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|error| ApiError::invalid("id", error.body_text()))
+    }
+}
+
+/// The query, whose every name has to be known.
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|error| ApiError::invalid("query", error.body_text()))
+    }
+}
+
+/// The body as bytes.
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = Bytes::from_request(request, state).await;
+        bytes.map(Self).map_err(|error| ApiError::Malformed(error.body_text()))
+    }
+}
+
+/// Reads a JSON object; no body at all is an empty object.
+pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    let text: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(text).map_err(|error| ApiError::Malformed(error.to_string()))
+}
+
+/// The request id of the header, unless the body has one.
+pub fn request_id(headers: &HeaderMap, body: Option<String>) -> Result<String, ApiError> {
+    let header = match headers.get(REQUEST_ID).map(|value| value.to_str()) {
+        None => None,
+        Some(Ok(value)) => Some(value.to_owned()),
+        Some(Err(_)) => return Err(ApiError::invalid("X-Request-Id", "must be printable ASCII")),
+    };
+    match (header, body) {
+        (Some(header), Some(body)) if header != body => {
+            Err(ApiError::invalid("requestId", "differs from the header X-Request-Id"))
+        }
+        (Some(id), _) | (None, Some(id)) => Ok(id),
+        (None, None) => Ok(String::new()),
+    }
+}
+
+/// A name of an enum in any case; nothing is 0, which is unspecified.
+pub fn named<E: Named + Into<i32>>(field: &str, name: Option<&str>) -> Result<i32, ApiError> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(0) };
+    match E::from_name(name) {
+        Some(value) => Ok(value.into()),
+        None => Err(ApiError::invalid(field, format!("{name:?} is not one of {}", E::expected()))),
+    }
+}
+
+/// `?consistency=`, on every read.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct ReadQuery {
+    consistency: Option<String>,
+}
+
+impl ReadQuery {
+    pub fn consistency(&self) -> Result<i32, ApiError> {
+        consistency(self.consistency.as_deref())
+    }
+}
+
+/// `linearizable` or `local`, in any case.
+pub fn consistency(name: Option<&str>) -> Result<i32, ApiError> {
+    let value = match name.map(str::to_ascii_uppercase).as_deref() {
+        None | Some("") => v1::Consistency::Unspecified,
+        Some("LINEARIZABLE") => v1::Consistency::Linearizable,
+        Some("LOCAL") => v1::Consistency::Local,
+        Some(other) => {
+            let rule = format!("{other:?} is not one of LINEARIZABLE, LOCAL");
+            return Err(ApiError::invalid("consistency", rule));
+        }
+    };
+    Ok(value.into())
+}
+
+/// The query of a list without filters.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PageQuery {
+    #[serde(default)]
+    pub page_size: u32,
+    #[serde(default)]
+    pub page_token: String,
+    pub consistency: Option<String>,
+}

@@ -1,0 +1,133 @@
+//! `/runs`, and `/tests/{id}/run`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use reeve_proto::json::{AssignmentJson, EndpointJson, ExplanationJson, ListJson, RunJson, TimelineEntryJson};
+use reeve_proto::names::{Named, name_of};
+use reeve_proto::v1;
+use reeve_state::command::{ObjectKind, Refusal};
+use serde::Deserialize;
+
+use super::extract::{Body, Id, PageQuery, Query, ReadQuery, consistency, json, named, request_id};
+use crate::api::{Api, Call};
+use crate::error::ApiError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RequestIdBody {
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListQuery {
+    status: Option<String>,
+    #[serde(default)]
+    test: String,
+    #[serde(default)]
+    page_size: u32,
+    #[serde(default)]
+    page_token: String,
+    consistency: Option<String>,
+}
+
+pub async fn start(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Id(test): Id,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<RunJson>), ApiError> {
+    let body: RequestIdBody = json(&body)?;
+    let request = v1::StartRunRequest { test, request_id: request_id(&headers, body.request_id)? };
+    let response = api.start_run(request, &Call::begin(None)).await?;
+    Ok((StatusCode::CREATED, Json(RunJson::from(&response.run.unwrap_or_default()))))
+}
+
+pub async fn stop(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Id(id): Id,
+    Body(body): Body,
+) -> Result<Json<RunJson>, ApiError> {
+    let body: RequestIdBody = json(&body)?;
+    let request = v1::StopRunRequest { id, request_id: request_id(&headers, body.request_id)? };
+    let response = api.stop_run(request, &Call::begin(None)).await?;
+    Ok(Json(RunJson::from(&response.run.unwrap_or_default())))
+}
+
+pub async fn list(
+    State(api): State<Api>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ListJson<RunJson>>, ApiError> {
+    let request = v1::ListRunsRequest {
+        page_size: query.page_size,
+        page_token: query.page_token,
+        status: named::<v1::RunStatus>("status", query.status.as_deref())?,
+        test: query.test,
+        consistency: consistency(query.consistency.as_deref())?,
+    };
+    let response = api.list_runs(request, &Call::begin(None)).await?;
+    Ok(Json(ListJson::new(&response.runs, &response.next_page_token, response.revision)))
+}
+
+pub async fn get(State(api): State<Api>, Id(id): Id, Query(query): Query<ReadQuery>) -> Result<Json<RunJson>, ApiError> {
+    Ok(Json(RunJson::from(&find(&api, id, &query).await?)))
+}
+
+pub async fn timeline(
+    State(api): State<Api>,
+    Id(id): Id,
+    Query(query): Query<ReadQuery>,
+) -> Result<Json<ListJson<TimelineEntryJson>>, ApiError> {
+    let run = find(&api, id, &query).await?;
+    Ok(Json(ListJson::new(&run.timeline, "", run.revision)))
+}
+
+pub async fn assignments(
+    State(api): State<Api>,
+    Id(id): Id,
+    Query(query): Query<ReadQuery>,
+) -> Result<Json<ListJson<AssignmentJson>>, ApiError> {
+    let run = find(&api, id, &query).await?;
+    Ok(Json(ListJson::new(&run.assignments, "", run.revision)))
+}
+
+/// A run that was not refused has nothing to explain.
+pub async fn explain(
+    State(api): State<Api>,
+    Id(id): Id,
+    Query(query): Query<ReadQuery>,
+) -> Result<Json<ExplanationJson>, ApiError> {
+    let run = find(&api, id, &query).await?;
+    let Some(explanation) = &run.explanation else {
+        let refusal = Refusal::WrongStatus {
+            kind: ObjectKind::Run,
+            id: run.id,
+            status: name_of::<v1::RunStatus>(run.status).to_owned(),
+            allowed: vec![format!("{} with an explanation", v1::RunStatus::CannotRunForNow.name())],
+        };
+        return Err(refusal.into());
+    };
+    Ok(Json(ExplanationJson::from(explanation)))
+}
+
+pub async fn endpoints(
+    State(api): State<Api>,
+    Id(run_id): Id,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<ListJson<EndpointJson>>, ApiError> {
+    let request = v1::ListRunEndpointsRequest {
+        run_id,
+        page_size: query.page_size,
+        page_token: query.page_token,
+        consistency: consistency(query.consistency.as_deref())?,
+    };
+    let response = api.list_run_endpoints(request, &Call::begin(None)).await?;
+    Ok(Json(ListJson::new(&response.endpoints, &response.next_page_token, response.revision)))
+}
+
+async fn find(api: &Api, id: String, query: &ReadQuery) -> Result<v1::Run, ApiError> {
+    let request = v1::GetRunRequest { id, consistency: query.consistency()? };
+    Ok(api.get_run(request, &Call::begin(None)).await?.run.unwrap_or_default())
+}

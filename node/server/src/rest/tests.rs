@@ -1,0 +1,65 @@
+//! `/tests`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use reeve_proto::json::{ListJson, TestJson};
+use reeve_proto::{definition, v1};
+use reeve_state::command::FieldViolation;
+
+use super::extract::{Body, Id, PageQuery, Query, ReadQuery, consistency, request_id};
+use crate::api::{Api, Call};
+use crate::error::ApiError;
+
+pub async fn create(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<TestJson>), ApiError> {
+    let definition = definition::from_json(&body).map_err(|violations| {
+        let field = |violation: definition::FieldViolation| FieldViolation {
+            field: violation.field,
+            rule: violation.description,
+        };
+        match violations.as_slice() {
+            // Without a field it is the document itself that cannot be read.
+            [one] if one.field.is_empty() => ApiError::Malformed(one.description.clone()),
+            _ => ApiError::Invalid(violations.into_iter().map(field).collect()),
+        }
+    })?;
+    let request = v1::CreateTestRequest {
+        definition: Some(definition),
+        request_id: request_id(&headers, None)?,
+    };
+    let response = api.create_test(request, &Call::begin(None)).await?;
+    Ok((StatusCode::CREATED, Json(TestJson::from(&response.test.unwrap_or_default()))))
+}
+
+pub async fn list(
+    State(api): State<Api>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<ListJson<TestJson>>, ApiError> {
+    let request = v1::ListTestsRequest {
+        page_size: query.page_size,
+        page_token: query.page_token,
+        consistency: consistency(query.consistency.as_deref())?,
+    };
+    let response = api.list_tests(request, &Call::begin(None)).await?;
+    Ok(Json(ListJson::new(&response.tests, &response.next_page_token, response.revision)))
+}
+
+pub async fn get(
+    State(api): State<Api>,
+    Id(id): Id,
+    Query(query): Query<ReadQuery>,
+) -> Result<Json<TestJson>, ApiError> {
+    let request = v1::GetTestRequest { id, consistency: query.consistency()? };
+    let response = api.get_test(request, &Call::begin(None)).await?;
+    Ok(Json(TestJson::from(&response.test.unwrap_or_default())))
+}
+
+pub async fn delete(State(api): State<Api>, headers: HeaderMap, Id(id): Id) -> Result<StatusCode, ApiError> {
+    let request = v1::DeleteTestRequest { id, request_id: request_id(&headers, None)? };
+    api.delete_test(request, &Call::begin(None)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

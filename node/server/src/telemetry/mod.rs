@@ -1,0 +1,76 @@
+//! Metrics and spans of the node.
+
+mod feed;
+mod gauges;
+mod layer;
+
+use std::sync::OnceLock;
+
+use metrics::{Unit, describe_counter, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::context::Context;
+
+pub use feed::follow;
+pub use layer::{GrpcTelemetryLayer, rest};
+
+const API_REQUESTS: &str = "reeve_api_requests_total";
+const API_SECONDS: &str = "reeve_api_seconds";
+const RUN_TRANSITIONS: &str = "reeve_run_transitions_total";
+const RUN_QUEUE_SECONDS: &str = "reeve_run_queue_seconds";
+const ENDPOINT_OUTCOMES: &str = "reeve_endpoint_outcomes_total";
+
+/// From a call that only reads memory to one that waits for a quorum far away.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Up to the longest wait in QUEUED (D11).
+const QUEUE_BUCKETS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0];
+
+/// There is one recorder in a process, whatever runs in it.
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Installs the recorder, once in a process.
+///
+/// # Errors
+/// Another recorder is installed already, or the buckets are not acceptable.
+pub fn install() -> Result<(), BuildError> {
+    if HANDLE.get().is_some() {
+        return Ok(());
+    }
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(RUN_QUEUE_SECONDS.to_owned()), &QUEUE_BUCKETS)?
+        .install_recorder();
+    match handle {
+        Ok(handle) => {
+            // Whoever was faster installed the same one.
+            let _ = HANDLE.set(handle);
+            describe();
+            Ok(())
+        }
+        Err(_) if HANDLE.get().is_some() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn describe() {
+    describe_counter!(API_REQUESTS, "Calls answered, by service, method and code; streams count when they open.");
+    describe_histogram!(API_SECONDS, Unit::Seconds, "Time from a call to its answer.");
+    describe_counter!(RUN_TRANSITIONS, "Transitions of runs that this node applied.");
+    describe_histogram!(RUN_QUEUE_SECONDS, Unit::Seconds, "Time that runs spent in QUEUED.");
+    describe_counter!(ENDPOINT_OUTCOMES, "Outcomes of endpoints that this node applied.");
+}
+
+/// Everything in Prometheus' text format: what was counted, and what the state holds now.
+pub fn render(context: &Context) -> String {
+    let mut text = HANDLE.get().map(PrometheusHandle::render).unwrap_or_default();
+    text.push_str(&gauges::render(context));
+    text
+}
+
+/// Must be called now and then, or histograms keep what they collected.
+pub fn upkeep() {
+    if let Some(handle) = HANDLE.get() {
+        handle.run_upkeep();
+    }
+}

@@ -1,0 +1,400 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use reeve_proto::names::Named;
+use reeve_proto::v1;
+
+use crate::cmd::node::NodeCommand;
+use crate::cmd::worker::AgentArgs;
+use crate::dev::DevArgs;
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    format!(
+        "{} ({profile}, {}-{})",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
+});
+
+/// A highly available scheduler for fleets of workers.
+#[derive(Debug, Parser)]
+#[command(name = "reeve", version = VERSION.as_str(), propagate_version = false, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every client command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection and output")]
+pub(crate) struct GlobalArgs {
+    /// gRPC addresses of nodes, separated by commas; any node will do, the next is tried when one does not answer.
+    #[arg(
+        long,
+        global = true,
+        env = "REEVE_ADDR",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:50052",
+        value_name = "HOST:PORT,…"
+    )]
+    pub(crate) addr: Vec<String>,
+    /// How to print.
+    #[arg(
+        short = 'o',
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(crate) output: OutputFormat,
+    /// How long a call may take (10s if not given); for commands that wait for a run, how long to wait (no limit).
+    #[arg(long, global = true, value_parser = parse_timeout, value_name = "DURATION")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// How to print what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Aligned columns.
+    #[default]
+    Table,
+    /// Aligned columns, more of them.
+    Wide,
+    /// One JSON document, the same as the REST API's.
+    Json,
+    /// One JSON document per line and object.
+    Jsonl,
+    /// Only the ids.
+    Name,
+}
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ReadArgs {
+    /// Answer from what the asked node has applied, without a quorum; may lag.
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
+impl ReadArgs {
+    pub(crate) fn consistency(self) -> i32 {
+        let consistency = if self.local {
+            v1::Consistency::Local
+        } else {
+            v1::Consistency::Linearizable
+        };
+        consistency.into()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Apply, list, show and delete test definitions.
+    #[command(subcommand)]
+    Test(TestCommand),
+    /// Start, follow and stop runs.
+    #[command(subcommand)]
+    Run(RunCommand),
+    /// Run a worker agent, or manage the registry of workers.
+    Worker(WorkerCommand),
+    /// The nodes themselves.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Run a node.
+    Node(NodeCommand),
+    /// Start a cluster for development: nodes and workers as processes of their own.
+    Dev(DevArgs),
+    /// Show that a run survives the death of the leader.
+    #[command(hide = true)]
+    Demo,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TestCommand {
+    /// Create the test, or update the one of that name.
+    Apply {
+        /// YAML or JSON; - reads stdin.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        /// Repeating the command under the same id changes nothing twice.
+        #[arg(long)]
+        request_id: Option<String>,
+    },
+    /// List the tests.
+    List {
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Show one test.
+    Get {
+        /// Id or name.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Delete a test; its runs stay.
+    Delete {
+        /// Id or name.
+        id: String,
+        /// Repeating the command under the same id changes nothing twice.
+        #[arg(long)]
+        request_id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// Start a run of a test.
+    Start {
+        /// Id or name of the test.
+        test: String,
+        /// Repeating the command under the same id gives the same run.
+        #[arg(long)]
+        request_id: Option<String>,
+        /// Follow the run to its end.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// List runs, newest first.
+    List {
+        /// Only runs in this status.
+        #[arg(long, value_parser = parse_name::<v1::RunStatus>)]
+        status: Option<v1::RunStatus>,
+        /// Only runs of this test (id or name).
+        #[arg(long)]
+        test: Option<String>,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Show one run with its timeline and outcomes.
+    Get {
+        /// Id.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Follow a run to its end, showing its progress.
+    Watch {
+        /// Id.
+        id: String,
+    },
+    /// End a run early.
+    Stop {
+        /// Id.
+        id: String,
+        /// Repeating the command under the same id changes nothing twice.
+        #[arg(long)]
+        request_id: Option<String>,
+    },
+    /// Wait for the end of a run; the exit code tells how it ended.
+    Wait {
+        /// Id.
+        id: String,
+    },
+}
+
+/// `reeve worker` alone runs an agent; with a subcommand it manages the registry.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct WorkerCommand {
+    #[command(subcommand)]
+    pub(crate) command: Option<WorkersCommand>,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkersCommand {
+    /// Register a worker and print its token, which is shown this once.
+    Create {
+        /// Unique name.
+        #[arg(long)]
+        name: String,
+        /// Where it is.
+        #[arg(long)]
+        region: String,
+        /// What selectors match; may be repeated.
+        #[arg(long = "label", value_parser = parse_label, value_name = "KEY=VALUE")]
+        labels: Vec<(String, String)>,
+        /// Most endpoints at once; 0: what the worker itself reports.
+        #[arg(long, default_value_t = 0)]
+        capacity: u32,
+        /// Repeating the command under the same id changes nothing twice.
+        #[arg(long)]
+        request_id: Option<String>,
+    },
+    /// List workers by name.
+    List {
+        /// Only workers in this status.
+        #[arg(long, value_parser = parse_name::<v1::WorkerStatus>)]
+        status: Option<v1::WorkerStatus>,
+        /// Only workers of this region.
+        #[arg(long)]
+        region: Option<String>,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Show one worker and the reasons behind its status.
+    Get {
+        /// Id or name.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Ask every node about itself; works without a leader.
+    Status,
+    /// The members as one node knows them.
+    Members,
+    /// Add a node as learner and promote it once it has caught up.
+    Add {
+        /// Number of the node, unique in the cluster.
+        #[arg(long)]
+        id: u64,
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// Where other nodes reach it.
+        #[arg(long)]
+        raft_addr: String,
+        /// Where clients and workers reach it.
+        #[arg(long)]
+        grpc_addr: String,
+        /// REST and metrics.
+        #[arg(long)]
+        http_addr: String,
+    },
+    /// Remove a node.
+    Remove {
+        /// Its number.
+        id: u64,
+    },
+    /// Hand leadership to another node.
+    TransferLeader {
+        /// Its number; the most advanced voter if not given.
+        id: Option<u64>,
+    },
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let duration = reeve_proto::definition::parse_duration(text)?;
+    let duration = Duration::try_from(duration).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        Err("must be more than zero".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+fn parse_name<E: Named>(text: &str) -> Result<E, String> {
+    E::from_name(text).ok_or_else(|| format!("expected one of {}", E::expected()))
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_command_parses() {
+        for line in [
+            "reeve test apply -f smoke.yaml",
+            "reeve test apply -f -",
+            "reeve test list -o wide",
+            "reeve test get smoke --local",
+            "reeve test delete smoke",
+            "reeve run start smoke --request-id x --wait --timeout 1m30s",
+            "reeve run list --status queued --test smoke",
+            "reeve run get 1 -o json",
+            "reeve run watch 1",
+            "reeve run stop 1",
+            "reeve run wait 1 --timeout 5s",
+            "reeve worker create --name n --region r --label a=b --label c=d --capacity 5",
+            "reeve worker list --status ONLINE",
+            "reeve worker get w1",
+            "reeve cluster status",
+            "reeve cluster members --addr 127.0.0.1:1,127.0.0.1:2",
+            "reeve cluster add --id 4 --name n4 --raft-addr a:1 --grpc-addr a:2 --http-addr a:3",
+            "reeve cluster remove 4",
+            "reeve cluster transfer-leader",
+            "reeve cluster transfer-leader 2",
+            "reeve completions bash",
+            "reeve dev --nodes 3 --workers 3 --data-dir d --random-ports -o json",
+            "reeve demo",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn bad_arguments_are_refused_with_the_rule() {
+        for (line, words) in [
+            (
+                "reeve run list --status waiting",
+                "expected one of PENDING, QUEUED, RUNNING",
+            ),
+            ("reeve run list --timeout 5", "no unit"),
+            ("reeve run list --timeout 0s", "more than zero"),
+            (
+                "reeve worker create --name n --region r --label nonsense",
+                "expected KEY=VALUE",
+            ),
+            ("reeve worker create --region r", "--name"),
+            (
+                "reeve run list -o xml",
+                "possible values: table, wide, json, jsonl, name",
+            ),
+            ("reeve dev --nodes 0", "0 is not in"),
+        ] {
+            let error = parse(line).expect_err(line).to_string();
+            assert!(error.contains(words), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn globals_are_understood_before_and_after_the_command() {
+        for line in ["reeve --addr a:1,b:2 run list", "reeve run list --addr a:1,b:2"] {
+            assert_eq!(parse(line).unwrap().global.addr, ["a:1", "b:2"]);
+        }
+    }
+}

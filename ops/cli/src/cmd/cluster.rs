@@ -1,0 +1,156 @@
+//! `reeve cluster …`: the nodes themselves.
+
+use std::time::Duration;
+
+use reeve_proto::json::MemberJson;
+use reeve_proto::v1::cluster_client::ClusterClient;
+use reeve_proto::v1::{
+    AddMemberRequest, GetStatusRequest, GetStatusResponse, Member, RemoveMemberRequest, TransferLeaderRequest,
+};
+use tonic::Request;
+use tonic::transport::Channel;
+
+use crate::args::{ClusterCommand, GlobalArgs, OutputFormat};
+use crate::client::Cluster;
+use crate::error::CliError;
+use crate::output::{NodeView, Output, cluster_json, cluster_table, member_table, note};
+
+/// How long each member may take to tell about itself.
+const MEMBER_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(
+    global: &GlobalArgs,
+    output: &Output,
+    command: ClusterCommand,
+) -> Result<u8, CliError> {
+    let cluster = Cluster::new(global)?;
+    match command {
+        ClusterCommand::Status => print_status(output, &views(any_status(&cluster).await?).await)?,
+        ClusterCommand::Members => print_members(output, &any_status(&cluster).await?.members)?,
+        ClusterCommand::Add {
+            id,
+            name,
+            raft_addr,
+            grpc_addr,
+            http_addr,
+        } => {
+            let request = AddMemberRequest {
+                node_id: id,
+                name,
+                raft_addr,
+                grpc_addr,
+                http_addr,
+            };
+            let answer = cluster.call(request, |channel, request| async move {
+                ClusterClient::new(channel).add_member(request).await
+            });
+            print_members(output, &answer.await?.members)?;
+        }
+        ClusterCommand::Remove { id } => {
+            let answer = cluster.call(
+                RemoveMemberRequest { node_id: id },
+                |channel, request| async move { ClusterClient::new(channel).remove_member(request).await },
+            );
+            print_members(output, &answer.await?.members)?;
+        }
+        ClusterCommand::TransferLeader { id } => {
+            let request = TransferLeaderRequest {
+                node_id: id.unwrap_or_default(),
+            };
+            let answer = cluster.call(request, |channel, request| async move {
+                ClusterClient::new(channel).transfer_leader(request).await
+            });
+            let leader = answer.await?.leader_id;
+            if output.is_table() {
+                note(&format!("node {leader} leads"))
+            }
+            match output.format {
+                OutputFormat::Json | OutputFormat::Jsonl => {
+                    output.json(&serde_json::json!({ "leaderId": leader }))?
+                }
+                OutputFormat::Name => output.line(&leader.to_string())?,
+                OutputFormat::Table | OutputFormat::Wide => {}
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// What any node says about itself and the members.
+pub(crate) async fn any_status(cluster: &Cluster) -> Result<GetStatusResponse, CliError> {
+    cluster
+        .call(GetStatusRequest::default(), |channel, request| async move {
+            ClusterClient::new(channel).get_status(request).await
+        })
+        .await
+}
+
+/// What one node says about itself.
+pub(crate) async fn status_of(
+    channel: Channel,
+    include_state_hash: bool,
+    timeout: Duration,
+) -> Result<GetStatusResponse, CliError> {
+    let mut request = Request::new(GetStatusRequest { include_state_hash });
+    request.set_timeout(timeout);
+    let mut client = ClusterClient::new(channel);
+    match tokio::time::timeout(timeout, client.get_status(request)).await {
+        Ok(answer) => Ok(answer?.into_inner()),
+        Err(_) => Err(tonic::Status::deadline_exceeded("no answer before the deadline").into()),
+    }
+}
+
+/// Asks every member about itself, all at once.
+async fn views(known: GetStatusResponse) -> Vec<NodeView> {
+    let asked = known.members.iter().map(|member| async {
+        let status = if member.node_id == known.node_id {
+            Ok(known.clone())
+        } else {
+            ask(member).await
+        };
+        NodeView {
+            member: member.clone(),
+            status,
+        }
+    });
+    let mut views = futures::future::join_all(asked).await;
+    views.sort_by_key(|view| view.member.node_id);
+    views
+}
+
+async fn ask(member: &Member) -> Result<GetStatusResponse, String> {
+    let text = |error: CliError| {
+        let text = error.render().unwrap_or_default();
+        text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+    };
+    let one = Cluster::connect_to(std::slice::from_ref(&member.grpc_addr), MEMBER_TIMEOUT).map_err(text)?;
+    let Some(node) = one.nodes().into_iter().next() else {
+        return Err("no address".to_owned());
+    };
+    status_of(node.channel, false, MEMBER_TIMEOUT).await.map_err(text)
+}
+
+fn print_status(output: &Output, views: &[NodeView]) -> Result<(), CliError> {
+    match output.format {
+        OutputFormat::Json | OutputFormat::Jsonl => output.json(&cluster_json(views)),
+        OutputFormat::Name => views.iter().try_for_each(|view| output.line(&view.member.name)),
+        OutputFormat::Table | OutputFormat::Wide => {
+            for view in views {
+                if let Err(error) = &view.status {
+                    note(&format!("{}: {error}", view.member.name));
+                }
+            }
+            output.line(&cluster_table(views))
+        }
+    }
+}
+
+fn print_members(output: &Output, members: &[Member]) -> Result<(), CliError> {
+    let json = || members.iter().map(MemberJson::from).collect::<Vec<_>>();
+    match output.format {
+        OutputFormat::Json => output.json(&json()),
+        OutputFormat::Jsonl => json().iter().try_for_each(|member| output.json(member)),
+        OutputFormat::Name => members.iter().try_for_each(|member| output.line(&member.name)),
+        OutputFormat::Table | OutputFormat::Wide => output.line(&member_table(members)),
+    }
+}

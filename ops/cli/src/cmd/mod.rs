@@ -1,0 +1,19 @@
+//! The commands, a file for each noun.
+
+pub(crate) mod cluster;
+pub(crate) mod completions;
+pub(crate) mod node;
+pub(crate) mod run;
+pub(crate) mod test;
+pub(crate) mod worker;
+pub(crate) mod workers;
+
+use crate::error::CliError;
+
+/// Objects per page of a list call.
+const PAGE_SIZE: u32 = 500;
+
+/// The object of an answer, which every node sends.
+fn present<T>(object: Option<T>) -> Result<T, CliError> {
+    object.ok_or_else(|| CliError::message("the node answered without the object"))
+}

@@ -1,0 +1,216 @@
+//! `reeve run …`.
+
+use std::time::Duration;
+
+use reeve_proto::json::RunJson;
+use reeve_proto::names::Named;
+use reeve_proto::v1::runs_client::RunsClient;
+use reeve_proto::v1::{GetRunRequest, ListRunsRequest, Run, RunStatus, StartRunRequest, StopRunRequest};
+
+use super::{PAGE_SIZE, present};
+use crate::args::{GlobalArgs, OutputFormat, ReadArgs, RunCommand};
+use crate::client::{Cluster, request_id};
+use crate::cmd::cluster::any_status;
+use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED};
+use crate::follow::{Seen, follow};
+use crate::output::{Output, note, summary};
+use crate::progress::Progress;
+
+pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunCommand) -> Result<u8, CliError> {
+    match command {
+        RunCommand::Start {
+            test,
+            request_id,
+            wait,
+        } => start(global, output, test, request_id, wait).await,
+        RunCommand::List { status, test, read } => {
+            let (runs, revision) = list(&Cluster::new(global)?, status, test, read).await?;
+            output.list(&runs, revision)?;
+            Ok(0)
+        }
+        RunCommand::Get { id, read } => {
+            let request = GetRunRequest {
+                id,
+                consistency: read.consistency(),
+            };
+            let answer = Cluster::new(global)?
+                .call(request, |channel, request| async move {
+                    RunsClient::new(channel).get_run(request).await
+                })
+                .await?;
+            output.one(&present(answer.run)?)?;
+            Ok(0)
+        }
+        RunCommand::Stop {
+            id,
+            request_id: given,
+        } => {
+            let request = StopRunRequest {
+                id,
+                request_id: request_id(given),
+            };
+            let answer = Cluster::new(global)?
+                .call(request, |channel, request| async move {
+                    RunsClient::new(channel).stop_run(request).await
+                })
+                .await?;
+            output.one(&present(answer.run)?)?;
+            Ok(0)
+        }
+        RunCommand::Watch { id } => to_the_end(global, output, &id, true).await,
+        RunCommand::Wait { id } => to_the_end(global, output, &id, false).await,
+    }
+}
+
+async fn start(
+    global: &GlobalArgs,
+    output: &Output,
+    test: String,
+    given: Option<String>,
+    wait: bool,
+) -> Result<u8, CliError> {
+    let cluster = if wait {
+        Cluster::for_waiting(global)?
+    } else {
+        Cluster::new(global)?
+    };
+    let request = StartRunRequest {
+        test,
+        request_id: request_id(given),
+    };
+    let answer = cluster
+        .call(request, |channel, request| async move {
+            RunsClient::new(channel).start_run(request).await
+        })
+        .await?;
+    let run = present(answer.run)?;
+    if !wait {
+        output.one(&run)?;
+        return Ok(0);
+    }
+    note(&format!("run {} of {}", run.id, run.test_name));
+    to_the_end(global, output, &run.id, true).await
+}
+
+/// Follows a run, prints how it went, and gives the exit code that says so.
+async fn to_the_end(global: &GlobalArgs, output: &Output, id: &str, show: bool) -> Result<u8, CliError> {
+    let cluster = Cluster::for_waiting(global)?;
+    // Fails at once where there is no cluster, and tells where else to go when a node dies.
+    cluster.learn(
+        any_status(&cluster)
+            .await?
+            .members
+            .into_iter()
+            .map(|member| member.grpc_addr),
+    );
+    let run = follow_with_progress(&cluster, output, id, global.timeout, show).await?;
+    match output.format {
+        // Every change was printed as it came, the last one included.
+        OutputFormat::Jsonl if show => {}
+        OutputFormat::Json | OutputFormat::Jsonl | OutputFormat::Name => output.one(&run)?,
+        OutputFormat::Table | OutputFormat::Wide => {
+            output.line(&format!(
+                "run {} {}\n\n{}",
+                run.id,
+                run.status().name(),
+                summary(&run)
+            ))?;
+        }
+    }
+    Ok(exit_code(&run))
+}
+
+async fn follow_with_progress(
+    cluster: &Cluster,
+    output: &Output,
+    id: &str,
+    limit: Option<Duration>,
+    show: bool,
+) -> Result<Run, CliError> {
+    let stream = show && output.format == OutputFormat::Jsonl;
+    let mut progress = (show && !stream).then(Progress::new);
+    let mut connected = true;
+    follow(cluster, id, limit, |seen| {
+        match seen {
+            Seen::Run(run) => {
+                connected = true;
+                if stream {
+                    output.json(&RunJson::from(run))?;
+                } else if let Some(progress) = &mut progress {
+                    progress.show(run);
+                }
+            }
+            // Once for each outage, however many nodes are asked before one answers.
+            Seen::Lost(address, error) => {
+                if let Some(progress) = progress.as_ref().filter(|_| connected) {
+                    progress.remark(&format!(
+                        "{address} does not answer ({error}); asking another node"
+                    ));
+                }
+                connected = false;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn exit_code(run: &Run) -> u8 {
+    match run.status() {
+        RunStatus::Completed => 0,
+        RunStatus::CannotRunForNow => EXIT_CANNOT_RUN,
+        RunStatus::Failed => EXIT_FAILED,
+        RunStatus::Unspecified | RunStatus::Pending | RunStatus::Queued | RunStatus::Running => EXIT_ERROR,
+    }
+}
+
+async fn list(
+    cluster: &Cluster,
+    status: Option<RunStatus>,
+    test: Option<String>,
+    read: ReadArgs,
+) -> Result<(Vec<Run>, u64), CliError> {
+    let mut request = ListRunsRequest {
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+        status: status.unwrap_or_default().into(),
+        test: test.unwrap_or_default(),
+        consistency: read.consistency(),
+    };
+    let mut runs = Vec::new();
+    loop {
+        let page = cluster
+            .call(request.clone(), |channel, request| async move {
+                RunsClient::new(channel).list_runs(request).await
+            })
+            .await?;
+        runs.extend(page.runs);
+        if page.next_page_token.is_empty() {
+            return Ok((runs, page.revision));
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_tells_how_the_run_ended() {
+        for (status, code) in [
+            (RunStatus::Completed, 0),
+            (RunStatus::CannotRunForNow, 2),
+            (RunStatus::Failed, 3),
+        ] {
+            assert_eq!(
+                exit_code(&Run {
+                    status: status.into(),
+                    ..Default::default()
+                }),
+                code,
+                "{status:?}"
+            );
+        }
+    }
+}

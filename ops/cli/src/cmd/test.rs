@@ -1,0 +1,96 @@
+//! `reeve test …`.
+
+use std::path::Path;
+
+use reeve_proto::v1::tests_client::TestsClient;
+use reeve_proto::v1::{ApplyTestRequest, DeleteTestRequest, GetTestRequest, ListTestsRequest, Test};
+
+use super::{PAGE_SIZE, present};
+use crate::args::{GlobalArgs, ReadArgs, TestCommand};
+use crate::client::{Cluster, request_id};
+use crate::definition_file;
+use crate::error::CliError;
+use crate::output::{Output, note};
+
+pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: TestCommand) -> Result<u8, CliError> {
+    let cluster = Cluster::new(global)?;
+    match command {
+        TestCommand::Apply { file, request_id } => apply(&cluster, output, &file, request_id).await?,
+        TestCommand::List { read } => {
+            let (tests, revision) = list(&cluster, read).await?;
+            output.list(&tests, revision)?;
+        }
+        TestCommand::Get { id, read } => {
+            let request = GetTestRequest {
+                id,
+                consistency: read.consistency(),
+            };
+            let answer = cluster.call(request, |channel, request| async move {
+                TestsClient::new(channel).get_test(request).await
+            });
+            output.one(&present(answer.await?.test)?)?;
+        }
+        TestCommand::Delete {
+            id,
+            request_id: given,
+        } => {
+            let request = DeleteTestRequest {
+                id: id.clone(),
+                request_id: request_id(given),
+            };
+            let answer = cluster.call(request, |channel, request| async move {
+                TestsClient::new(channel).delete_test(request).await
+            });
+            answer.await?;
+            note(&format!("test {id} deleted"));
+        }
+    }
+    Ok(0)
+}
+
+async fn apply(
+    cluster: &Cluster,
+    output: &Output,
+    file: &Path,
+    given: Option<String>,
+) -> Result<(), CliError> {
+    let definition = definition_file::load(file)?;
+    let request = ApplyTestRequest {
+        definition: Some(definition),
+        request_id: request_id(given),
+    };
+    let answer = cluster
+        .call(request, |channel, request| async move {
+            TestsClient::new(channel).apply_test(request).await
+        })
+        .await?;
+    let test = present(answer.test)?;
+    let what = if answer.created {
+        "created".to_owned()
+    } else {
+        format!("is now at version {}", test.version)
+    };
+    note(&format!("test {} {what}", test.name));
+    output.one(&test)
+}
+
+async fn list(cluster: &Cluster, read: ReadArgs) -> Result<(Vec<Test>, u64), CliError> {
+    let mut request = ListTestsRequest {
+        page_size: PAGE_SIZE,
+        consistency: read.consistency(),
+        ..Default::default()
+    };
+    let mut tests = Vec::new();
+    loop {
+        let page = cluster
+            .call(request.clone(), |channel, request| async move {
+                TestsClient::new(channel).list_tests(request).await
+            })
+            .await?;
+        tests.extend(page.tests);
+        if page.next_page_token.is_empty() {
+            return Ok((tests, page.revision));
+        }
+        request.page_token = page.next_page_token;
+    }
+}

@@ -1,0 +1,29 @@
+//! `reeve worker`: one worker agent in this process.
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::CliError;
+use crate::process::{ParentArgs, start_agent};
+
+/// The flags of `reeve worker`.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    worker: reeve_worker::WorkerArgs,
+    #[command(flatten)]
+    parent: ParentArgs,
+}
+
+pub(crate) async fn run(agent: AgentArgs) -> Result<u8, CliError> {
+    let token = CancellationToken::new();
+    start_agent(&agent.parent, &token)?;
+    let config = agent
+        .worker
+        .into_config()
+        .map_err(|error| CliError::message(error.to_string()))?;
+    reeve_worker::run(config, token)
+        .await
+        .map_err(|error| CliError::message(format!("{error:#}")))?;
+    Ok(0)
+}

@@ -1,0 +1,161 @@
+//! Reads a test definition from a YAML or JSON file.
+
+use std::io::Read;
+use std::path::Path;
+
+use reeve_proto::definition::{self, FieldViolation};
+use reeve_proto::v1::TestDefinition;
+
+use crate::error::CliError;
+
+/// Far above any real definition; a guard against the wrong file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads the file, or stdin for `-`.
+pub(crate) fn load(path: &Path) -> Result<TestDefinition, CliError> {
+    let stdin = path == Path::new("-");
+    let file = if stdin {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let mut source = String::new();
+    let reader: Box<dyn Read> = if stdin {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(|error| CliError::message(format!("{file}: {error}")))?)
+    };
+    reader
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut source)
+        .map_err(|error| CliError::message(format!("{file}: {error}")))?;
+    if source.len() as u64 > MAX_BYTES {
+        return Err(CliError::message(format!(
+            "{file}: larger than {MAX_BYTES} bytes"
+        )));
+    }
+    parse(&source).map_err(|violations| CliError::Definition { file, violations })
+}
+
+/// JSON is read by the reader of the REST API, so that both say the same about the same document.
+pub(crate) fn parse(source: &str) -> Result<TestDefinition, Vec<FieldViolation>> {
+    if source.trim_start().starts_with('{') {
+        return definition::from_json(source.as_bytes());
+    }
+    if source.trim().is_empty() {
+        return Err(vec![FieldViolation::new("", "the document is empty")]);
+    }
+    // The reader may wrap what the closure returns, so the field path is handed out beside it.
+    let mut violation = None;
+    let document =
+        serde_saphyr::with_deserializer_from_str(
+            source,
+            |deserializer| match serde_path_to_error::deserialize::<_, definition::DefinitionDocument>(
+                deserializer,
+            ) {
+                Ok(document) => Ok(document),
+                Err(error) => {
+                    let path = error.path().to_string();
+                    violation = Some(path.trim_end_matches('?').trim_end_matches('.').to_owned());
+                    Err(error.into_inner())
+                }
+            },
+        );
+    match document {
+        Ok(document) => document.try_into(),
+        Err(error) => {
+            let field = violation.unwrap_or_default();
+            Err(vec![FieldViolation::new(field, first_lines(&error))])
+        }
+    }
+}
+
+/// The message with its line, without the picture of the source around it.
+fn first_lines(error: &serde_saphyr::Error) -> String {
+    let error = error.without_snippet();
+    // The advice in the message is for programmers.
+    let text = error
+        .to_string()
+        .replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+    let text = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
+    match error.location() {
+        Some(location) if !text.contains("line ") => {
+            format!("{text} (line {}, column {})", location.line(), location.column())
+        }
+        Some(_) | None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    const SMOKE: &str = "
+name: smoke
+duration: 20s            # how long each endpoint stays in its call
+buildup: 5s
+queue_timeout: 5s
+max_execution: 2m
+groups:
+  - name: callers
+    endpoints: 200
+    region: eu-west
+    executor: sim
+    sim: { setup: 200ms..800ms, outcomes: { SUCCESS: 0.97, CALL_FAILED: 0.03 } }
+";
+
+    #[test]
+    fn yaml_and_json_say_the_same() {
+        let json = r#"{"name":"smoke","duration":"20s","buildup":"5s","queueTimeout":"5s","maxExecution":"2m",
+            "groups":[{"name":"callers","endpoints":200,"region":"eu-west","executor":"sim",
+            "sim":{"setup":"200ms..800ms","outcomes":{"SUCCESS":0.97,"CALL_FAILED":0.03}}}]}"#;
+        assert_eq!(parse(SMOKE).unwrap(), parse(json).unwrap());
+    }
+
+    #[test]
+    fn bad_yaml_is_refused_with_field_and_line() {
+        let table = [
+            (
+                "name: t\nduration: 1s\ngroups:\n  - name: g\n    endponts: 3\n",
+                "groups[0].endponts",
+                "line 5",
+            ),
+            (
+                "name: t\nduration: 1s\ngroups:\n  - name: g\n    endpoints: many\n",
+                "groups[0].endpoints",
+                "line 5",
+            ),
+            (
+                "name: t\nduration: 20\ngroups: [{name: g, endpoints: 1}]\n",
+                "duration",
+                "no unit",
+            ),
+            ("name: t\nname: u\n", "", "duplicate mapping key: name at line 2"),
+            ("", "", "empty"),
+            ("- 1\n- 2\n", "", ""),
+            ("name: [", "name", ""),
+        ];
+        for (source, field, words) in table {
+            let violations = parse(source).unwrap_err();
+            assert!(
+                violations
+                    .iter()
+                    .any(|v| v.field == field && v.description.contains(words)),
+                "{source:?}: wanted {field:?} {words:?}; got {violations:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load(Path::new("/nonexistent/x.yaml")).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/x.yaml: "), "{error}");
+    }
+}

@@ -1,0 +1,216 @@
+//! What can go wrong, as one clear message on stderr, and the exit code that goes with it.
+
+use std::fmt::Write;
+
+use reeve_proto::definition::FieldViolation;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// Exit code of an error.
+pub(crate) const EXIT_ERROR: u8 = 1;
+/// The run ended in CANNOT_RUN_FOR_NOW.
+pub(crate) const EXIT_CANNOT_RUN: u8 = 2;
+/// The run ended in FAILED.
+pub(crate) const EXIT_FAILED: u8 = 3;
+/// What was waited for did not happen in time.
+pub(crate) const EXIT_TIMED_OUT: u8 = 4;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// A node answered with an error.
+    #[error("{}: {}", code_name(.0.code()), .0.message())]
+    Status(Box<Status>),
+    /// No node could be reached: addresses with reasons.
+    #[error("no node could be reached")]
+    Unreachable(Vec<(String, String)>),
+    /// A definition file that is wrong in itself.
+    #[error("{file} is not a valid test definition")]
+    Definition {
+        /// The file, or `stdin`.
+        file: String,
+        /// Every rule that it breaks.
+        violations: Vec<FieldViolation>,
+    },
+    /// Waited long enough.
+    #[error("timed out: {0}")]
+    TimedOut(String),
+    /// Anything else, said in one sentence.
+    #[error("{0}")]
+    Message(String),
+    /// Input or output.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl From<Status> for CliError {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+impl CliError {
+    pub(crate) fn message(text: impl Into<String>) -> Self {
+        Self::Message(text.into())
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::TimedOut(_) => EXIT_TIMED_OUT,
+            // Whoever read our output has seen enough.
+            Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+            Self::Status(_)
+            | Self::Unreachable(_)
+            | Self::Definition { .. }
+            | Self::Message(_)
+            | Self::Io(_) => EXIT_ERROR,
+        }
+    }
+
+    /// The text for stderr; `None` where silence is right.
+    pub(crate) fn render(&self) -> Option<String> {
+        match self {
+            Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => None,
+            Self::Status(status) => Some(render_status(status)),
+            Self::Unreachable(tried) => Some(render_unreachable(tried)),
+            Self::Definition { violations, .. } => {
+                let mut text = format!("error: {self}");
+                for FieldViolation { field, description } in violations {
+                    violation_line(&mut text, field, description);
+                }
+                Some(text)
+            }
+            Self::TimedOut(_) | Self::Message(_) | Self::Io(_) => Some(format!("error: {self}")),
+        }
+    }
+}
+
+/// `error: NOT_FOUND (RUN_NOT_FOUND): no run with id …`, and field violations one per line.
+fn render_status(status: &Status) -> String {
+    let details = status.get_error_details();
+    let reason = details
+        .error_info()
+        .map(|info| format!(" ({})", info.reason))
+        .unwrap_or_default();
+    let mut text = format!(
+        "error: {}{reason}: {}",
+        code_name(status.code()),
+        status.message()
+    );
+    for violation in details
+        .bad_request()
+        .map(|bad| bad.field_violations.as_slice())
+        .unwrap_or_default()
+    {
+        violation_line(&mut text, &violation.field, &violation.description);
+    }
+    if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
+        let _ = write!(text, "\n  try again in {} ms", delay.as_millis());
+    }
+    text
+}
+
+fn violation_line(text: &mut String, field: &str, description: &str) {
+    // Writing to a String cannot fail.
+    let _ = if field.is_empty() {
+        write!(text, "\n  {description}")
+    } else {
+        write!(text, "\n  {field}: {description}")
+    };
+}
+
+fn render_unreachable(tried: &[(String, String)]) -> String {
+    let mut text = "error: no node could be reached".to_owned();
+    for (address, reason) in tried {
+        let _ = write!(text, "\n  {address}: {reason}");
+    }
+    text.push_str(
+        "\n  is a cluster running? `reeve dev` starts one; --addr or REEVE_ADDR says where to look",
+    );
+    text
+}
+
+/// The name of a code as google.rpc.Code spells it.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_line_with_code_and_reason() {
+        let details = ErrorDetails::with_error_info("RUN_NOT_FOUND", "reeve", HashMap::new());
+        let status = Status::with_error_details(Code::NotFound, "no run with id 7", details);
+        let error = CliError::from(status);
+        assert_eq!(
+            error.render().unwrap(),
+            "error: NOT_FOUND (RUN_NOT_FOUND): no run with id 7"
+        );
+        assert_eq!(error.exit_code(), EXIT_ERROR);
+        let bare = CliError::from(Status::internal("broken"));
+        assert_eq!(bare.render().unwrap(), "error: INTERNAL: broken");
+    }
+
+    #[test]
+    fn field_violations_follow_one_per_line() {
+        let mut details = ErrorDetails::with_error_info("INVALID_DEFINITION", "reeve", HashMap::new());
+        details
+            .add_bad_request_violation("groups[0].endpoints", "must be at least 1")
+            .add_bad_request_violation("duration", "must be at most 24h");
+        let status =
+            Status::with_error_details(Code::InvalidArgument, "the definition is not valid", details);
+        assert_eq!(
+            CliError::from(status).render().unwrap(),
+            "error: INVALID_ARGUMENT (INVALID_DEFINITION): the definition is not valid\n  \
+             groups[0].endpoints: must be at least 1\n  duration: must be at most 24h"
+        );
+    }
+
+    #[test]
+    fn unreachable_says_what_was_tried_and_what_to_do() {
+        let text = CliError::Unreachable(vec![("127.0.0.1:1".into(), "connection refused".into())])
+            .render()
+            .unwrap();
+        assert!(
+            text.contains("127.0.0.1:1: connection refused") && text.contains("reeve dev"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_silent() {
+        let error = CliError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert_eq!((error.render(), error.exit_code()), (None, 0));
+    }
+
+    #[test]
+    fn waiting_too_long_has_its_own_exit_code() {
+        assert_eq!(CliError::TimedOut("the run".into()).exit_code(), EXIT_TIMED_OUT);
+    }
+}

@@ -1,0 +1,311 @@
+//! A cluster of real processes, and the words in which the tests speak of it.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use reeve_proto::v1;
+use reeve_proto::v1::cluster_client::ClusterClient;
+use serde_json::Value;
+
+use crate::process::{Process, REEVE, until};
+
+pub const SOON: Duration = Duration::from_secs(30);
+/// Liveness of the tests: a silent worker is OFFLINE after this time.
+pub const DOWN_AFTER_MS: u64 = 6_000;
+
+pub struct Cluster {
+    pub dir: tempfile::TempDir,
+    ports: Vec<[u16; 3]>,
+    nodes: Vec<Option<Process>>,
+    workers: BTreeMap<String, Process>,
+    tokens: BTreeMap<String, String>,
+}
+
+/// What a command printed, and how it ended.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+fn free_ports(nodes: usize) -> Vec<[u16; 3]> {
+    let listeners: Vec<_> = (0..nodes * 3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    ports.chunks_exact(3).map(|chunk| [chunk[0], chunk[1], chunk[2]]).collect()
+}
+
+impl Cluster {
+    /// `nodes` nodes with a leader, and `workers` workers that are ONLINE.
+    pub fn start(nodes: usize, workers: usize) -> Self {
+        let mut cluster = Self {
+            dir: tempfile::tempdir().unwrap(),
+            ports: free_ports(nodes),
+            nodes: Vec::new(),
+            workers: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        };
+        for node in 0..nodes {
+            let process = cluster.spawn_node(node);
+            cluster.nodes.push(Some(process));
+        }
+        cluster.leader();
+        for worker in 1..=workers {
+            let name = format!("w{worker}");
+            cluster.create_worker(&name);
+            cluster.start_worker(&name);
+        }
+        for worker in 1..=workers {
+            cluster.until_worker(&format!("w{worker}"), "ONLINE");
+        }
+        cluster
+    }
+
+    fn spawn_node(&self, node: usize) -> Process {
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let peers = self.ports.iter().enumerate().map(|(at, [grpc, raft, http])| {
+            format!("{}=n{},{},{},{}", at + 1, at + 1, local(*raft), local(*grpc), local(*http))
+        });
+        let [grpc, raft, http] = self.ports[node];
+        let flags = [
+            ("--id", (node + 1).to_string()),
+            ("--data-dir", self.data_dir(node).display().to_string()),
+            ("--grpc-addr", local(grpc)),
+            ("--raft-addr", local(raft)),
+            ("--http-addr", local(http)),
+            ("--peers", peers.collect::<Vec<_>>().join(";")),
+            ("--heartbeat-interval-ms", "1000".to_owned()),
+            ("--down-after-ms", DOWN_AFTER_MS.to_string()),
+            ("--shed-after-ms", "2000".to_owned()),
+            ("--reconnect-timeout-ms", "2000".to_owned()),
+        ];
+        let args = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+        let args: Vec<_> = std::iter::once("node".to_owned()).chain(args).collect();
+        Process::start(&self.log(&format!("n{}", node + 1)), &args, &[])
+    }
+
+    pub fn data_dir(&self, node: usize) -> std::path::PathBuf {
+        self.dir.path().join(format!("n{}", node + 1))
+    }
+
+    fn log(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(format!("{name}.log"))
+    }
+
+    // --- what is done to it ---
+
+    pub fn kill_node(&mut self, node: usize) {
+        self.nodes[node].take().expect("the node is up").kill();
+    }
+
+    pub fn start_node(&mut self, node: usize) {
+        assert!(self.nodes[node].is_none(), "the node is down");
+        self.nodes[node] = Some(self.spawn_node(node));
+    }
+
+    pub fn node(&mut self, node: usize) -> &mut Process {
+        self.nodes[node].as_mut().expect("the node is up")
+    }
+
+    /// Registers a worker and keeps its token.
+    pub fn create_worker(&mut self, name: &str) {
+        let created = self.json(&["worker", "create", "--name", name, "--region", "eu-west"]);
+        self.tokens.insert(name.to_owned(), created["token"].as_str().unwrap().to_owned());
+    }
+
+    pub fn start_worker(&mut self, name: &str) {
+        let token = self.tokens[name].clone();
+        let process = self.spawn_worker(name, &token);
+        self.workers.insert(name.to_owned(), process);
+    }
+
+    pub fn spawn_worker(&self, name: &str, token: &str) -> Process {
+        let env = [
+            ("REEVE_WORKER_TOKEN", token.to_owned()),
+            ("REEVE_NODES", self.addresses()),
+            ("REEVE_WORKER_HTTP_ADDR", "off".to_owned()),
+            ("REEVE_WORKER_DRAIN_DEADLINE", "20s".to_owned()),
+        ];
+        Process::start(&self.log(name), &["worker".to_owned()], &env)
+    }
+
+    pub fn kill_worker(&mut self, name: &str) {
+        self.workers.remove(name).expect("the worker is up").kill();
+    }
+
+    pub fn worker_process(&mut self, name: &str) -> &mut Process {
+        self.workers.get_mut(name).expect("the worker is up")
+    }
+
+    pub fn token(&self, name: &str) -> &str {
+        &self.tokens[name]
+    }
+
+    // --- what is asked of it ---
+
+    /// The gRPC address of a node, up or not.
+    pub fn grpc(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[node][0])
+    }
+
+    pub fn http(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[node][2])
+    }
+
+    pub fn addresses(&self) -> String {
+        (0..self.ports.len()).map(|node| self.grpc(node)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Runs `reeve ARGS` against all nodes.
+    pub fn reeve(&self, args: &[&str]) -> Ran {
+        self.reeve_at(&self.addresses(), args)
+    }
+
+    pub fn reeve_at(&self, addresses: &str, args: &[&str]) -> Ran {
+        let output = Command::new(REEVE)
+            .args(args)
+            .env("REEVE_ADDR", addresses)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs `reeve -o json ARGS`, which must succeed.
+    pub fn json(&self, args: &[&str]) -> Value {
+        self.json_at(&self.addresses(), args)
+    }
+
+    pub fn json_at(&self, addresses: &str, args: &[&str]) -> Value {
+        let ran = self.reeve_at(addresses, &[&["-o", "json"], args].concat());
+        assert_eq!(ran.code, 0, "reeve {args:?}: {}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", ran.stdout))
+    }
+
+    /// Writes a definition and applies it.
+    pub fn apply(&self, yaml: &str) -> Value {
+        let file = self.dir.path().join("definition.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        self.json(&["test", "apply", "-f", file.to_str().unwrap()])
+    }
+
+    pub fn start_run(&self, test: &str) -> String {
+        self.json(&["run", "start", test])["id"].as_str().unwrap().to_owned()
+    }
+
+    pub fn run(&self, id: &str) -> Value {
+        self.json(&["run", "get", id])
+    }
+
+    /// Waits until the run is in one of these statuses and gives it.
+    pub fn until_run(&self, id: &str, statuses: &[&str]) -> Value {
+        until(&format!("run {id} is {statuses:?}"), SOON, || {
+            let run = self.run(id);
+            statuses.contains(&run["status"].as_str().unwrap()).then_some(run)
+        })
+    }
+
+    /// Waits until at least `count` endpoints are in the phase.
+    pub fn until_phase(&self, id: &str, phase: &str, count: u64) {
+        until(&format!("{count} endpoints are {phase}"), SOON, || {
+            let run = self.run(id);
+            (run["endpoints"]["byPhase"][phase].as_u64().unwrap_or(0) >= count).then_some(())
+        });
+    }
+
+    pub fn worker(&self, name: &str) -> Value {
+        self.json(&["worker", "get", name])
+    }
+
+    pub fn until_worker(&self, name: &str, status: &str) -> Value {
+        until(&format!("worker {name} is {status}"), SOON, || {
+            let worker = self.worker(name);
+            (worker["status"] == status).then_some(worker)
+        })
+    }
+
+    /// What a node says of itself, without a quorum; `None` if it does not answer.
+    pub fn status(&self, node: usize, with_hash: bool) -> Option<v1::GetStatusResponse> {
+        let address = format!("http://{}", self.grpc(node));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let call = async {
+                let mut client = ClusterClient::connect(address).await.ok()?;
+                let request = v1::GetStatusRequest { include_state_hash: with_hash };
+                Some(client.get_status(request).await.ok()?.into_inner())
+            };
+            tokio::time::timeout(Duration::from_secs(2), call).await.ok().flatten()
+        })
+    }
+
+    fn up(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()).collect()
+    }
+
+    /// The node that leads, once all nodes that are up agree and it is one of them.
+    pub fn leader(&self) -> usize {
+        until("there is a leader", SOON, || {
+            let up = self.up();
+            let seen: Option<Vec<u64>> =
+                up.iter().map(|node| self.status(*node, false).map(|status| status.leader_id)).collect();
+            let seen = seen?;
+            let leader = usize::try_from(*seen.first()?).ok()?.checked_sub(1)?;
+            (seen.iter().all(|id| *id == seen[0]) && up.contains(&leader)).then_some(leader)
+        })
+    }
+
+    pub fn follower(&self) -> usize {
+        let leader = self.leader();
+        self.up().into_iter().find(|node| *node != leader).expect("a node that does not lead")
+    }
+
+    /// Every node that is up has applied the same, down to the last byte.
+    pub fn until_all_agree(&self) {
+        until("all nodes have the same state", SOON, || {
+            let hashes: Option<Vec<_>> = self
+                .up()
+                .into_iter()
+                .map(|node| self.status(node, true).map(|status| (status.last_applied_index, status.state_hash)))
+                .collect();
+            let hashes = hashes?;
+            let at_one_index = hashes.iter().all(|(index, _)| *index == hashes[0].0);
+            if at_one_index {
+                assert!(hashes.iter().all(|(_, hash)| *hash == hashes[0].1 && !hash.is_empty()), "{hashes:?}");
+            }
+            at_one_index.then_some(())
+        });
+    }
+}
+
+/// A definition: `endpoints` that stay `duration_s` seconds in their calls.
+pub fn definition(name: &str, endpoints: u32, duration_s: u32) -> String {
+    format!(
+        "name: {name}\nduration: {duration_s}s\nbuildup: 1s\ngroups:\n  - name: callers\n    endpoints: {endpoints}\n    \
+         executor: sim\n    sim: {{ setup: 100ms..400ms }}\n"
+    )
+}
+
+/// Every endpoint of the run is accounted for exactly once: phases and outcomes sum to the size.
+pub fn assert_accounted(run: &Value, total: u64) {
+    let sum = |counts: &Value| counts.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum::<u64>();
+    let endpoints = &run["endpoints"];
+    assert_eq!(endpoints["total"], total, "{run:#}");
+    assert_eq!(endpoints["byPhase"]["CLOSED"], total, "{run:#}");
+    assert_eq!(sum(&endpoints["byPhase"]), total, "{run:#}");
+    assert_eq!(sum(&endpoints["byOutcome"]), total, "{run:#}");
+}
+
+pub fn statuses(run: &Value) -> Vec<&str> {
+    run["timeline"].as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect()
+}
+
+pub fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}

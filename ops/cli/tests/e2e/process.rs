@@ -1,0 +1,77 @@
+//! Child processes that never outlive the test.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The program under test.
+pub const REEVE: &str = env!("CARGO_BIN_EXE_reeve");
+
+/// A running `reeve`, killed when it is dropped.
+pub struct Process {
+    child: Child,
+    pub log: PathBuf,
+}
+
+impl Process {
+    /// Starts `reeve ARGS`; what it prints goes to `log`.
+    pub fn start(log: &Path, args: &[String], env: &[(&str, String)]) -> Self {
+        let out = File::options().create(true).append(true).open(log).unwrap();
+        let mut command = Command::new(REEVE);
+        command.args(args).stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        // Nothing of the developer's shell may reach the program.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REEVE_")) {
+            command.env_remove(name);
+        }
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        Self { child: command.spawn().unwrap(), log: log.to_owned() }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The exit code, once it ends by itself; 128 + signal if a signal ended it.
+    pub fn exit_code(&mut self, deadline: Duration) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let status = until("the process ends", deadline, || self.child.try_wait().unwrap());
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    }
+
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a condition; panics with its name if it does not come true in time.
+pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "not within {deadline:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

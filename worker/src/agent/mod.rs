@@ -1,0 +1,289 @@
+//! The one loop that ties sessions, executors and time together.
+//!
+//! It waits for exactly four things: a message of the node, an event of an executor, a deadline, the order to end. After
+//! each it does everything that is due. Nothing in it waits for the network.
+
+mod drain;
+mod heartbeat;
+mod session;
+mod talk;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use reeve_proto::v1::session_request::Message as Request;
+use reeve_proto::v1::{DrainRequest, Goodbye, SessionRequest};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::drain::{Drain, Verdict};
+use self::session::{Session, Stage, next_event};
+use crate::backoff::Backoff;
+use crate::cause::CauseKind;
+use crate::clock::{Clock, ClusterClock, MonoMs};
+use crate::config::WorkerConfig;
+use crate::error::{ConfigError, WorkerError};
+use crate::executor::{Event, EventSink, Executors};
+use crate::fleet::Fleet;
+use crate::health::HealthProbe;
+use crate::http::{self, SharedHealth};
+use crate::link::LinkEvent;
+use crate::nodes::NodeList;
+use crate::sim::Sim;
+use crate::telemetry::Telemetry;
+
+/// How long a stream may take to end after Goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The loop looks at everything at least so often.
+const AT_LEAST: Duration = Duration::from_secs(1);
+/// When the queue to the node is full, reports wait so long.
+const CONGESTED: Duration = Duration::from_millis(20);
+/// Executor events that are taken before messages get their turn.
+const EVENTS_PER_TURN: usize = 64;
+
+/// Runs a worker until it is told to end. The token is the equivalent of SIGTERM: the worker drains, says Goodbye and
+/// returns (D5). A second signal is the caller's business.
+///
+/// # Errors
+/// An unusable configuration, [`WorkerError::Superseded`] if a newer process took the session over, and
+/// [`WorkerError::DrainIncomplete`] if the drain could not be completed in time.
+pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    config.validate()?;
+    let telemetry =
+        Telemetry::new(config.capacity).map_err(|error| ConfigError::field("metrics", error.to_string()))?;
+    let shown = SharedHealth::default();
+    let _http = match config.http_addr {
+        Some(addr) => Some(http::serve(addr, Arc::clone(&shown), telemetry.handle()).await?),
+        None => None,
+    };
+    let health = HealthProbe::start().await;
+    Agent::new(config, telemetry, shown, health).run(shutdown).await
+}
+
+struct Agent {
+    nodes: NodeList,
+    backoff: Backoff,
+    fleet: Fleet,
+    events: mpsc::UnboundedReceiver<Event>,
+    clock: Clock,
+    cluster: ClusterClock,
+    random: StdRng,
+    incarnation: String,
+    session: Option<Session>,
+    retry_at: MonoMs,
+    report_interval: Duration,
+    /// No report is built before; the queue to the node was full.
+    congested_until: MonoMs,
+    drain: Option<Drain>,
+    /// Causes that were logged since the last session that worked.
+    told: BTreeSet<CauseKind>,
+    hello_in_doubt_until: MonoMs,
+    superseded: bool,
+    telemetry: Telemetry,
+    shown: SharedHealth,
+    health: HealthProbe,
+    config: WorkerConfig,
+}
+
+impl Agent {
+    fn new(config: WorkerConfig, telemetry: Telemetry, shown: SharedHealth, health: HealthProbe) -> Self {
+        let clock = Clock::start();
+        let (sink, events) = EventSink::channel();
+        let executors = Executors {
+            sim: Arc::new(Sim::spawn(clock.clone(), sink)),
+        };
+        Self {
+            nodes: NodeList::new(config.nodes.clone()),
+            backoff: Backoff::default(),
+            fleet: Fleet::new(config.capacity, executors),
+            events,
+            clock,
+            cluster: ClusterClock::default(),
+            random: StdRng::from_os_rng(),
+            incarnation: uuid::Uuid::new_v4().to_string(),
+            session: None,
+            retry_at: MonoMs(0),
+            report_interval: config.report_interval,
+            congested_until: MonoMs(0),
+            drain: None,
+            told: BTreeSet::new(),
+            hello_in_doubt_until: MonoMs(0),
+            superseded: false,
+            telemetry,
+            shown,
+            health,
+            config,
+        }
+    }
+
+    async fn run(mut self, shutdown: CancellationToken) -> Result<(), WorkerError> {
+        loop {
+            let now = self.clock.now();
+            self.do_what_is_due(now);
+            if self.superseded {
+                return Err(WorkerError::Superseded);
+            }
+            let connected = self.session.as_ref().is_some_and(Session::is_up);
+            let holds_nothing = self.fleet.is_empty();
+            match self.drain.as_mut().map_or(Verdict::Wait, |drain| {
+                drain.verdict(now, connected, holds_nothing)
+            }) {
+                Verdict::Wait => {}
+                Verdict::HangUp => {
+                    warn!("drain deadline passed: hanging up what still runs");
+                    self.fleet.hang_up_all();
+                    continue;
+                }
+                Verdict::Leave => return self.leave().await,
+                Verdict::GiveUp => {
+                    return Err(WorkerError::DrainIncomplete {
+                        assignments: self.fleet.len(),
+                    });
+                }
+            }
+            self.show();
+            let wake = self.clock.instant(self.wake(now));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if self.drain.is_none() => self.begin_drain(),
+                event = next_event(self.session.as_mut()) => self.on_link(event),
+                Some(event) = self.events.recv() => self.on_executor(event),
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn do_what_is_due(&mut self, now: MonoMs) {
+        match &self.session {
+            None if now >= self.retry_at => self.open(),
+            None => {}
+            Some(session) if session.is_up() => {
+                self.beat(now);
+                self.tell_drain(now);
+                self.report(now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The next instant at which something is due without any event.
+    fn wake(&self, now: MonoMs) -> MonoMs {
+        let mut wake = now.after(AT_LEAST);
+        match &self.session {
+            None => wake = wake.min(self.retry_at),
+            Some(Session {
+                stage: Stage::Up(heartbeats),
+                ..
+            }) => {
+                wake = wake.min(heartbeats.wake());
+                if let Some(due) = self.fleet.due(self.report_interval) {
+                    wake = wake.min(due.max(self.congested_until));
+                }
+            }
+            Some(Session {
+                stage: Stage::Opening,
+                ..
+            }) => {}
+        }
+        if let Some(drain) = &self.drain {
+            wake = wake.min(now.after(drain.remaining(now).max(Duration::from_millis(50))));
+        }
+        wake.max(now)
+    }
+
+    // === Work ===
+
+    fn on_executor(&mut self, first: Event) {
+        let mut next = Some(first);
+        for _ in 0..EVENTS_PER_TURN {
+            let Some(event) = next else { return };
+            self.fleet
+                .event(event, &self.cluster, |outcome| self.telemetry.closed(outcome));
+            next = self.events.try_recv().ok();
+        }
+        if let Some(event) = next {
+            self.fleet
+                .event(event, &self.cluster, |outcome| self.telemetry.closed(outcome));
+        }
+    }
+
+    fn report(&mut self, now: MonoMs) {
+        let Some(session) = &self.session else { return };
+        if now < self.congested_until {
+            return;
+        }
+        loop {
+            if !session.link.has_room() {
+                self.congested_until = now.after(CONGESTED);
+                return;
+            }
+            let Some(outgoing) = self.fleet.poll(now, self.report_interval) else {
+                return;
+            };
+            self.telemetry.reported(outgoing.report.event.as_ref());
+            self.telemetry.repeated.increment(u64::from(outgoing.again));
+            session.link.send(request(Request::Report(outgoing.report)));
+        }
+    }
+
+    // === The end ===
+
+    fn begin_drain(&mut self) {
+        let (active, deadline) = (self.fleet.active_endpoints(), self.config.drain_deadline);
+        info!(active, ?deadline, "told to end: draining");
+        self.fleet.drain();
+        self.drain = Some(Drain::new(self.clock.now(), deadline));
+    }
+
+    fn tell_drain(&mut self, now: MonoMs) {
+        let (Some(drain), Some(session)) = (&self.drain, &mut self.session) else {
+            return;
+        };
+        if session.told_drain {
+            return;
+        }
+        let deadline_ms = u32::try_from(drain.remaining(now).as_millis()).unwrap_or(u32::MAX);
+        let drain = DrainRequest {
+            deadline_ms,
+            reason: "SIGTERM".to_owned(),
+        };
+        session.told_drain = session.link.send(request(Request::Drain(drain)));
+    }
+
+    /// Everything is confirmed: says Goodbye and waits a moment for the node to end the stream.
+    async fn leave(mut self) -> Result<(), WorkerError> {
+        if let Some(mut session) = self.session.take().filter(Session::is_up) {
+            session.link.send(request(Request::Goodbye(Goodbye {
+                reason: "drained".to_owned(),
+            })));
+            session.link.finish();
+            let ended = async { while !matches!(session.link.next().await, LinkEvent::Ended(_)) {} };
+            // The node may not bother; the worker holds nothing, so nothing depends on it.
+            let _ = timeout(FAREWELL, ended).await;
+        }
+        info!("nothing is held any more: leaving");
+        Ok(())
+    }
+
+    fn show(&self) {
+        let connected = self.session.as_ref().is_some_and(Session::is_up);
+        let active = self.fleet.active_endpoints();
+        self.telemetry.connected.set(f64::from(u8::from(connected)));
+        self.telemetry.held(active, self.fleet.len());
+        let mut shown = self.shown.lock();
+        shown.connected = connected;
+        shown.active_endpoints = active;
+        shown.draining = self.drain.is_some();
+    }
+}
+
+fn request(message: Request) -> SessionRequest {
+    SessionRequest {
+        message: Some(message),
+    }
+}

@@ -1,0 +1,182 @@
+//! The session's part of the loop: opening it, what the node says, heartbeats, and what its end leads to.
+
+use std::time::Duration;
+
+use reeve_proto::v1::session_request::Message as Request;
+use reeve_proto::v1::session_response::Message as Response;
+use reeve_proto::v1::{Heartbeat, HeartbeatAck, Hello, Welcome};
+use tracing::{debug, info, warn};
+
+use super::heartbeat::Heartbeats;
+use super::session::{Session, Stage};
+use super::{Agent, request};
+use crate::cause::{Cause, CauseKind};
+use crate::clock::MonoMs;
+use crate::config::is_address;
+use crate::link::{Link, LinkEvent};
+
+/// A Hello that got no answer may still be committed for so long, and supersede a later session of this very process.
+const HELLO_IN_DOUBT: Duration = Duration::from_secs(10);
+
+impl Agent {
+    pub(super) fn open(&mut self) {
+        let Some(node) = self.nodes.next(&mut self.random) else {
+            return;
+        };
+        debug!(node, "connecting");
+        let hello = Hello {
+            token: self.config.token.reveal().to_owned(),
+            incarnation: self.incarnation.clone(),
+            capacity: self.config.capacity,
+            health: Some(self.health.latest()),
+            held: self.fleet.hello(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            wall_ms: wall_ms(),
+            draining: self.drain.is_some(),
+        };
+        let link = Link::open(node, request(Request::Hello(hello)), &self.config.reconnect);
+        self.session = Some(Session {
+            link,
+            stage: Stage::Opening,
+            told_drain: self.drain.is_some(),
+        });
+    }
+
+    pub(super) fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Message(message) => self.on_message(message),
+            LinkEvent::Ended(cause) => self.on_end(cause),
+        }
+    }
+
+    fn on_message(&mut self, message: Response) {
+        let now = self.clock.now();
+        match message {
+            Response::Welcome(welcome) => self.on_welcome(welcome, now),
+            Response::HeartbeatAck(ack) => self.on_heartbeat_ack(ack, now),
+            Response::Offer(offer) => self.fleet.offer(offer),
+            Response::Start(start) => self.fleet.start(&start, &self.cluster),
+            Response::Stop(stop) => self.fleet.stop(&stop),
+            Response::ReportAck(ack) => self.fleet.acknowledged(&ack, now),
+            Response::DrainAck(_) => {
+                if let Some(drain) = &mut self.drain {
+                    drain.confirmed = true;
+                }
+            }
+        }
+    }
+
+    fn on_welcome(&mut self, welcome: Welcome, now: MonoMs) {
+        let Some(session) = &mut self.session else { return };
+        let node = &session.link.node;
+        info!(node, worker = %welcome.worker_name, id = %welcome.worker_id, epoch = welcome.session_epoch, "session stands");
+        {
+            let mut shown = self.shown.lock();
+            shown.node = Some(node.clone());
+            shown.worker_id = Some(welcome.worker_id);
+        }
+        let interval = Duration::from_millis(u64::from(welcome.heartbeat_interval_ms));
+        session.stage = Stage::Up(Heartbeats::new(interval, now));
+        // The Hello of this stream said so, if it did.
+        if let Some(drain) = self.drain.as_mut().filter(|_| session.told_drain) {
+            drain.confirmed = true;
+        }
+        self.cluster.welcome(welcome.cluster_time_ms, now);
+        self.nodes.announce(
+            welcome
+                .nodes
+                .into_iter()
+                .filter(|node| is_address(node))
+                .collect(),
+        );
+        if welcome.report_interval_ms > 0 {
+            self.report_interval = Duration::from_millis(u64::from(welcome.report_interval_ms));
+        }
+        self.fleet.resume(&welcome.resumed);
+        self.told.clear();
+    }
+
+    fn on_heartbeat_ack(&mut self, ack: HeartbeatAck, now: MonoMs) {
+        let Some(Session {
+            stage: Stage::Up(heartbeats),
+            ..
+        }) = &mut self.session
+        else {
+            return;
+        };
+        heartbeats.answered(ack.seq);
+        // Only now: a node that says Welcome and breaks at once must not be asked in a tight loop.
+        self.backoff.reset();
+        if let Some(round_trip) = self
+            .cluster
+            .acknowledged(MonoMs(ack.sent_ms), ack.cluster_time_ms, now)
+        {
+            self.telemetry.answered(round_trip);
+        }
+    }
+
+    fn on_end(&mut self, cause: Cause) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let now = self.clock.now();
+        let node = &session.link.node;
+        self.telemetry.disconnected(cause.kind);
+        self.shown.lock().node = None;
+        if !session.is_up() && cause.kind.leaves_hello_in_doubt() {
+            self.hello_in_doubt_until = now.after(HELLO_IN_DOUBT);
+        }
+        if cause.kind == CauseKind::Superseded && now >= self.hello_in_doubt_until {
+            warn!(node, detail = %cause.detail, "{}; this one ends", cause.kind.explanation());
+            self.superseded = true;
+            return;
+        }
+        let (limits, random) = (&self.config.reconnect, &mut self.random);
+        let wait = if cause.kind.is_refusal() {
+            self.backoff.after_refusal(limits, random)
+        } else {
+            self.backoff.after_fault(limits, random)
+        };
+        self.retry_at = now.after(wait);
+        let (detail, retry_ms) = (&cause.detail, wait.as_millis());
+        if self.told.insert(cause.kind) {
+            warn!(node, detail, retry_ms, "{}", cause.kind.explanation());
+        } else {
+            debug!(node, detail, retry_ms, "{}", cause.kind.explanation());
+        }
+    }
+
+    pub(super) fn beat(&mut self, now: MonoMs) {
+        let active_endpoints = self.fleet.active_endpoints();
+        let Some(Session {
+            link,
+            stage: Stage::Up(heartbeats),
+            ..
+        }) = &mut self.session
+        else {
+            return;
+        };
+        if heartbeats.is_silent(now) {
+            return self.on_end(Cause::new(CauseKind::Silent, "no answer to a heartbeat"));
+        }
+        if !heartbeats.is_due(now) {
+            return;
+        }
+        // One that finds no room in the queue counts as sent: a node that does not read is as silent as one that does
+        // not answer.
+        let heartbeat = Heartbeat {
+            seq: heartbeats.sent(now, &mut self.random),
+            sent_ms: now.0,
+            wall_ms: wall_ms(),
+            health: Some(self.health.latest()),
+            active_endpoints,
+        };
+        link.send(request(Request::Heartbeat(heartbeat)));
+        self.telemetry.heartbeats.increment(1);
+    }
+}
+
+/// The wall clock, for display only.
+fn wall_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,231 @@
+//! What does the work: a trait that the `sim` executor implements, and later `sip` and `exec`.
+//!
+//! An executor is told what to do and answers with events. None of its methods waits: they are called from the loop
+//! that also talks to the cluster.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_proto::v1::offer::Executor as Spec;
+use reeve_proto::v1::{EndpointOutcome, EndpointPhase, Offer};
+use tokio::sync::mpsc;
+
+use crate::clock::MonoMs;
+use crate::ramp::Ramp;
+
+/// One assignment in one of its epochs (D14).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssignmentKey {
+    /// The run.
+    pub run_id: Arc<str>,
+    /// The epoch: a number within the run that no two of its assignments share.
+    pub epoch: u64,
+}
+
+impl AssignmentKey {
+    /// From the two fields that every message about an assignment carries.
+    #[must_use]
+    pub fn new(run_id: &str, epoch: u64) -> Self {
+        Self {
+            run_id: run_id.into(),
+            epoch,
+        }
+    }
+}
+
+impl fmt::Display for AssignmentKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}#{}", self.run_id, self.epoch)
+    }
+}
+
+/// Everything that is needed to execute an assignment alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// Which assignment this is.
+    pub key: AssignmentKey,
+    /// Name of the group.
+    pub group: String,
+    /// Index within the group of the first endpoint.
+    pub first_endpoint: u32,
+    /// How many endpoints; they are named by their offset from the first.
+    pub endpoints: u32,
+    /// When each endpoint of the group starts.
+    pub ramp: Ramp,
+    /// How long each endpoint stays in its call.
+    pub duration: Duration,
+    /// What to do, by kind of executor.
+    pub spec: Spec,
+}
+
+impl Work {
+    /// Checks an offer. The error names the field and the rule; the worker answers with it that it is not ready.
+    pub fn from_offer(offer: Offer) -> Result<Self, String> {
+        let past_end = offer
+            .first_endpoint
+            .checked_add(offer.endpoints)
+            .is_none_or(|end| end > offer.group_endpoints);
+        if offer.run_id.is_empty() {
+            return Err("run_id: must not be empty".to_owned());
+        }
+        if offer.endpoints == 0 {
+            return Err("endpoints: must be at least 1".to_owned());
+        }
+        if past_end {
+            return Err(
+                "first_endpoint: first_endpoint + endpoints must not exceed group_endpoints".to_owned(),
+            );
+        }
+        let buildup = milliseconds("buildup_ms", offer.buildup_ms)?;
+        let duration = milliseconds("duration_ms", offer.duration_ms)?;
+        let spec = offer
+            .executor
+            .ok_or("executor: this worker does not know the executor of the group")?;
+        Ok(Self {
+            key: AssignmentKey::new(&offer.run_id, offer.epoch),
+            group: offer.group,
+            first_endpoint: offer.first_endpoint,
+            endpoints: offer.endpoints,
+            ramp: Ramp {
+                buildup,
+                group_endpoints: offer.group_endpoints,
+            },
+            duration,
+            spec,
+        })
+    }
+}
+
+/// Nothing that one endpoint does takes longer; keeps sums of times far from overflow.
+const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
+
+fn milliseconds(field: &str, value: i64) -> Result<Duration, String> {
+    let time = u64::try_from(value)
+        .map(Duration::from_millis)
+        .ok()
+        .filter(|time| *time <= LONGEST);
+    time.ok_or_else(|| {
+        format!(
+            "{field}: must be between 0 and {} ms, is {value}",
+            LONGEST.as_millis()
+        )
+    })
+}
+
+/// One step of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointChange {
+    /// Offset from the assignment's first endpoint.
+    pub offset: u32,
+    /// The phase it is in now; forward only.
+    pub phase: EndpointPhase,
+    /// How it ended; unspecified before CLOSED.
+    pub outcome: EndpointOutcome,
+}
+
+/// What an executor has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The answer to `prepare`: ready, or why not.
+    Prepared(AssignmentKey, Result<(), String>),
+    /// Endpoints moved. Later changes of the same endpoint come later in the list.
+    Changed(AssignmentKey, Vec<EndpointChange>),
+}
+
+/// Where executors put their events. Cheap to clone; never blocks.
+#[derive(Clone, Debug)]
+pub struct EventSink(mpsc::UnboundedSender<Event>);
+
+impl EventSink {
+    /// A sink and the end where its events come out. The reader keeps only the last state of each endpoint, so the
+    /// queue stays short as long as it is read.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Hands an event over. After the agent has ended there is nobody to tell.
+    pub fn emit(&self, event: Event) {
+        let _ = self.0.send(event);
+    }
+}
+
+/// Executes endpoints of one kind.
+pub trait Executor: Send + Sync {
+    /// Gets ready to start; always answers with [`Event::Prepared`], before any other event of the assignment.
+    fn prepare(&self, work: &Arc<Work>);
+
+    /// Begins. `start` is the common instant of all workers, which may be past. Every endpoint reports its phases and
+    /// in the end CLOSED with an outcome.
+    fn start(&self, key: &AssignmentKey, start: MonoMs);
+
+    /// Hangs up whatever goes on, in order. Endpoints that have not ended by themselves end with `outcome`; without
+    /// one, with SUCCESS if they were in their call and with COMPLETED_WITH_WARNINGS if they had not come that far:
+    /// they were asked to stop, nothing failed. What already disconnects ends as it would have.
+    fn hang_up(&self, key: &AssignmentKey, outcome: Option<EndpointOutcome>);
+
+    /// Forgets the assignment at once and says nothing more about it.
+    fn release(&self, key: &AssignmentKey);
+}
+
+/// The executors of this process.
+#[derive(Clone)]
+pub struct Executors {
+    /// Scripted endpoints.
+    pub sim: Arc<dyn Executor>,
+}
+
+impl Executors {
+    /// The one for a piece of work.
+    #[must_use]
+    pub fn of(&self, work: &Work) -> &dyn Executor {
+        match &work.spec {
+            Spec::Sim(_) => self.sim.as_ref(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use reeve_proto::v1::SimExecutor;
+
+    use super::*;
+
+    type Spoil = fn(&mut Offer);
+
+    #[test]
+    fn an_unusable_offer_is_refused_with_field_and_rule() {
+        let good = Offer {
+            run_id: "r".into(),
+            epoch: 1,
+            group: "g".into(),
+            first_endpoint: 10,
+            endpoints: 5,
+            group_endpoints: 15,
+            buildup_ms: 5_000,
+            duration_ms: 20_000,
+            executor: Some(Spec::Sim(SimExecutor::default())),
+        };
+        assert_eq!(
+            Work::from_offer(good.clone()).unwrap().ramp.buildup,
+            Duration::from_secs(5)
+        );
+        let bad: [(&str, Spoil); 6] = [
+            ("run_id", |offer| offer.run_id.clear()),
+            ("endpoints", |offer| offer.endpoints = 0),
+            ("first_endpoint", |offer| offer.first_endpoint = 11),
+            ("buildup_ms", |offer| offer.buildup_ms = -1),
+            ("duration_ms", |offer| offer.duration_ms = i64::MAX),
+            ("executor", |offer| offer.executor = None),
+        ];
+        for (field, spoil) in bad {
+            let mut offer = good.clone();
+            spoil(&mut offer);
+            let rule = Work::from_offer(offer).unwrap_err();
+            assert!(rule.starts_with(&format!("{field}: ")), "{rule}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `reeve-worker`: the slim agent alone.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+use reeve_worker::{WorkerArgs, run};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use tracing_subscriber::EnvFilter;
+
+/// Runs endpoints for a Reeve cluster. Connects to any node and finds the others by itself. SIGTERM drains it: what
+/// runs is finished, nothing new is taken. A second signal ends it at once.
+#[derive(Parser, Debug)]
+#[command(name = "reeve-worker", version)]
+struct Program {
+    #[command(flatten)]
+    worker: WorkerArgs,
+    /// What to log, as in RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) => {
+            // Help and version on stdout, everything else on stderr; nothing is left to do if that fails.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let filter = EnvFilter::new(&program.log);
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .init();
+    match work(program.worker).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work(args: WorkerArgs) -> anyhow::Result<()> {
+    let config = args.into_config()?;
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let asked = shutdown.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                asked.cancel();
+            } else {
+                warn!("second signal: ending at once");
+                // As a shell reports a process that was interrupted.
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(run(config, shutdown).await?)
+}

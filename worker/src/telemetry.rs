@@ -1,0 +1,145 @@
+//! The worker's metrics. The recorder belongs to one worker and is not installed globally, so that a process may hold
+//! several.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use reeve_proto::v1::{EndpointOutcome, report};
+
+use crate::cause::CauseKind;
+
+const ROUND_TRIPS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+
+/// Handles of all series.
+pub struct Telemetry {
+    handle: PrometheusHandle,
+    recorder: metrics_exporter_prometheus::PrometheusRecorder,
+    /// 1 while a session stands.
+    pub connected: Gauge,
+    /// Endpoints that began and have not closed (R61).
+    pub active_endpoints: Gauge,
+    /// Assignments whose last report is not confirmed.
+    pub assignments: Gauge,
+    /// Heartbeats sent (R56).
+    pub heartbeats: Counter,
+    /// From a heartbeat to its answer.
+    pub round_trip: Histogram,
+    /// Reports that were sent more than once.
+    pub repeated: Counter,
+}
+
+impl Telemetry {
+    /// Describes and creates the series.
+    pub fn new(capacity: u32) -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&ROUND_TRIPS)?
+            .build_recorder();
+        let telemetry = metrics::with_local_recorder(&recorder, || {
+            describe();
+            metrics::gauge!("reeve_worker_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            metrics::gauge!("reeve_worker_capacity_endpoints").set(f64::from(capacity));
+            (
+                metrics::gauge!("reeve_worker_connected"),
+                metrics::gauge!("reeve_worker_active_endpoints"),
+                metrics::gauge!("reeve_worker_assignments"),
+                metrics::counter!("reeve_worker_heartbeats_total"),
+                metrics::histogram!("reeve_worker_heartbeat_round_trip_seconds"),
+                metrics::counter!("reeve_worker_reports_repeated_total"),
+            )
+        });
+        let (connected, active_endpoints, assignments, heartbeats, round_trip, repeated) = telemetry;
+        let handle = recorder.handle();
+        Ok(Self {
+            handle,
+            recorder,
+            connected,
+            active_endpoints,
+            assignments,
+            heartbeats,
+            round_trip,
+            repeated,
+        })
+    }
+
+    /// Renders `/metrics`.
+    pub fn handle(&self) -> PrometheusHandle {
+        self.handle.clone()
+    }
+
+    /// An endpoint ended.
+    pub fn closed(&self, outcome: EndpointOutcome) {
+        let name = outcome.as_str_name().trim_start_matches("ENDPOINT_OUTCOME_");
+        self.count(|| metrics::counter!("reeve_worker_endpoint_outcomes_total", "outcome" => name));
+    }
+
+    /// A report was sent.
+    pub fn reported(&self, event: Option<&report::Event>) {
+        let kind = match event {
+            Some(report::Event::Ready(_)) => "ready",
+            Some(report::Event::NotReady(_)) => "not_ready",
+            Some(report::Event::Progress(_)) => "progress",
+            Some(report::Event::Closed(_)) => "closed",
+            None => return,
+        };
+        self.count(|| metrics::counter!("reeve_worker_reports_total", "event" => kind));
+    }
+
+    /// A session ended or could not be had.
+    pub fn disconnected(&self, kind: CauseKind) {
+        let cause = kind.label();
+        self.count(|| metrics::counter!("reeve_worker_session_failures_total", "cause" => cause));
+    }
+
+    /// The figures that are read when they are needed.
+    pub fn held(&self, active: u32, assignments: usize) {
+        self.active_endpoints.set(f64::from(active));
+        self.assignments
+            .set(f64::from(u32::try_from(assignments).unwrap_or(u32::MAX)));
+    }
+
+    /// An answered heartbeat.
+    pub fn answered(&self, round_trip: Duration) {
+        self.round_trip.record(round_trip.as_secs_f64());
+    }
+
+    fn count(&self, counter: impl FnOnce() -> Counter) {
+        metrics::with_local_recorder(&self.recorder, counter).increment(1);
+    }
+}
+
+fn describe() {
+    metrics::describe_gauge!("reeve_worker_build_info", "The version of this worker; always 1.");
+    metrics::describe_gauge!(
+        "reeve_worker_capacity_endpoints",
+        "Most endpoints that this worker takes."
+    );
+    metrics::describe_gauge!("reeve_worker_connected", "1 while a session with a node stands.");
+    metrics::describe_gauge!(
+        "reeve_worker_active_endpoints",
+        "Endpoints that began and have not closed."
+    );
+    metrics::describe_gauge!(
+        "reeve_worker_assignments",
+        "Assignments that are held or not yet confirmed closed."
+    );
+    metrics::describe_counter!("reeve_worker_heartbeats_total", "Heartbeats sent.");
+    metrics::describe_histogram!(
+        "reeve_worker_heartbeat_round_trip_seconds",
+        Unit::Seconds,
+        "From a heartbeat to its answer."
+    );
+    metrics::describe_counter!(
+        "reeve_worker_reports_total",
+        "Reports sent, repetitions included."
+    );
+    metrics::describe_counter!("reeve_worker_reports_repeated_total", "Reports sent again.");
+    metrics::describe_counter!(
+        "reeve_worker_endpoint_outcomes_total",
+        "Endpoints that ended, by outcome."
+    );
+    metrics::describe_counter!(
+        "reeve_worker_session_failures_total",
+        "Sessions that ended or failed, by cause."
+    );
+}
