@@ -149,7 +149,7 @@ mod tests {
         async fn call(&mut self) -> Result<(), Status> {
             self.1 += 1;
             tokio::time::sleep(Duration::from_millis(1)).await;
-            if self.1 % self.0 == 0 {
+            if self.1.is_multiple_of(self.0) {
                 Err(Status::unavailable("on purpose"))
             } else {
                 Ok(())

@@ -47,7 +47,10 @@ impl Machine {
             cpu: field("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism()?.get(),
             memory_bytes: kib(&field("/proc/meminfo", "MemTotal")) * 1_024,
-            kernel: read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            kernel: read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             load_average: load_average(),
             load_average_at_end: 0.0,
             fdatasync_mean_us: micros(total) / f64::from(u32::try_from(syncs.len())?),
@@ -66,7 +69,9 @@ pub fn load_average() -> f64 {
 /// Resident memory of a process, bytes; `None` if it is gone.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     let path = format!("/proc/{pid}/status");
-    Path::new(&path).exists().then(|| kib(&field(&path, "VmRSS")) * 1_024)
+    Path::new(&path)
+        .exists()
+        .then(|| kib(&field(&path, "VmRSS")) * 1_024)
 }
 
 /// Value of the first line `NAME: VALUE` of a file of /proc; empty if there is none.
@@ -74,7 +79,9 @@ fn field(path: &str, name: &str) -> String {
     let text = read_to_string(path).unwrap_or_default();
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
     let found = lines.find(|(key, _)| key.trim() == name);
-    found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    found
+        .map(|(_, value)| value.trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn kib(text: &str) -> u64 {

@@ -65,6 +65,8 @@ enum Experiment {
     Failover,
     /// P3: a minute of full load without a failure; counts elections
     SoakElections,
+    /// P4: placement of runs of 10,000 endpoints on 1,000 and 10,000 workers
+    Placement,
     /// Internal: the peer that does nothing
     #[command(hide = true)]
     EchoServer {
@@ -82,6 +84,7 @@ impl Experiment {
             Self::Reads => "reads",
             Self::Failover => "failover",
             Self::SoakElections => "soak-elections",
+            Self::Placement => "placement",
             Self::EchoServer { .. } => "echo-server",
         }
     }
@@ -146,6 +149,10 @@ async fn run(which: Experiment, bed: &mut Bed, options: &Options, report: &mut R
         say("reads");
         experiment::reads::run(bed, options, report).await?;
     }
+    if which.includes(Experiment::Placement) {
+        say("placement");
+        experiment::placement::run(report)?;
+    }
     if which.includes(Experiment::SoakElections) {
         say("soak-elections");
         experiment::elections::run(bed, options, report).await?;
@@ -164,7 +171,11 @@ fn say(what: &str) {
 }
 
 fn options(args: &Args) -> Options {
-    let options = if args.quick { Options::quick() } else { Options::full() };
+    let options = if args.quick {
+        Options::quick()
+    } else {
+        Options::full()
+    };
     Options {
         rounds: args.rounds.unwrap_or(options.rounds).max(1),
         ..options
@@ -178,11 +189,21 @@ fn settings(report: &mut Report, options: &Options, quick: bool) {
         ("rounds", options.rounds.to_string()),
         ("round", seconds(options.shape.measured)),
         ("warm-up", seconds(options.shape.warm_up)),
-        ("build", if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()),
+        (
+            "build",
+            if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            }
+            .to_owned(),
+        ),
     ] {
         report.settings.insert(name, value);
     }
     if cfg!(debug_assertions) {
-        report.remarks.push("a debug build: the figures say nothing".to_owned());
+        report
+            .remarks
+            .push("a debug build: the figures say nothing".to_owned());
     }
 }

@@ -146,7 +146,10 @@ mod tests {
             }
         });
         switch.await.unwrap();
-        let gap = probe.longest_gap(Instant::now() + Duration::from_millis(100)).await.unwrap();
+        let gap = probe
+            .longest_gap(Instant::now() + Duration::from_millis(100))
+            .await
+            .unwrap();
         assert!((200..=220).contains(&gap.as_millis()), "{gap:?}");
     }
 }

@@ -69,7 +69,12 @@ pub struct Finding {
 
 impl Finding {
     /// A figure of ours alone.
-    pub fn new(goal: &'static str, case: impl Into<String>, measure: impl Into<String>, unit: &'static str) -> Self {
+    pub fn new(
+        goal: &'static str,
+        case: impl Into<String>,
+        measure: impl Into<String>,
+        unit: &'static str,
+    ) -> Self {
         Self {
             goal,
             case: case.into(),
@@ -107,8 +112,13 @@ impl Finding {
 
     fn judged(mut self) -> Self {
         let both = self.reeve.zip(self.peer);
-        self.ratio = both.filter(|(_, peer)| *peer > 0.0).map(|(ours, peer)| ours / peer);
-        self.met = self.aim.zip(self.reeve).and_then(|(aim, ours)| aim.met(ours, self.peer));
+        self.ratio = both
+            .filter(|(_, peer)| *peer > 0.0)
+            .map(|(ours, peer)| ours / peer);
+        self.met = self
+            .aim
+            .zip(self.reeve)
+            .and_then(|(aim, ours)| aim.met(ours, self.peer));
         self
     }
 }
@@ -154,7 +164,10 @@ impl Report {
     pub fn new(experiment: &str, machine: Machine) -> Self {
         Self {
             experiment: experiment.to_owned(),
-            date: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+            date: jiff::Timestamp::now()
+                .round(jiff::Unit::Second)
+                .unwrap_or_default()
+                .to_string(),
             machine,
             versions: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -208,7 +221,9 @@ impl Report {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["GOAL", "CASE", "MEASURE", "REEVE", "PEER", "", "RATIO", "AIM", "MET"]);
+        table.set_header([
+            "GOAL", "CASE", "MEASURE", "REEVE", "PEER", "", "RATIO", "AIM", "MET",
+        ]);
         for finding in &self.findings {
             table.add_row(row(finding, coloured));
         }
@@ -218,7 +233,9 @@ impl Report {
 
 fn row(finding: &Finding, coloured: bool) -> Vec<Cell> {
     let figure = |value: Option<f64>| {
-        let text = value.map_or("–".to_owned(), |value| format!("{} {}", number(value), finding.unit));
+        let text = value.map_or("–".to_owned(), |value| {
+            format!("{} {}", number(value), finding.unit)
+        });
         Cell::new(text).set_alignment(CellAlignment::Right)
     };
     let (word, colour) = match finding.met {
@@ -276,9 +293,17 @@ mod tests {
 
     #[test]
     fn latencies_are_judged_the_other_way_round() {
-        let finding = Finding::new("P1", "", "p99", "ms").reeve(Some(4.0)).peer("etcd", Some(8.0));
-        assert_eq!(finding.clone().aim(Some(Aim::TimesPeerAtMost(0.5))).met, Some(true));
-        assert_eq!(finding.clone().aim(Some(Aim::TimesPeerAtMost(0.4))).met, Some(false));
+        let finding = Finding::new("P1", "", "p99", "ms")
+            .reeve(Some(4.0))
+            .peer("etcd", Some(8.0));
+        assert_eq!(
+            finding.clone().aim(Some(Aim::TimesPeerAtMost(0.5))).met,
+            Some(true)
+        );
+        assert_eq!(
+            finding.clone().aim(Some(Aim::TimesPeerAtMost(0.4))).met,
+            Some(false)
+        );
         assert_eq!(finding.aim(Some(Aim::AtMost(3.9))).met, Some(false));
     }
 

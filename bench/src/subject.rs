@@ -95,7 +95,9 @@ impl Reeve {
         let first = channels.first().context("at least one connection")?;
         let definition = definition(fresh());
         let name = definition.name.clone();
-        TestsClient::new(first.clone()).apply_test(apply(definition)).await?;
+        TestsClient::new(first.clone())
+            .apply_test(apply(definition))
+            .await?;
         let callers = share(&channels, clients).map(|channel| Read {
             client: TestsClient::new(channel),
             name: name.clone(),

@@ -30,7 +30,9 @@ struct Seen {
 /// # Errors
 /// The cluster fell over.
 pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Result<()> {
-    let Some(reeve) = &mut bed.reeve else { return Ok(()) };
+    let Some(reeve) = &mut bed.reeve else {
+        return Ok(());
+    };
     let before = highest_term(reeve).await?;
     let writers = reeve.writers(CLIENTS, Target::AllNodes).await?;
     let shape = Shape {
@@ -43,7 +45,10 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
         never = watch(&reeve.cluster, &mut seen) => match never {},
     };
     let after = highest_term(reeve).await?;
-    let case = format!("{} s of writes, {CLIENTS} clients, no failure", options.soak.as_secs());
+    let case = format!(
+        "{} s of writes, {CLIENTS} clients, no failure",
+        options.soak.as_secs()
+    );
     #[expect(clippy::cast_precision_loss, reason = "terms are small")]
     let changes = (after - before) as f64;
     let figures = [
@@ -52,7 +57,11 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
         ("slowest write", "ms", series.max_ms, None),
     ];
     for (measure, unit, value, aim) in figures {
-        report.findings.push(Finding::new("P3", &case, measure, unit).reeve(Some(value)).aim(aim));
+        report.findings.push(
+            Finding::new("P3", &case, measure, unit)
+                .reeve(Some(value))
+                .aim(aim),
+        );
     }
     report.remarks.push(format!(
         "soak: terms {:?} and leaders {:?} were seen; {} looks went unanswered",

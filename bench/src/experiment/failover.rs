@@ -112,14 +112,30 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
         Some(etcd) => measure(etcd, options.peer_failovers, options.transfers).await?,
         None => Outages::default(),
     };
-    let kills = format!("kill -9 of the leader, {} times (etcd {})", ours.kill.len(), theirs.kill.len());
+    let kills = format!(
+        "kill -9 of the leader, {} times (etcd {})",
+        ours.kill.len(),
+        theirs.kill.len()
+    );
     let moves = format!("planned transfer, {} times", options.transfers);
     let kill = "kill to first acknowledged write";
     let worst_kill = Some(Aim::AtMost(WORST_KILL));
     let transfer = Some(Aim::AtMost(MEDIAN_TRANSFER));
     let rows = [
-        (&kills, format!("{kill}, worst"), worst(&ours.kill), worst(&theirs.kill), worst_kill),
-        (&kills, format!("{kill}, median"), median(&ours.kill), median(&theirs.kill), None),
+        (
+            &kills,
+            format!("{kill}, worst"),
+            worst(&ours.kill),
+            worst(&theirs.kill),
+            worst_kill,
+        ),
+        (
+            &kills,
+            format!("{kill}, median"),
+            median(&ours.kill),
+            median(&theirs.kill),
+            None,
+        ),
         (
             &moves,
             "longest gap between acknowledged writes, median".to_owned(),
@@ -136,13 +152,22 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
         ),
     ];
     for (case, measure, ours, theirs, aim) in rows {
-        let finding = Finding::new("P3", case, measure, "ms").reeve(ours).peer("etcd", theirs).aim(aim);
+        let finding = Finding::new("P3", case, measure, "ms")
+            .reeve(ours)
+            .peer("etcd", theirs)
+            .aim(aim);
         report.findings.push(finding);
     }
     for (system, outages) in [("reeve", ours), ("etcd", theirs)] {
-        report.samples_ms.insert(format!("P3 {system} kill"), outages.kill);
-        report.samples_ms.insert(format!("P3 {system} transfer, call"), outages.transfer_call);
-        report.samples_ms.insert(format!("P3 {system} transfer, gap"), outages.transfer_gap);
+        report
+            .samples_ms
+            .insert(format!("P3 {system} kill"), outages.kill);
+        report
+            .samples_ms
+            .insert(format!("P3 {system} transfer, call"), outages.transfer_call);
+        report
+            .samples_ms
+            .insert(format!("P3 {system} transfer, gap"), outages.transfer_gap);
     }
     Ok(())
 }

@@ -20,7 +20,9 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
     tokio::time::sleep(options.idle).await;
     let ours = bed.reeve.as_ref().map(|reeve| {
         let nodes = 0..reeve.cluster.nodes().len();
-        nodes.filter_map(|node| reeve.cluster.pid(node)).collect::<Vec<_>>()
+        nodes
+            .filter_map(|node| reeve.cluster.pid(node))
+            .collect::<Vec<_>>()
     });
     let theirs = bed.etcd.as_ref().map(Etcd::pids);
     let finding = Finding::new("P8", "idle node, median of three", "resident memory", "MiB")
@@ -31,8 +33,14 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "memory of a process is far below 2^52 bytes")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "memory of a process is far below 2^52 bytes"
+)]
 fn mebibytes(pids: &[u32]) -> Option<f64> {
-    let sizes: Vec<f64> = pids.iter().filter_map(|pid| Some(resident_bytes(*pid)? as f64 / MIB)).collect();
+    let sizes: Vec<f64> = pids
+        .iter()
+        .filter_map(|pid| Some(resident_bytes(*pid)? as f64 / MIB))
+        .collect();
     median(&sizes)
 }

@@ -3,6 +3,7 @@
 pub mod elections;
 pub mod failover;
 pub mod memory;
+pub mod placement;
 pub mod reads;
 pub mod writes;
 
@@ -100,8 +101,14 @@ impl Bed {
             None => None,
         };
         let etcd = Etcd::start(path).await.context("etcd")?;
-        let ours = reeve.as_ref().map_or("not measured", |reeve| reeve.version.as_str());
-        let theirs = etcd.as_ref().map_or("MISSING: not installed, so nothing is compared with it", |etcd| etcd.version());
+        let ours = reeve
+            .as_ref()
+            .map_or("not measured", |reeve| reeve.version.as_str());
+        let theirs = etcd
+            .as_ref()
+            .map_or("MISSING: not installed, so nothing is compared with it", |etcd| {
+                etcd.version()
+            });
         report.versions.insert("reeve", ours.to_owned());
         report.versions.insert("etcd", theirs.to_owned());
         Ok(Self {
@@ -133,18 +140,16 @@ impl Rounds {
         let middle = |rounds: &[Series], figure: fn(&Series) -> f64| {
             median(&rounds.iter().map(figure).collect::<Vec<_>>())
         };
-        let figures: [(&str, &'static str, fn(&Series) -> f64, Option<Aim>); 3] = [
-            ("throughput", "ops/s", |series| series.per_second, aims.throughput),
-            ("p50", "ms", |series| series.p50_ms, None),
-            ("p99", "ms", |series| series.p99_ms, aims.p99),
-        ];
-        for (measure, unit, figure, aim) in figures {
+        let mut find = |measure: &str, unit, figure: fn(&Series) -> f64, aim| {
             let finding = Finding::new(goal, case, measure, unit)
                 .reeve(middle(&self.reeve, figure))
                 .peer(peer, middle(&self.peer, figure))
                 .aim(aim);
             report.findings.push(finding);
-        }
+        };
+        find("throughput", "ops/s", |series| series.per_second, aims.throughput);
+        find("p50", "ms", |series| series.p50_ms, None);
+        find("p99", "ms", |series| series.p99_ms, aims.p99);
         for (system, rounds) in [("reeve", self.reeve), (peer, self.peer)] {
             remark_on_errors(report, system, case, &rounds);
             if !rounds.is_empty() {
@@ -161,6 +166,8 @@ impl Rounds {
 
 fn remark_on_errors(report: &mut Report, system: &str, case: &str, rounds: &[Series]) {
     for (code, count) in rounds.iter().flat_map(|series| &series.errors) {
-        report.remarks.push(format!("{system}, {case}: {count} calls failed with {code}"));
+        report
+            .remarks
+            .push(format!("{system}, {case}: {count} calls failed with {code}"));
     }
 }

@@ -40,7 +40,13 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
                     ceiling.push(closed_loop(callers, options.shape).await?);
                 }
             }
-            let ours = median(&rounds.reeve.iter().map(|series| series.per_second).collect::<Vec<_>>());
+            let ours = median(
+                &rounds
+                    .reeve
+                    .iter()
+                    .map(|series| series.per_second)
+                    .collect::<Vec<_>>(),
+            );
             let aims = Aims {
                 throughput: Some(Aim::TimesPeerAtLeast(times)),
                 p99: Some(Aim::TimesPeerAtMost(P99)),

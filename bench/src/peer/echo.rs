@@ -38,7 +38,9 @@ impl Echo for Mirror {
 /// # Errors
 /// The address cannot be used.
 pub async fn serve(address: SocketAddr) -> Result<()> {
-    let server = Server::builder().tcp_nodelay(true).add_service(EchoServer::new(Mirror));
+    let server = Server::builder()
+        .tcp_nodelay(true)
+        .add_service(EchoServer::new(Mirror));
     Ok(server.serve(address).await?)
 }
 
@@ -59,7 +61,10 @@ impl EchoPeer {
         command.args(["echo-server", &address]);
         let child = Child::spawn("echo", command, &directory.join("echo.log"))?;
         until_some(START, "the echo server answers", || connect(&address)).await?;
-        Ok(Self { address, _child: child })
+        Ok(Self {
+            address,
+            _child: child,
+        })
     }
 
     /// That many clients.
@@ -69,7 +74,11 @@ impl EchoPeer {
     pub async fn callers(&self, clients: usize, payload: usize) -> Result<Vec<EchoCall>> {
         let mut channels = Vec::new();
         for _ in 0..connections(clients) {
-            channels.push(connect(&self.address).await.context("the echo server does not answer")?);
+            channels.push(
+                connect(&self.address)
+                    .await
+                    .context("the echo server does not answer")?,
+            );
         }
         let callers = share(&channels, clients).map(|channel| EchoCall {
             client: EchoClient::new(channel),

@@ -21,7 +21,9 @@ mod wire {
 use wire::kv_client::KvClient;
 use wire::maintenance_client::MaintenanceClient;
 use wire::request_op::Request as Operation;
-use wire::{MoveLeaderRequest, PutRequest, RangeRequest, RequestOp, StatusRequest, StatusResponse, TxnRequest};
+use wire::{
+    MoveLeaderRequest, PutRequest, RangeRequest, RequestOp, StatusRequest, StatusResponse, TxnRequest,
+};
 
 const NODES: usize = 3;
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,7 +55,9 @@ impl Etcd {
     /// # Errors
     /// It is installed, and does not start.
     pub async fn start(directory: &Path) -> Result<Option<Self>> {
-        let Some(program) = on_path("etcd") else { return Ok(None) };
+        let Some(program) = on_path("etcd") else {
+            return Ok(None);
+        };
         let mut nodes = Vec::new();
         for (position, ports) in free_addresses(NODES * 2)?.chunks_exact(2).enumerate() {
             let client = format!("http://{}", ports[0]);
@@ -90,15 +94,34 @@ impl Etcd {
     /// # Errors
     /// The program cannot be started.
     pub fn start_node(&mut self, position: usize) -> Result<()> {
-        let members: Vec<String> = self.nodes.iter().map(|node| format!("{}={}", node.name, node.peer)).collect();
+        let members: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("{}={}", node.name, node.peer))
+            .collect();
         let node = &mut self.nodes[position];
         let mut command = Command::new(&self.program);
         command
             .args(["--name", &node.name, "--data-dir"])
             .arg(self.directory.join(&node.name))
-            .args(["--listen-client-urls", &node.client, "--advertise-client-urls", &node.client])
-            .args(["--listen-peer-urls", &node.peer, "--initial-advertise-peer-urls", &node.peer])
-            .args(["--initial-cluster", &members.join(","), "--initial-cluster-state", "new"]);
+            .args([
+                "--listen-client-urls",
+                &node.client,
+                "--advertise-client-urls",
+                &node.client,
+            ])
+            .args([
+                "--listen-peer-urls",
+                &node.peer,
+                "--initial-advertise-peer-urls",
+                &node.peer,
+            ])
+            .args([
+                "--initial-cluster",
+                &members.join(","),
+                "--initial-cluster-state",
+                "new",
+            ]);
         let log = self.directory.join(format!("{}.log", node.name));
         node.child = Some(Child::spawn(&node.name, command, &log)?);
         Ok(())
@@ -110,14 +133,19 @@ impl Etcd {
     /// It does not run.
     pub fn kill(&mut self, position: usize) -> Result<()> {
         let node = &mut self.nodes[position];
-        let Some(mut child) = node.child.take() else { bail!("{} does not run", node.name) };
+        let Some(mut child) = node.child.take() else {
+            bail!("{} does not run", node.name)
+        };
         child.kill()?;
         Ok(())
     }
 
     /// Process ids of the nodes that run.
     pub fn pids(&self) -> Vec<u32> {
-        self.nodes.iter().filter_map(|node| Some(node.child.as_ref()?.pid())).collect()
+        self.nodes
+            .iter()
+            .filter_map(|node| Some(node.child.as_ref()?.pid()))
+            .collect()
     }
 
     async fn status(&self, position: usize) -> Result<StatusResponse, Status> {
@@ -137,8 +165,13 @@ impl Etcd {
 
     async fn agreement(&self) -> Option<usize> {
         let mut leaders = Vec::new();
-        let mut members = vec![0; NODES];
-        for (position, _) in self.nodes.iter().enumerate().filter(|(_, node)| node.child.is_some()) {
+        let mut members = [0; NODES];
+        for (position, _) in self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.child.is_some())
+        {
             let status = self.status(position).await.ok()?;
             members[position] = status.header?.member_id;
             leaders.push(status.leader);
@@ -156,7 +189,9 @@ impl Etcd {
         let leader = self.agreed_leader().await?;
         let goal = self.status(leader).await?.raft_applied_index;
         until(SETTLE, "the etcd node caught up", || async {
-            self.status(position).await.is_ok_and(|status| status.raft_applied_index >= goal)
+            self.status(position)
+                .await
+                .is_ok_and(|status| status.raft_applied_index >= goal)
         })
         .await
     }
@@ -166,7 +201,12 @@ impl Etcd {
     /// # Errors
     /// It was refused.
     pub async fn transfer_leader(&self, from: usize, to: usize) -> Result<()> {
-        let target_id = self.status(to).await?.header.context("etcd sends a header")?.member_id;
+        let target_id = self
+            .status(to)
+            .await?
+            .header
+            .context("etcd sends a header")?
+            .member_id;
         let mut client = MaintenanceClient::new(self.nodes[from].channel.clone());
         client.move_leader(MoveLeaderRequest { target_id }).await?;
         Ok(())

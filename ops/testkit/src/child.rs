@@ -155,7 +155,11 @@ mod tests {
     #[test]
     fn a_program_that_does_not_exist_is_named() {
         let directory = tempfile::tempdir().unwrap();
-        let failed = Child::spawn("n1", Command::new("/nowhere/reeve"), &directory.path().join("n1.log"));
+        let failed = Child::spawn(
+            "n1",
+            Command::new("/nowhere/reeve"),
+            &directory.path().join("n1.log"),
+        );
         assert!(failed.is_err_and(|error| error.to_string() == "n1 cannot be started"));
     }
 }

@@ -99,7 +99,13 @@ impl Cluster {
             .nodes
             .iter()
             .map(|peer| {
-                let NodeAddresses { id, name, grpc, raft, http } = peer;
+                let NodeAddresses {
+                    id,
+                    name,
+                    grpc,
+                    raft,
+                    http,
+                } = peer;
                 format!("{id}={name},{raft},{grpc},{http}")
             })
             .collect();
@@ -108,7 +114,14 @@ impl Cluster {
             .args(["node", "--exit-with-parent"])
             .args(["--id", &node.id.to_string(), "--name", &node.name])
             .args(["--cluster-id", "testkit", "--peers", &peers.join(";")])
-            .args(["--grpc-addr", &node.grpc, "--raft-addr", &node.raft, "--http-addr", &node.http])
+            .args([
+                "--grpc-addr",
+                &node.grpc,
+                "--raft-addr",
+                &node.raft,
+                "--http-addr",
+                &node.http,
+            ])
             .arg("--data-dir")
             .arg(self.spec.directory.join(&node.name))
             .args(&self.spec.flags);
@@ -125,7 +138,9 @@ impl Cluster {
         let Some(mut child) = self.children[position].take() else {
             bail!("{} does not run", self.nodes[position].name);
         };
-        child.kill().with_context(|| format!("{} cannot be killed", child.name()))?;
+        child
+            .kill()
+            .with_context(|| format!("{} cannot be killed", child.name()))?;
         Ok(())
     }
 
@@ -140,7 +155,11 @@ impl Cluster {
         children
             .filter_map(|child| {
                 let status = child.ended()?;
-                Some(format!("{} ended by itself: {status}; see {}", child.name(), child.log().display()))
+                Some(format!(
+                    "{} ended by itself: {status}; see {}",
+                    child.name(),
+                    child.log().display()
+                ))
             })
             .collect()
     }
@@ -177,7 +196,9 @@ impl Cluster {
             include_state_hash: with_hash,
         });
         request.set_timeout(STATUS_TIMEOUT);
-        let answer = ClusterClient::new(self.channel(position)).get_status(request).await?;
+        let answer = ClusterClient::new(self.channel(position))
+            .get_status(request)
+            .await?;
         Ok(answer.into_inner())
     }
 
@@ -246,7 +267,9 @@ impl Cluster {
             node_id: self.nodes[to].id,
         });
         request.set_timeout(limit);
-        ClusterClient::new(self.channel(from)).transfer_leader(request).await?;
+        ClusterClient::new(self.channel(from))
+            .transfer_leader(request)
+            .await?;
         Ok(())
     }
 }

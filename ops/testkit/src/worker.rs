@@ -28,7 +28,10 @@ pub async fn create_worker(node: Channel, name: &str, capacity: u32) -> Result<C
         ..Default::default()
     });
     request.set_timeout(CREATE_TIMEOUT);
-    Ok(WorkersClient::new(node).create_worker(request).await?.into_inner())
+    Ok(WorkersClient::new(node)
+        .create_worker(request)
+        .await?
+        .into_inner())
 }
 
 /// A worker process that can be killed and started again under the same identity.
@@ -47,8 +50,15 @@ impl WorkerProcess {
     ///
     /// # Errors
     /// The answer to the registration names no worker.
-    pub fn new(program: PathBuf, directory: PathBuf, nodes: &[String], created: CreateWorkerResponse) -> Result<Self> {
-        let worker = created.worker.context("the answer to CreateWorker names no worker")?;
+    pub fn new(
+        program: PathBuf,
+        directory: PathBuf,
+        nodes: &[String],
+        created: CreateWorkerResponse,
+    ) -> Result<Self> {
+        let worker = created
+            .worker
+            .context("the answer to CreateWorker names no worker")?;
         let environment = vec![
             // No argument: those can be read by everyone.
             ("REEVE_WORKER_TOKEN", created.token),
@@ -103,6 +113,10 @@ impl WorkerProcess {
     /// How it ended although nobody killed it.
     pub fn unexpected_end(&mut self) -> Option<String> {
         let status = self.child.as_mut()?.ended()?;
-        Some(format!("{} ended by itself: {status}; see {}", self.name, self.log.display()))
+        Some(format!(
+            "{} ended by itself: {status}; see {}",
+            self.name,
+            self.log.display()
+        ))
     }
 }
