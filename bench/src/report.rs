@@ -219,7 +219,7 @@ impl Report {
 
     fn table(&self, coloured: bool) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_BORDERS_ONLY);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header([
             "GOAL", "CASE", "MEASURE", "REEVE", "PEER", "", "RATIO", "AIM", "MET",

@@ -27,6 +27,11 @@ impl Target {
     }
 }
 
+/// "1 client", "64 clients".
+pub fn count_of(clients: usize) -> String {
+    format!("{clients} client{}", if clients == 1 { "" } else { "s" })
+}
+
 /// How many connections that many clients open.
 pub fn connections(clients: usize) -> usize {
     clients.clamp(1, MAX_CONNECTIONS)

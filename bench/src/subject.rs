@@ -126,7 +126,7 @@ pub fn definition(number: u64) -> TestDefinition {
             selector: Some(Selector {
                 region: "eu-west".to_owned(),
                 worker_id: String::new(),
-                labels: [label("pool", 64), label("rack", 64)].into(),
+                labels: [label("pool", 86), label("rack", 86)].into(),
             }),
             executor: Some(Executor::Sim(SimExecutor {
                 setup_min: seconds(0),

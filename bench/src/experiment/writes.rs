@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Aims, Bed, Options, Rounds};
 use crate::load::closed_loop;
 use crate::report::{Aim, Finding, Report};
-use crate::spread::Target;
+use crate::spread::{Target, count_of};
 use crate::stats::median;
 
 /// Clients, and how many times the peer's throughput we want with that many.
@@ -23,7 +23,7 @@ const PAYLOAD: usize = 256;
 pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Result<()> {
     for target in Target::ALL {
         for (clients, times) in CLIENTS {
-            let case = format!("durable writes, {clients} clients, {}", target.label());
+            let case = format!("durable writes, {}, {}", count_of(clients), target.label());
             let mut rounds = Rounds::default();
             let mut ceiling = Vec::new();
             for _ in 0..options.rounds {
