@@ -189,7 +189,7 @@ impl NodeConfig {
         if self.peers.is_empty() {
             return;
         }
-        let own = self.peers.iter().find(|peer| peer.id == self.id.0);
+        let own = self.peers.iter().find(|peer| peer.id == self.id);
         check(
             own.is_some(),
             "peers",
@@ -210,7 +210,7 @@ impl NodeConfig {
                 == count
         };
         check(
-            self.peers.iter().all(|peer| peer.id > 0),
+            self.peers.iter().all(|peer| peer.id.0 > 0),
             "peers",
             "ids must be greater than 0".to_owned(),
         );
@@ -345,7 +345,7 @@ impl NodeConfig {
     /// This node as its addresses say.
     pub fn member(&self) -> MemberInfo {
         MemberInfo {
-            id: self.id.0,
+            id: self.id,
             name: self.name.clone(),
             raft_addr: self.raft_addr.to_string(),
             grpc_addr: self.grpc_addr.to_string(),
@@ -355,15 +355,12 @@ impl NodeConfig {
 
     /// What the store needs of it.
     pub fn store_config(&self) -> StoreConfig {
-        StoreConfig {
-            node_id: self.id,
-            node_name: self.name.clone(),
-            cluster_id: self.cluster_id.clone(),
-            data_dir: self.data_dir.clone(),
-            raft_addr: self.raft_addr,
-            members: self.peers.clone(),
-            raft: self.raft.clone(),
-        }
+        let mut store =
+            StoreConfig::new(self.id, self.cluster_id.clone(), self.data_dir.clone(), self.raft_addr);
+        store.node_name = self.name.clone();
+        store.members = self.peers.clone();
+        store.raft = self.raft;
+        store
     }
 }
 

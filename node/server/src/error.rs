@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use reeve_state::command::{FieldViolation, ObjectKind, Refusal};
 use reeve_state::id::Revision;
-use reeve_store::{AdminError, Compacted, ProposeError, ReadError, UnavailableReason};
+use reeve_store::{AdminError, ProposeError, ReadError, UnavailableReason};
 use serde::Serialize;
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -80,16 +80,13 @@ pub enum ApiError {
     Internal(&'static str),
 }
 
-impl From<Compacted> for ApiError {
-    fn from(compacted: Compacted) -> Self {
-        Self::Compacted { asked: compacted.asked, oldest: compacted.oldest }
-    }
-}
-
 impl ApiError {
     /// One field that breaks one rule.
     pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldViolation { field: field.into(), rule: rule.into() }])
+        Self::Invalid(vec![FieldViolation {
+            field: field.into(),
+            rule: rule.into(),
+        }])
     }
 }
 
@@ -110,7 +107,13 @@ pub struct Description {
 
 impl Description {
     fn new(code: Code, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, reason: reason.into(), metadata: BTreeMap::new(), violations: Vec::new(), retry_after: None }
+        Self {
+            code,
+            reason: reason.into(),
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+            retry_after: None,
+        }
     }
 
     fn with(mut self, key: &'static str, value: impl ToString) -> Self {
@@ -138,17 +141,19 @@ impl ApiError {
             Self::NotFound { kind, id } => not_found(*kind, id),
             Self::Refused(refusal) => describe_refusal(refusal),
             Self::Propose(error) => describe_propose(error),
-            Self::Read(ReadError::Unavailable(reason)) => unavailable(reason),
+            Self::Read(ReadError::Unavailable { reason }) => unavailable(*reason),
             Self::Read(ReadError::Fatal(_)) => fatal(),
             Self::Admin(error) => describe_admin(error),
             Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
                 .with("asked", asked)
                 .with("oldest", oldest),
-            Self::ShuttingDown => unavailable(&UnavailableReason::ShuttingDown),
+            Self::ShuttingDown => unavailable(UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
-            Self::MethodNotAllowed { method, path } => Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
-                .with("method", method)
-                .with("path", path),
+            Self::MethodNotAllowed { method, path } => {
+                Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
+                    .with("method", method)
+                    .with("path", path)
+            }
             Self::Internal(_) => Description::new(Code::Internal, "INTERNAL"),
         }
     }
@@ -169,15 +174,13 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
 }
 
 /// Certainly not proposed: may be repeated freely.
-fn unavailable(reason: &UnavailableReason) -> Description {
-    match reason {
-        UnavailableReason::NoLeader => Description::new(Code::Unavailable, "NO_LEADER").retry(RETRY_ELECTION),
-        UnavailableReason::NoQuorum => Description::new(Code::Unavailable, "NO_QUORUM").retry(RETRY_ELECTION),
-        // Another node answers at once.
-        UnavailableReason::ShuttingDown => {
-            Description::new(Code::Unavailable, "SHUTTING_DOWN").retry(Duration::ZERO)
-        }
-    }
+fn unavailable(reason: UnavailableReason) -> Description {
+    let after = match reason {
+        UnavailableReason::NoLeader | UnavailableReason::NoQuorum => RETRY_ELECTION,
+        // Another node answers at once, and so does this one if it has time.
+        UnavailableReason::ShuttingDown | UnavailableReason::Overdue => Duration::ZERO,
+    };
+    Description::new(Code::Unavailable, reason.name()).retry(after)
 }
 
 /// May yet commit: repeat it only under the same request id.
@@ -191,7 +194,7 @@ fn fatal() -> Description {
 
 fn describe_propose(error: &ProposeError) -> Description {
     match error {
-        ProposeError::Unavailable(reason) => unavailable(reason),
+        ProposeError::Unavailable { reason } => unavailable(*reason),
         ProposeError::OutcomeUnknown => outcome_unknown(),
         ProposeError::LaneFull { retry_after } => {
             Description::new(Code::ResourceExhausted, "LANE_FULL").retry(*retry_after)
@@ -203,9 +206,8 @@ fn describe_propose(error: &ProposeError) -> Description {
 
 fn describe_admin(error: &AdminError) -> Description {
     match error {
-        AdminError::Unavailable(reason) => unavailable(reason),
+        AdminError::Unavailable => outcome_unknown(),
         AdminError::Refused(_) => Description::new(Code::FailedPrecondition, "MEMBERSHIP_REFUSED"),
-        AdminError::OutcomeUnknown => outcome_unknown(),
         AdminError::Fatal(_) => fatal(),
     }
 }
@@ -221,7 +223,12 @@ fn describe_refusal(refusal: &Refusal) -> Description {
             Description::new(Code::AlreadyExists, "REQUEST_ID_REUSED").with("requestId", request_id)
         }
         Refusal::Invalid { violations } => invalid(violations),
-        Refusal::WrongStatus { kind, id, status, allowed } => {
+        Refusal::WrongStatus {
+            kind,
+            id,
+            status,
+            allowed,
+        } => {
             let reason = format!("{}_{status}", kind.name().to_uppercase());
             Description::new(Code::FailedPrecondition, reason)
                 .with("id", id)
@@ -229,28 +236,42 @@ fn describe_refusal(refusal: &Refusal) -> Description {
                 .with("allowed", allowed.join(","))
         }
         Refusal::TestInUse { id, runs } => precondition("TEST_IN_USE").with("id", id).with("runs", runs),
-        Refusal::Stale { kind: _, id, planned, actual } => Description::new(Code::Aborted, "STALE_REVISION")
+        Refusal::Stale {
+            kind: _,
+            id,
+            planned,
+            actual,
+        } => Description::new(Code::Aborted, "STALE_REVISION")
             .with("id", id)
             .with("planned", planned)
             .with("actual", actual),
         Refusal::StaleTerm { fence_term, term } => Description::new(Code::Aborted, "STALE_TERM")
             .with("fenceTerm", fence_term)
             .with("term", term),
-        Refusal::SessionOver { worker, epoch } => {
-            precondition("SESSION_OVER").with("worker", worker).with("epoch", epoch.0)
-        }
+        Refusal::SessionOver { worker, epoch } => precondition("SESSION_OVER")
+            .with("worker", worker)
+            .with("epoch", epoch.0),
         Refusal::TokenRejected => Description::new(Code::Unauthenticated, "TOKEN_REJECTED"),
-        Refusal::EpochOver { run, epoch, confirm: _, acked_seq } => precondition("EPOCH_OVER")
+        Refusal::EpochOver {
+            run,
+            epoch,
+            confirm: _,
+            acked_seq,
+        } => precondition("EPOCH_OVER")
             .with("run", run)
             .with("epoch", epoch.0)
             .with("ackedSeq", acked_seq),
-        Refusal::ReportOutOfOrder { seq, expected } => {
-            precondition("REPORT_OUT_OF_ORDER").with("seq", seq).with("expected", expected)
-        }
+        Refusal::ReportOutOfOrder { seq, expected } => precondition("REPORT_OUT_OF_ORDER")
+            .with("seq", seq)
+            .with("expected", expected),
         Refusal::ReportInvalid { rule: _ } => Description::new(Code::InvalidArgument, "REPORT_INVALID"),
         Refusal::Placement(_) => precondition("PLACEMENT_REFUSED"),
         Refusal::NotYet { run, rule: _ } => precondition("NOT_YET").with("run", run),
-        Refusal::ClusterVersion { version, in_force, known } => precondition("CLUSTER_VERSION")
+        Refusal::ClusterVersion {
+            version,
+            in_force,
+            known,
+        } => precondition("CLUSTER_VERSION")
             .with("version", version)
             .with("inForce", in_force)
             .with("known", known),
@@ -258,7 +279,10 @@ fn describe_refusal(refusal: &Refusal) -> Description {
 }
 
 fn describe_violations(violations: &[FieldViolation]) -> String {
-    let each: Vec<_> = violations.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect();
+    let each: Vec<_> = violations
+        .iter()
+        .map(|v| format!("{}: {}", v.field, v.rule))
+        .collect();
     format!("invalid: {}", each.join("; "))
 }
 
@@ -266,8 +290,11 @@ impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         let description = error.describe();
         let mut details = ErrorDetails::new();
-        let metadata: HashMap<String, String> =
-            description.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let metadata: HashMap<String, String> = description
+            .metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect();
         details.set_error_info(description.reason.clone(), DOMAIN, metadata);
         for violation in &description.violations {
             details.add_bad_request_violation(&violation.field, &violation.rule);
@@ -341,7 +368,10 @@ impl IntoResponse for ApiError {
                     fields: description
                         .violations
                         .into_iter()
-                        .map(|violation| BodyField { field: violation.field, rule: violation.rule })
+                        .map(|violation| BodyField {
+                            field: violation.field,
+                            rule: violation.rule,
+                        })
                         .collect(),
                     retry_after_ms: description.retry_after.map(|after| after.as_millis()),
                 },

@@ -18,6 +18,9 @@ pub async fn check(context: &Context) -> Result<(), ApiError> {
     if context.shutdown.is_cancelled() {
         return Err(ApiError::ShuttingDown);
     }
-    context.store.read(Consistency::Linearizable, Instant::now() + PATIENCE).await?;
+    context
+        .store
+        .read(Consistency::Linearizable, Instant::now() + PATIENCE)
+        .await?;
     Ok(())
 }

@@ -67,7 +67,12 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let internal = Routes::new(liveness::exchange_service(&liveness));
     let store = Store::open(config.store_config(), Some(internal)).await?;
     // Cancelled for the parts only after the node is told, or finds, that it has to stop.
-    let context = Context { store, config, liveness, shutdown: CancellationToken::new() };
+    let context = Context {
+        store,
+        config,
+        liveness,
+        shutdown: CancellationToken::new(),
+    };
     tracing::info!(
         node = context.config.id.0,
         name = context.config.name,
@@ -79,18 +84,26 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let mut parts = Parts::start(&context, grpc_listener, http_listener)?;
     let ended = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
-        reason = context.store.fatal() => {
-            tracing::error!(reason, "the node must stop");
-            Err(NodeError::Fatal(reason))
-        }
+        reason = fatal(&context.store) => Err(NodeError::Fatal(reason)),
         error = parts.failed() => Err(error),
     };
     stop(&context, parts).await;
     ended
 }
 
+/// Resolves when the store met something that it must not go on with; the store has logged it.
+async fn fatal(store: &Store) -> String {
+    let mut fatal = store.fatal();
+    match fatal.wait_for(Option::is_some).await {
+        Ok(fault) => fault.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Err(_) => "the store is gone".to_owned(),
+    }
+}
+
 async fn listen(field: &'static str, addr: SocketAddr) -> Result<TcpListener, NodeError> {
-    TcpListener::bind(addr).await.map_err(|source| NodeError::Listen { field, addr, source })
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| NodeError::Listen { field, addr, source })
 }
 
 /// What runs beside the store. All of it ends when the context's token is cancelled.
@@ -103,9 +116,11 @@ impl Parts {
     fn start(context: &Context, grpc: TcpListener, http: TcpListener) -> Result<Self, NodeError> {
         let api = Api::new(context.clone());
         let (reporter, health) = tonic_health::server::health_reporter();
-        let routes = grpc::routes(&api).map_err(|error| NodeError::Build(error.to_string()))?.add_service(health);
         let gateway = Gateway::new(context.clone());
-        let routes = routes.add_service(gateway.clone().into_service());
+        let routes = grpc::routes(&api)
+            .map_err(|error| NodeError::Build(error.to_string()))?
+            .add_service(gateway.clone().into_service())
+            .add_service(health);
         let mut servers = JoinSet::new();
         servers.spawn(serve_grpc(context.clone(), grpc, routes));
         servers.spawn(serve_http(context.clone(), http, api));
@@ -142,7 +157,10 @@ async fn stop(context: &Context, mut parts: Parts) {
     if tokio::time::timeout(timeout / 2, parts.join()).await.is_err() {
         tracing::warn!("calls are still under way and are cut off");
     }
-    if tokio::time::timeout(timeout / 2, context.store.shutdown()).await.is_err() {
+    if tokio::time::timeout(timeout / 2, context.store.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("leadership was not handed over in time");
     }
     parts.servers.shutdown().await;
@@ -150,11 +168,7 @@ async fn stop(context: &Context, mut parts: Parts) {
     tracing::info!("node stopped");
 }
 
-async fn serve_grpc(
-    context: Context,
-    listener: TcpListener,
-    routes: Routes,
-) -> Result<(), NodeError> {
+async fn serve_grpc(context: Context, listener: TcpListener, routes: Routes) -> Result<(), NodeError> {
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .layer(telemetry::GrpcTelemetryLayer)

@@ -21,6 +21,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pauses between rounds over the addresses while nodes answer that they cannot serve yet.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// With less time left than this, an UNAVAILABLE that we have says more than the time-out of one more attempt would.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
 /// What a node may take beyond the deadline it was given.
 const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
@@ -119,7 +121,7 @@ impl Cluster {
             let mut unavailable = None;
             for node in self.nodes() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
+                if left.is_zero() || (left < SHORTEST_ATTEMPT && unavailable.is_some()) {
                     break;
                 }
                 match once(&node, &message, &attempt, left).await {
@@ -136,7 +138,9 @@ impl Cluster {
                 }
             }
             match unavailable {
-                Some(status) if Instant::now() + pause >= deadline => return Err(status.into()),
+                Some(status) if Instant::now() + pause + SHORTEST_ATTEMPT >= deadline => {
+                    return Err(status.into());
+                }
                 Some(_) => tokio::time::sleep(pause).await,
                 None if unreachable.is_empty() => {
                     return Err(Status::deadline_exceeded("no answer before the deadline").into());
@@ -317,6 +321,20 @@ mod tests {
             })
             .await;
         assert!(matches!(error, Err(CliError::Status(status)) if status.code() == Code::NotFound));
+    }
+
+    #[tokio::test]
+    async fn nodes_that_stay_unavailable_are_quoted_before_the_deadline() {
+        let cluster = Cluster::connect_to(&["127.0.0.1:1".to_owned()], Duration::from_secs(1)).unwrap();
+        let began = Instant::now();
+        let answer = cluster
+            .call((), |_, _| async {
+                Err::<Response<()>, _>(Status::unavailable("no leader"))
+            })
+            .await
+            .unwrap_err();
+        assert!(matches!(answer, CliError::Status(status) if status.message() == "no leader"));
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
     #[test]

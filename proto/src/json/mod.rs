@@ -12,8 +12,8 @@ mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
 pub use run::{
-    AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, GroupExplanationJson, ReasonJson,
-    RunJson, TimelineEntryJson,
+    AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
+    ReasonJson, RunJson, TimelineEntryJson,
 };
 pub use test::TestJson;
 pub use worker::{CapacityJson, ConditionJson, CreatedWorkerJson, WorkerJson};

@@ -140,11 +140,21 @@ pub struct GroupExplanationJson {
     /// Workers looked at.
     pub workers_considered: u32,
     /// How many workers each filter removed.
-    pub removed: BTreeMap<String, u32>,
+    pub removed: Vec<FilterCountJson>,
     /// Capacity of those that passed.
     pub capacity_total: u64,
     /// Free capacity of those that passed.
     pub capacity_free: u64,
+}
+
+/// How many workers one filter removed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilterCountJson {
+    /// Stable word, for example `OTHER_REGION`.
+    pub filter: String,
+    /// How many.
+    pub workers: u32,
 }
 
 /// One endpoint of a run.
@@ -276,7 +286,10 @@ impl From<&v1::GroupExplanation> for GroupExplanationJson {
             removed: group
                 .removed
                 .iter()
-                .map(|count| (count.filter.clone(), count.workers))
+                .map(|count| FilterCountJson {
+                    filter: count.filter.clone(),
+                    workers: count.workers,
+                })
                 .collect(),
             capacity_total: group.capacity_total,
             capacity_free: group.capacity_free,

@@ -25,7 +25,10 @@ impl Call {
     pub fn begin(timeout: Option<Duration>) -> Self {
         let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT).min(MAX_TIMEOUT);
         let margin = ANSWER_MARGIN.min(timeout / 10);
-        Self { caller: ANONYMOUS.to_owned(), deadline: Instant::now() + timeout - margin }
+        Self {
+            caller: ANONYMOUS.to_owned(),
+            deadline: Instant::now() + timeout - margin,
+        }
     }
 }
 
@@ -59,7 +62,10 @@ mod tests {
         assert_eq!(parse_grpc_timeout("4S"), Some(Duration::from_secs(4)));
         assert_eq!(parse_grpc_timeout("250m"), Some(Duration::from_millis(250)));
         assert_eq!(parse_grpc_timeout("7u"), Some(Duration::from_micros(7)));
-        assert_eq!(parse_grpc_timeout("99999999n"), Some(Duration::from_nanos(99_999_999)));
+        assert_eq!(
+            parse_grpc_timeout("99999999n"),
+            Some(Duration::from_nanos(99_999_999))
+        );
         for wrong in ["", "S", "5", "-1S", "123456789S", "1x", "1é"] {
             assert_eq!(parse_grpc_timeout(wrong), None, "{wrong:?}");
         }

@@ -36,15 +36,25 @@ impl PageRequest {
             Err(_) => MAX_SIZE,
         };
         if token.is_empty() {
-            return Ok(Self { size, after: None, tag });
+            return Ok(Self {
+                size,
+                after: None,
+                tag,
+            });
         }
-        let wrong =
-            || ApiError::invalid("page_token", "is not a token that this list gave with these filters");
+        let wrong = || {
+            ApiError::invalid(
+                "page_token",
+                "is not a token that this list gave with these filters",
+            )
+        };
         let bytes = from_hex(token).ok_or_else(wrong)?;
         match bytes.split_at_checked(TAG_BYTES) {
-            Some((found, key)) if found == tag && !key.is_empty() => {
-                Ok(Self { size, after: Some(key.to_vec()), tag })
-            }
+            Some((found, key)) if found == tag && !key.is_empty() => Ok(Self {
+                size,
+                after: Some(key.to_vec()),
+                tag,
+            }),
             Some(_) | None => Err(wrong()),
         }
     }
@@ -55,7 +65,9 @@ impl PageRequest {
     /// A token whose key is not one.
     pub fn after<T>(&self, decode: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, ApiError> {
         let Some(key) = &self.after else { return Ok(None) };
-        decode(key).map(Some).ok_or_else(|| ApiError::invalid("page_token", "is not a token of this list"))
+        decode(key)
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid("page_token", "is not a token of this list"))
     }
 
     /// Takes a page from the objects after the token, and makes the token of the next one; empty on the last.
@@ -65,7 +77,10 @@ impl PageRequest {
             return (page, String::new());
         }
         page.truncate(self.size);
-        let token = page.last().map(|last| to_hex(self.tag.iter().copied().chain(key(last)))).unwrap_or_default();
+        let token = page
+            .last()
+            .map(|last| to_hex(self.tag.iter().copied().chain(key(last))))
+            .unwrap_or_default();
         (page, token)
     }
 }
@@ -87,10 +102,13 @@ pub fn to_hex(bytes: impl IntoIterator<Item = u8>) -> String {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.is_ascii() {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -111,7 +129,8 @@ mod tests {
         let (mut seen, mut token, mut pages) = (Vec::new(), String::new(), 0);
         loop {
             let request = PageRequest::decode("numbers", 10, &token).unwrap();
-            let (page, next) = request.take(numbers_after(request.after(one).unwrap()), |number| vec![*number]);
+            let (page, next) =
+                request.take(numbers_after(request.after(one).unwrap()), |number| vec![*number]);
             seen.extend(page);
             pages += 1;
             token = next;
@@ -133,7 +152,10 @@ mod tests {
     #[test]
     fn sizes_have_a_default_and_are_clamped() {
         let size = |asked| PageRequest::decode("numbers", asked, "").unwrap().size;
-        assert_eq!((size(0), size(1), size(1_000), size(u32::MAX)), (100, 1, 1_000, 1_000));
+        assert_eq!(
+            (size(0), size(1), size(1_000), size(u32::MAX)),
+            (100, 1, 1_000, 1_000)
+        );
     }
 
     #[test]
@@ -141,9 +163,13 @@ mod tests {
         let request = PageRequest::decode("numbers status=1", 1, "").unwrap();
         let (_, token) = request.take(numbers_after(None), |number| vec![*number]);
         assert!(PageRequest::decode("numbers status=1", 1, &token).is_ok());
-        for (list, token) in
-            [("numbers status=2", token.as_str()), ("numbers", "zz"), ("numbers", "abc"), ("numbers", "00"), ("numbers", "éé")]
-        {
+        for (list, token) in [
+            ("numbers status=2", token.as_str()),
+            ("numbers", "zz"),
+            ("numbers", "abc"),
+            ("numbers", "00"),
+            ("numbers", "éé"),
+        ] {
             let error = PageRequest::decode(list, 1, token).unwrap_err();
             assert!(error.to_string().contains("page_token"), "{error}");
         }

@@ -38,13 +38,20 @@ impl Api {
         rows: impl IntoIterator<Item = &'a Worker>,
     ) -> Vec<v1::Worker> {
         let nodes = self.node_names();
-        let view = worker::View { state, liveness: &self.context.liveness, nodes: &nodes };
+        let view = worker::View {
+            state,
+            liveness: &self.context.liveness,
+            nodes: &nodes,
+        };
         rows.into_iter().map(|row| worker::worker(view, row)).collect()
     }
 
     fn node_names(&self) -> BTreeMap<NodeId, String> {
         let members = self.context.store.status().members;
-        members.into_iter().map(|member| (NodeId(member.info.id), member.info.name)).collect()
+        members
+            .into_iter()
+            .map(|member| (member.info.id, member.info.name))
+            .collect()
     }
 }
 
@@ -52,31 +59,45 @@ impl Api {
 pub(super) fn find_test<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Test>, ApiError> {
     required("id", id)?;
     let by_id = id.parse().ok().and_then(|id| state.test(id));
-    by_id.or_else(|| state.test_named(id)).ok_or_else(|| not_found(ObjectKind::Test, id))
+    by_id
+        .or_else(|| state.test_named(id))
+        .ok_or_else(|| not_found(ObjectKind::Test, id))
 }
 
 /// The run of this id.
 pub(super) fn find_run<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Run>, ApiError> {
-    state.run(parse_id("id", id)?).ok_or_else(|| not_found(ObjectKind::Run, id))
+    state
+        .run(parse_id("id", id)?)
+        .ok_or_else(|| not_found(ObjectKind::Run, id))
 }
 
 /// The worker of this id or name; deleted ones by id only.
 pub(super) fn find_worker<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Worker>, ApiError> {
     required("id", id)?;
     let by_id = id.parse().ok().and_then(|id| state.worker(id));
-    by_id.or_else(|| state.worker_named(id)).ok_or_else(|| not_found(ObjectKind::Worker, id))
+    by_id
+        .or_else(|| state.worker_named(id))
+        .ok_or_else(|| not_found(ObjectKind::Worker, id))
 }
 
 /// An id, or the rule that it breaks.
 pub(super) fn parse_id<T: FromStr<Err: ToString>>(field: &str, text: &str) -> Result<T, ApiError> {
     required(field, text)?;
-    text.parse().map_err(|error: T::Err| ApiError::invalid(field, error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| ApiError::invalid(field, error.to_string()))
 }
 
 fn required(field: &str, text: &str) -> Result<(), ApiError> {
-    if text.is_empty() { Err(ApiError::invalid(field, "is required")) } else { Ok(()) }
+    if text.is_empty() {
+        Err(ApiError::invalid(field, "is required"))
+    } else {
+        Ok(())
+    }
 }
 
 fn not_found(kind: ObjectKind, id: &str) -> ApiError {
-    ApiError::NotFound { kind, id: id.to_owned() }
+    ApiError::NotFound {
+        kind,
+        id: id.to_owned(),
+    }
 }

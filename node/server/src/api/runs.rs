@@ -23,8 +23,12 @@ impl Api {
         let asked = Asked::new("StartRun", std::mem::take(&mut request.request_id), &request)?;
         let test = self.test_id(&request.test, call, &asked).await?;
         let id = RunId::from_bytes(uuid::Uuid::now_v7().into_bytes());
-        let written = self.write(call, asked, Command::StartRun(StartRun { run: id, test })).await?;
-        Ok(v1::StartRunResponse { run: Some(written_run(&written)?) })
+        let written = self
+            .write(call, asked, Command::StartRun(StartRun { run: id, test }))
+            .await?;
+        Ok(v1::StartRunResponse {
+            run: Some(written_run(&written)?),
+        })
     }
 
     /// One run.
@@ -35,7 +39,9 @@ impl Api {
     ) -> Result<v1::GetRunResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
         let row = find_run(&state, &request.id)?;
-        Ok(v1::GetRunResponse { run: Some(run::run(&state, row)) })
+        Ok(v1::GetRunResponse {
+            run: Some(run::run(&state, row)),
+        })
     }
 
     /// Runs, newest first.
@@ -70,9 +76,14 @@ impl Api {
     ) -> Result<v1::StopRunResponse, ApiError> {
         let asked = Asked::new("StopRun", std::mem::take(&mut request.request_id), &request)?;
         let grace = time::millis(self.context().config.stop_grace);
-        let command = Command::StopRun(StopRun { run: parse_id("id", &request.id)?, grace });
+        let command = Command::StopRun(StopRun {
+            run: parse_id("id", &request.id)?,
+            grace,
+        });
         let written = self.write(call, asked, command).await?;
-        Ok(v1::StopRunResponse { run: Some(written_run(&written)?) })
+        Ok(v1::StopRunResponse {
+            run: Some(written_run(&written)?),
+        })
     }
 
     /// The endpoints of a run, by assignment.
@@ -87,8 +98,9 @@ impl Api {
         let state = self.read(request.consistency, call).await?;
         parse_id::<RunId>("run_id", &request.run_id)?;
         let row = find_run(&state, &request.run_id)?;
-        let (rows, next_page_token) =
-            page.take(endpoints_after(&state, row, after), |(position, _)| encode_position(*position));
+        let (rows, next_page_token) = page.take(endpoints_after(&state, row, after), |(position, _)| {
+            encode_position(*position)
+        });
         Ok(v1::ListRunEndpointsResponse {
             endpoints: rows.into_iter().map(|(_, endpoint)| endpoint).collect(),
             next_page_token,
@@ -106,7 +118,10 @@ fn encode_position((ordinal, offset): Position) -> Vec<u8> {
 
 fn decode_position(key: &[u8]) -> Option<Position> {
     let (ordinal, offset) = key.split_at_checked(4)?;
-    Some((u32::from_be_bytes(ordinal.try_into().ok()?), u32::from_be_bytes(offset.try_into().ok()?)))
+    Some((
+        u32::from_be_bytes(ordinal.try_into().ok()?),
+        u32::from_be_bytes(offset.try_into().ok()?),
+    ))
 }
 
 fn endpoints_after<'a>(
@@ -114,7 +129,8 @@ fn endpoints_after<'a>(
     row: &'a Run,
     after: Option<Position>,
 ) -> impl Iterator<Item = (Position, v1::Endpoint)> + 'a {
-    let (from_ordinal, next_offset) = after.map_or((0, 0), |(ordinal, offset)| (ordinal, offset.saturating_add(1)));
+    let (from_ordinal, next_offset) =
+        after.map_or((0, 0), |(ordinal, offset)| (ordinal, offset.saturating_add(1)));
     state
         .assignments(row.id)
         .filter(move |assignment| assignment.started && assignment.key.ordinal >= from_ordinal)
@@ -123,7 +139,10 @@ fn endpoints_after<'a>(
             let first = if ordinal == from_ordinal { next_offset } else { 0 };
             (first..assignment.count).filter_map(move |offset| {
                 let endpoint = state.endpoint(assignment, offset)?;
-                Some(((ordinal, offset), run::endpoint(row, assignment, offset, endpoint)))
+                Some((
+                    (ordinal, offset),
+                    run::endpoint(row, assignment, offset, endpoint),
+                ))
             })
         })
 }
@@ -141,9 +160,14 @@ fn test_filter(state: &State, text: &str) -> Result<Option<TestId>, ApiError> {
 
 fn written_run(written: &Written) -> Result<v1::Run, ApiError> {
     let ObjectRef::Run(id) = written.object else {
-        return Err(ApiError::Internal("a run was written and another kind of object was answered"));
+        return Err(ApiError::Internal(
+            "a run was written and another kind of object was answered",
+        ));
     };
-    let gone = || ApiError::NotFound { kind: ObjectKind::Run, id: id.to_string() };
+    let gone = || ApiError::NotFound {
+        kind: ObjectKind::Run,
+        id: id.to_string(),
+    };
     let row = written.state.run(id).ok_or_else(gone)?;
     Ok(run::run(&written.state, row))
 }

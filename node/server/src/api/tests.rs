@@ -24,7 +24,10 @@ impl Api {
         let asked = Asked::new("ApplyTest", std::mem::take(&mut request.request_id), &request)?;
         let command = apply_command(request.definition.as_ref(), ApplyMode::CreateOrUpdate)?;
         let written = self.write(call, asked, command).await?;
-        Ok(v1::ApplyTestResponse { test: Some(written_test(&written)?), created: written.created })
+        Ok(v1::ApplyTestResponse {
+            test: Some(written_test(&written)?),
+            created: written.created,
+        })
     }
 
     /// Creates a test.
@@ -36,7 +39,9 @@ impl Api {
         let asked = Asked::new("CreateTest", std::mem::take(&mut request.request_id), &request)?;
         let command = apply_command(request.definition.as_ref(), ApplyMode::CreateOnly)?;
         let written = self.write(call, asked, command).await?;
-        Ok(v1::CreateTestResponse { test: Some(written_test(&written)?) })
+        Ok(v1::CreateTestResponse {
+            test: Some(written_test(&written)?),
+        })
     }
 
     /// One test.
@@ -46,7 +51,9 @@ impl Api {
         call: &Call,
     ) -> Result<v1::GetTestResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
-        Ok(v1::GetTestResponse { test: Some(test::test(find_test(&state, &request.id)?)) })
+        Ok(v1::GetTestResponse {
+            test: Some(test::test(find_test(&state, &request.id)?)),
+        })
     }
 
     /// Tests, oldest first.
@@ -58,7 +65,9 @@ impl Api {
         let page = PageRequest::decode("tests", request.page_size, &request.page_token)?;
         let after = page.after(|key| key.try_into().ok().map(TestId::from_bytes))?;
         let state = self.read(request.consistency, call).await?;
-        let rows = state.tests().skip_while(|row| after.is_some_and(|after| row.id <= after));
+        let rows = state
+            .tests()
+            .skip_while(|row| after.is_some_and(|after| row.id <= after));
         let (rows, next_page_token) = page.take(rows, |row| row.id.as_bytes().to_vec());
         Ok(v1::ListTestsResponse {
             tests: rows.into_iter().map(|row| test::test(row)).collect(),
@@ -75,7 +84,8 @@ impl Api {
     ) -> Result<v1::DeleteTestResponse, ApiError> {
         let asked = Asked::new("DeleteTest", std::mem::take(&mut request.request_id), &request)?;
         let test = self.test_id(&request.id, call, &asked).await?;
-        self.write(call, asked, Command::DeleteTest(DeleteTest { test })).await?;
+        self.write(call, asked, Command::DeleteTest(DeleteTest { test }))
+            .await?;
         Ok(v1::DeleteTestResponse {})
     }
 
@@ -102,9 +112,14 @@ fn apply_command(wire: Option<&v1::TestDefinition>, mode: ApplyMode) -> Result<C
 
 fn written_test(written: &Written) -> Result<v1::Test, ApiError> {
     let ObjectRef::Test(id) = written.object else {
-        return Err(ApiError::Internal("a test was written and another kind of object was answered"));
+        return Err(ApiError::Internal(
+            "a test was written and another kind of object was answered",
+        ));
     };
     // A repeated request may be about a test that was deleted since.
-    let gone = || ApiError::NotFound { kind: ObjectKind::Test, id: id.to_string() };
+    let gone = || ApiError::NotFound {
+        kind: ObjectKind::Test,
+        id: id.to_string(),
+    };
     written.state.test(id).map(|row| test::test(row)).ok_or_else(gone)
 }

@@ -33,11 +33,17 @@ impl Filter {
             match v1::ResourceKind::try_from(*kind) {
                 Ok(v1::ResourceKind::Test | v1::ResourceKind::Run | v1::ResourceKind::Worker) => {}
                 Ok(v1::ResourceKind::Unspecified) | Err(_) => {
-                    return Err(ApiError::invalid("kinds", format!("{kind} is not a ResourceKind")));
+                    return Err(ApiError::invalid(
+                        "kinds",
+                        format!("{kind} is not a ResourceKind"),
+                    ));
                 }
             }
         }
-        Ok(Self { kinds: kinds.iter().copied().collect(), id })
+        Ok(Self {
+            kinds: kinds.iter().copied().collect(),
+            id,
+        })
     }
 
     fn passes(&self, kind: v1::ResourceKind, id: &str) -> bool {
@@ -73,7 +79,11 @@ impl Api {
         let after = (request.from_revision > 0).then_some(Revision(request.from_revision));
         // Subscribed first: a change in between is then delivered twice rather than never.
         let revision = after.unwrap_or_else(|| self.context.store.local().meta().revision);
-        let feed = self.context.store.watch(Some(revision))?;
+        let feed = self
+            .context
+            .store
+            .watch(Some(revision))
+            .map_err(|compacted| ApiError::Compacted { asked: revision, oldest: compacted.oldest })?;
         let mut bookmarks = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watcher = Watcher {
@@ -94,7 +104,10 @@ impl Api {
 }
 
 fn response(revision: Revision, event: Event) -> v1::WatchResponse {
-    v1::WatchResponse { revision: revision.0, event: Some(event) }
+    v1::WatchResponse {
+        revision: revision.0,
+        event: Some(event),
+    }
 }
 
 impl Watcher {
@@ -141,7 +154,10 @@ impl Watcher {
         for change in changes {
             match change {
                 Change::Test(delta) => {
-                    let put = delta.after.as_ref().map(|row| v1::resource::Resource::Test(test::test(row)));
+                    let put = delta
+                        .after
+                        .as_ref()
+                        .map(|row| v1::resource::Resource::Test(test::test(row)));
                     events.extend(self.event(v1::ResourceKind::Test, delta.key.to_string(), put));
                 }
                 Change::Worker(delta) => {
@@ -177,13 +193,23 @@ impl Watcher {
         }
     }
 
-    fn event(&self, kind: v1::ResourceKind, id: String, put: Option<v1::resource::Resource>) -> Option<Event> {
+    fn event(
+        &self,
+        kind: v1::ResourceKind,
+        id: String,
+        put: Option<v1::resource::Resource>,
+    ) -> Option<Event> {
         if !self.filter.passes(kind, &id) {
             return None;
         }
         Some(match put {
-            Some(resource) => Event::Put(v1::Resource { resource: Some(resource) }),
-            None => Event::Deleted(v1::ResourceRef { kind: kind.into(), id }),
+            Some(resource) => Event::Put(v1::Resource {
+                resource: Some(resource),
+            }),
+            None => Event::Deleted(v1::ResourceRef {
+                kind: kind.into(),
+                id,
+            }),
         })
     }
 
@@ -198,6 +224,10 @@ impl Watcher {
         // Gone since: its deletion is still to come.
         let row = state.run(id)?;
         self.shown.insert(id, state.meta().revision);
-        self.event(v1::ResourceKind::Run, text, Some(v1::resource::Resource::Run(run::run(&state, row))))
+        self.event(
+            v1::ResourceKind::Run,
+            text,
+            Some(v1::resource::Resource::Run(run::run(&state, row))),
+        )
     }
 }

@@ -59,9 +59,14 @@ impl Api {
         });
         let written = self.write(call, asked, command).await?;
         let ObjectRef::Worker(id) = written.object else {
-            return Err(ApiError::Internal("a worker was written and another kind of object was answered"));
+            return Err(ApiError::Internal(
+                "a worker was written and another kind of object was answered",
+            ));
         };
-        let gone = || ApiError::NotFound { kind: ObjectKind::Worker, id: id.to_string() };
+        let gone = || ApiError::NotFound {
+            kind: ObjectKind::Worker,
+            id: id.to_string(),
+        };
         let row = written.state.worker(id).ok_or_else(gone)?;
         Ok(v1::CreateWorkerResponse {
             worker: Some(self.worker_message(&written.state, row)),
@@ -78,7 +83,9 @@ impl Api {
     ) -> Result<v1::GetWorkerResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
         let row = find_worker(&state, &request.id)?;
-        Ok(v1::GetWorkerResponse { worker: Some(self.worker_message(&state, row)) })
+        Ok(v1::GetWorkerResponse {
+            worker: Some(self.worker_message(&state, row)),
+        })
     }
 
     /// Workers by name; deleted ones, if asked for, by id, because their names are free again.
@@ -97,12 +104,16 @@ impl Api {
         };
         let (rows, next_page_token) = if status == Some(WorkerStatus::Deleted) {
             let after = page.after(|key| key.try_into().ok().map(WorkerId::from_bytes))?;
-            let rows = state.workers().skip_while(|row| after.is_some_and(|after| row.id <= after));
+            let rows = state
+                .workers()
+                .skip_while(|row| after.is_some_and(|after| row.id <= after));
             page.take(rows.filter(|row| wanted(row)), |row| row.id.as_bytes().to_vec())
         } else {
             let after = page.after(|key| String::from_utf8(key.to_vec()).ok())?;
             let rows = state.workers_after(after.as_deref());
-            page.take(rows.filter(|row| wanted(row)), |row| row.name.clone().into_bytes())
+            page.take(rows.filter(|row| wanted(row)), |row| {
+                row.name.clone().into_bytes()
+            })
         };
         Ok(v1::ListWorkersResponse {
             workers: self.worker_messages(&state, rows.into_iter().map(AsRef::as_ref)),

@@ -46,43 +46,78 @@ impl Asked {
             let rule = format!("must be at most {MAX_REQUEST_ID} printable ASCII characters without spaces");
             return Err(ApiError::invalid("request_id", rule));
         }
-        let request_id =
-            if request_id.is_empty() { uuid::Uuid::now_v7().hyphenated().to_string() } else { request_id };
+        let request_id = if request_id.is_empty() {
+            uuid::Uuid::now_v7().hyphenated().to_string()
+        } else {
+            request_id
+        };
         // The method is part of the hash: two messages of different kinds may have the same bytes.
-        let hash = Sha256::new().chain_update(method).chain_update([0]).chain_update(request.encode_to_vec());
-        Ok(Self { request_id, hash: hash.finalize().into() })
+        let hash = Sha256::new()
+            .chain_update(method)
+            .chain_update([0])
+            .chain_update(request.encode_to_vec());
+        Ok(Self {
+            request_id,
+            hash: hash.finalize().into(),
+        })
     }
 
     /// The name under which the answer is remembered.
     pub(super) fn key(&self, call: &Call) -> RequestKey {
-        RequestKey { caller: call.caller.clone(), request_id: self.request_id.clone() }
+        RequestKey {
+            caller: call.caller.clone(),
+            request_id: self.request_id.clone(),
+        }
     }
 }
 
 impl Api {
     /// Proposes a user's command and waits until this node has applied it.
-    pub(super) async fn write(&self, call: &Call, asked: Asked, command: Command) -> Result<Written, ApiError> {
+    pub(super) async fn write(
+        &self,
+        call: &Call,
+        asked: Asked,
+        command: Command,
+    ) -> Result<Written, ApiError> {
         let envelope = Envelope {
-            request: Some(RequestTag { key: asked.key(call), hash: asked.hash }),
+            request: Some(RequestTag {
+                key: asked.key(call),
+                hash: asked.hash,
+            }),
             fence_term: None,
             command,
         };
-        let applied = self.context.store.propose(envelope, Lane::Users, call.deadline).await?;
+        let applied = self
+            .context
+            .store
+            .propose(envelope, Lane::Users, call.deadline)
+            .await?;
         match applied.result? {
-            Reply::Object { object, created, replayed } => {
+            Reply::Object {
+                object,
+                created,
+                replayed,
+            } => {
                 let state = self.state_at(applied.revision, call.deadline).await?;
-                Ok(Written { object, created, replayed, state })
+                Ok(Written {
+                    object,
+                    created,
+                    replayed,
+                    state,
+                })
             }
-            Reply::Done | Reply::Session(_) | Reply::Reported { .. } => {
-                Err(ApiError::Internal("a user's command was not answered with its object"))
-            }
+            Reply::Done | Reply::Session(_) | Reply::Reported { .. } => Err(ApiError::Internal(
+                "a user's command was not answered with its object",
+            )),
         }
     }
 
     /// This node's state once it has reached a revision, which the leader may have reached before it.
     async fn state_at(&self, revision: Revision, deadline: Instant) -> Result<Arc<State>, ApiError> {
         let store = &self.context.store;
-        let mut feed = store.watch(None)?;
+        let mut feed = store
+            .watch(None)
+            .map_err(|compacted| ApiError::Compacted { asked: revision, oldest: compacted.oldest })?;
         let reached = async {
             loop {
                 let state = store.local();
@@ -111,7 +146,10 @@ mod tests {
     use super::*;
 
     fn asked(method: &str, id: &str, test: &str) -> Asked {
-        let request = v1::StartRunRequest { test: test.to_owned(), request_id: String::new() };
+        let request = v1::StartRunRequest {
+            test: test.to_owned(),
+            request_id: String::new(),
+        };
         Asked::new(method, id.to_owned(), &request).unwrap()
     }
 
@@ -132,7 +170,9 @@ mod tests {
     #[test]
     fn request_ids_are_bounded_and_printable() {
         for wrong in ["a b", "a\n", "é", &"x".repeat(129)] {
-            let error = Asked::new("m", wrong.to_owned(), &v1::StartRunRequest::default()).err().unwrap();
+            let error = Asked::new("m", wrong.to_owned(), &v1::StartRunRequest::default())
+                .err()
+                .unwrap();
             assert!(error.to_string().contains("request_id"), "{error}");
         }
     }

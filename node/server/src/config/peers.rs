@@ -1,5 +1,6 @@
 //! The list of first members as text: `1=n1,RAFT,GRPC,HTTP;2=…`.
 
+use reeve_state::id::NodeId;
 use reeve_store::MemberInfo;
 
 /// Reads the list.
@@ -22,7 +23,7 @@ pub fn parse_peers(text: &str) -> Result<Vec<MemberInfo>, String> {
 fn parse_peer(entry: &str) -> Result<MemberInfo, String> {
     let wrong = || format!("{entry:?} is not ID=NAME,RAFT,GRPC,HTTP");
     let (id, rest) = entry.split_once('=').ok_or_else(wrong)?;
-    let id = id.trim().parse().map_err(|_| wrong())?;
+    let id = NodeId(id.trim().parse().map_err(|_| wrong())?);
     let parts: Vec<&str> = rest.split(',').map(str::trim).collect();
     let [name, raft, grpc, http] = parts.as_slice() else {
         return Err(wrong());

@@ -16,15 +16,30 @@ use crate::error::ApiError;
 /// # Errors
 /// Every field that breaks a rule, whether of syntax or of meaning (D9).
 pub fn decode(wire: Option<&v1::TestDefinition>) -> Result<TestDefinition, ApiError> {
-    let Some(wire) = wire else { return Err(ApiError::invalid("definition", "is required")) };
-    let mut decoder = Decoder { violations: Vec::new() };
+    let Some(wire) = wire else {
+        return Err(ApiError::invalid("definition", "is required"));
+    };
+    let mut decoder = Decoder {
+        violations: Vec::new(),
+    };
     let definition = decoder.definition(wire);
     let mut violations = decoder.violations;
-    let known: BTreeSet<String> = violations.iter().map(|violation| violation.field.clone()).collect();
+    let known: BTreeSet<String> = violations
+        .iter()
+        .map(|violation| violation.field.clone())
+        .collect();
     // A field that could not be decoded has a stand-in, whose rules say nothing.
     let semantic = validate(&definition);
-    violations.extend(semantic.into_iter().filter(|violation| !known.contains(&violation.field)));
-    if violations.is_empty() { Ok(definition) } else { Err(ApiError::Invalid(violations)) }
+    violations.extend(
+        semantic
+            .into_iter()
+            .filter(|violation| !known.contains(&violation.field)),
+    );
+    if violations.is_empty() {
+        Ok(definition)
+    } else {
+        Err(ApiError::Invalid(violations))
+    }
 }
 
 struct Decoder {
@@ -33,7 +48,10 @@ struct Decoder {
 
 impl Decoder {
     fn violation(&mut self, field: impl Into<String>, rule: impl Into<String>) {
-        self.violations.push(FieldViolation { field: field.into(), rule: rule.into() });
+        self.violations.push(FieldViolation {
+            field: field.into(),
+            rule: rule.into(),
+        });
     }
 
     fn definition(&mut self, wire: &v1::TestDefinition) -> TestDefinition {
@@ -44,11 +62,16 @@ impl Decoder {
             Millis::from_secs(1)
         });
         let buildup = self.span("buildup", wire.buildup.as_ref()).unwrap_or_default();
-        let queue_timeout =
-            self.span("queue_timeout", wire.queue_timeout.as_ref()).unwrap_or(DEFAULT_QUEUE_TIMEOUT);
+        let queue_timeout = self
+            .span("queue_timeout", wire.queue_timeout.as_ref())
+            .unwrap_or(DEFAULT_QUEUE_TIMEOUT);
         let max_execution = self.span("max_execution", wire.max_execution.as_ref());
-        let groups =
-            wire.groups.iter().enumerate().map(|(index, group)| self.group(index, group)).collect();
+        let groups = wire
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(index, group)| self.group(index, group))
+            .collect();
         let mut definition = TestDefinition {
             name: wire.name.clone(),
             duration,
@@ -67,7 +90,11 @@ impl Decoder {
             Some(v1::group::Executor::Sim(sim)) => self.sim(&path, sim),
             None => {
                 self.violation(format!("{path}.executor"), "is required: sim");
-                SimExecutor { setup_min: Millis(0), setup_max: Millis(0), outcomes: Vec::new() }
+                SimExecutor {
+                    setup_min: Millis(0),
+                    setup_max: Millis(0),
+                    outcomes: Vec::new(),
+                }
             }
         };
         Group {
@@ -79,7 +106,9 @@ impl Decoder {
     }
 
     fn selector(&mut self, path: &str, wire: Option<&v1::Selector>) -> Selector {
-        let Some(wire) = wire else { return Selector::default() };
+        let Some(wire) = wire else {
+            return Selector::default();
+        };
         let worker = (!wire.worker_id.is_empty()).then(|| wire.worker_id.parse());
         if let Some(Err(error)) = &worker {
             self.violation(format!("{path}.worker"), format!("{error}"));
@@ -104,7 +133,10 @@ impl Decoder {
                     let field = format!("{path}.sim.outcomes[{index}].outcome");
                     self.violation(field, format!("{} is not an EndpointOutcome", share.outcome));
                 }
-                Some(OutcomeShare { outcome: outcome?, share_ppm: share.share_ppm })
+                Some(OutcomeShare {
+                    outcome: outcome?,
+                    share_ppm: share.share_ppm,
+                })
             })
             .collect();
         // One of the two alone is both.
@@ -126,7 +158,9 @@ impl Decoder {
             self.violation(field, "must be a whole number of milliseconds");
             return None;
         }
-        Some(Millis(seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000)))
+        Some(Millis(
+            seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000),
+        ))
     }
 }
 

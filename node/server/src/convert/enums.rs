@@ -121,7 +121,7 @@ pub fn worker_kind_from(number: i32) -> Result<WorkerKind, ApiError> {
 /// To the wire.
 pub const fn member_role(role: MemberRole) -> v1::MemberRole {
     match role {
-        MemberRole::Voter => v1::MemberRole::Voter,
+        MemberRole::Leader | MemberRole::Follower => v1::MemberRole::Voter,
         MemberRole::Learner => v1::MemberRole::Learner,
     }
 }
@@ -134,7 +134,10 @@ pub fn consistency(number: i32) -> Result<Consistency, ApiError> {
     match v1::Consistency::try_from(number) {
         Ok(v1::Consistency::Unspecified | v1::Consistency::Linearizable) => Ok(Consistency::Linearizable),
         Ok(v1::Consistency::Local) => Ok(Consistency::Local),
-        Err(_) => Err(ApiError::invalid("consistency", format!("{number} is not a Consistency"))),
+        Err(_) => Err(ApiError::invalid(
+            "consistency",
+            format!("{number} is not a Consistency"),
+        )),
     }
 }
 
@@ -146,8 +149,12 @@ pub fn run_status_filter(number: i32) -> Result<Option<RunStatus>, ApiError> {
     if number == 0 {
         return Ok(None);
     }
-    let found = RunStatus::ALL.into_iter().find(|status| run_status(*status) as i32 == number);
-    found.map(Some).ok_or_else(|| ApiError::invalid("status", format!("{number} is not a RunStatus")))
+    let found = RunStatus::ALL
+        .into_iter()
+        .find(|status| run_status(*status) as i32 == number);
+    found
+        .map(Some)
+        .ok_or_else(|| ApiError::invalid("status", format!("{number} is not a RunStatus")))
 }
 
 /// A filter from the wire: `None` lets all pass but DELETED.
@@ -158,6 +165,10 @@ pub fn worker_status_filter(number: i32) -> Result<Option<WorkerStatus>, ApiErro
     if number == 0 {
         return Ok(None);
     }
-    let found = WorkerStatus::ALL.into_iter().find(|status| worker_status(*status) as i32 == number);
-    found.map(Some).ok_or_else(|| ApiError::invalid("status", format!("{number} is not a WorkerStatus")))
+    let found = WorkerStatus::ALL
+        .into_iter()
+        .find(|status| worker_status(*status) as i32 == number);
+    found
+        .map(Some)
+        .ok_or_else(|| ApiError::invalid("status", format!("{number} is not a WorkerStatus")))
 }

@@ -21,7 +21,10 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
         created_at: Some(time::timestamp(run.created_at)),
         timeline: run.life.timeline().iter().map(timeline_entry).collect(),
         endpoints: Some(counts(run.definition.endpoints(), &state.run_counts(run.id))),
-        assignments: state.assignments(run.id).map(|row| assignment(state, run, row)).collect(),
+        assignments: state
+            .assignments(run.id)
+            .map(|row| assignment(state, run, row))
+            .collect(),
         stop_requested_at: run.stop_requested_at.map(time::timestamp),
         start_at: run.start_at.map(time::timestamp),
         queue_deadline: run.queue_deadline.map(time::timestamp),
@@ -34,11 +37,17 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
 
 /// The last change of the run or of an assignment of it (D28).
 pub fn revision(state: &State, run: &Run) -> Revision {
-    state.assignments(run.id).map(|row| row.revision).fold(run.revision, Revision::max)
+    state
+        .assignments(run.id)
+        .map(|row| row.revision)
+        .fold(run.revision, Revision::max)
 }
 
 fn reason(reason: &RunReason) -> v1::RunReason {
-    v1::RunReason { code: enums::run_reason(reason.code).into(), message: reason.message.clone() }
+    v1::RunReason {
+        code: enums::run_reason(reason.code).into(),
+        message: reason.message.clone(),
+    }
 }
 
 fn timeline_entry(entry: &TimelineEntry) -> v1::TimelineEntry {
@@ -52,12 +61,20 @@ fn timeline_entry(entry: &TimelineEntry) -> v1::TimelineEntry {
 /// Phases and outcomes are listed, every one in order, from the start on: before it there are no endpoints.
 fn counts(total: u32, counts: &EndpointCounts) -> v1::EndpointCounts {
     if counts.total() == 0 {
-        return v1::EndpointCounts { total, by_phase: Vec::new(), by_outcome: Vec::new() };
+        return v1::EndpointCounts {
+            total,
+            by_phase: Vec::new(),
+            by_outcome: Vec::new(),
+        };
     }
-    let phase =
-        |phase| v1::PhaseCount { phase: enums::phase(phase).into(), count: counts.phase(phase) };
-    let outcome =
-        |outcome| v1::OutcomeCount { outcome: enums::outcome(outcome).into(), count: counts.outcome(outcome) };
+    let phase = |phase| v1::PhaseCount {
+        phase: enums::phase(phase).into(),
+        count: counts.phase(phase),
+    };
+    let outcome = |outcome| v1::OutcomeCount {
+        outcome: enums::outcome(outcome).into(),
+        count: counts.outcome(outcome),
+    };
     v1::EndpointCounts {
         total,
         by_phase: EndpointPhase::ALL.into_iter().map(phase).collect(),
@@ -68,7 +85,10 @@ fn counts(total: u32, counts: &EndpointCounts) -> v1::EndpointCounts {
 fn assignment(state: &State, run: &Run, row: &Assignment) -> v1::Assignment {
     v1::Assignment {
         worker_id: row.worker.to_string(),
-        worker_name: state.worker(row.worker).map(|worker| worker.name.clone()).unwrap_or_default(),
+        worker_name: state
+            .worker(row.worker)
+            .map(|worker| worker.name.clone())
+            .unwrap_or_default(),
         group: group_name(run, row),
         first_endpoint: row.first,
         endpoints: row.count,
@@ -80,7 +100,9 @@ fn assignment(state: &State, run: &Run, row: &Assignment) -> v1::Assignment {
 }
 
 fn group_name(run: &Run, row: &Assignment) -> String {
-    let group = usize::try_from(row.group).ok().and_then(|index| run.definition.groups.get(index));
+    let group = usize::try_from(row.group)
+        .ok()
+        .and_then(|index| run.definition.groups.get(index));
     group.map(|group| group.name.clone()).unwrap_or_default()
 }
 
@@ -92,7 +114,10 @@ pub fn endpoint(run: &Run, row: &Assignment, offset: u32, state: EndpointState) 
         worker_id: row.worker.to_string(),
         epoch: row.epoch.0,
         phase: enums::phase(state.phase()).into(),
-        outcome: state.outcome().map_or(v1::EndpointOutcome::Unspecified, enums::outcome).into(),
+        outcome: state
+            .outcome()
+            .map_or(v1::EndpointOutcome::Unspecified, enums::outcome)
+            .into(),
     }
 }
 
@@ -112,7 +137,10 @@ fn group_explanation(group: &GroupExplanation) -> v1::GroupExplanation {
         removed: group
             .removed
             .iter()
-            .map(|count| v1::FilterCount { filter: count.filter.name().to_owned(), workers: count.workers })
+            .map(|count| v1::FilterCount {
+                filter: count.filter.name().to_owned(),
+                workers: count.workers,
+            })
             .collect(),
         capacity_total: group.capacity_total,
         capacity_free: group.capacity_free,

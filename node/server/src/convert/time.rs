@@ -32,5 +32,8 @@ pub fn wall_ago(age: Duration) -> Timestamp {
 
 fn from_unix_ms(ms: i64) -> Timestamp {
     let nanos = i32::try_from(ms.rem_euclid(1_000) * 1_000_000).unwrap_or(0);
-    Timestamp { seconds: ms.div_euclid(1_000), nanos }
+    Timestamp {
+        seconds: ms.div_euclid(1_000),
+        nanos,
+    }
 }

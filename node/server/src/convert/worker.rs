@@ -6,10 +6,11 @@ use reeve_proto::v1;
 use reeve_state::State;
 use reeve_state::id::NodeId;
 use reeve_state::record::Worker;
-use reeve_state::transition::worker::{
-    AfterDrain, CredentialRejected, Drain, DrainActor, HealthFact, HealthIssue, Link, LinkFact, Resource, WorkerStatus,
-};
 use reeve_state::time::Time;
+use reeve_state::transition::worker::{
+    AfterDrain, CredentialRejected, Drain, DrainActor, HealthFact, HealthIssue, Link, LinkFact, Resource,
+    WorkerStatus,
+};
 
 use super::{enums, time};
 use crate::liveness::Liveness;
@@ -41,11 +42,18 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
         labels: worker.labels.clone(),
         status: enums::worker_status(worker.status()).into(),
         conditions: conditions(worker),
-        capacity: Some(v1::WorkerCapacity { total, reserved, free: total.saturating_sub(reserved) }),
+        capacity: Some(v1::WorkerCapacity {
+            total,
+            reserved,
+            free: total.saturating_sub(reserved),
+        }),
         active_endpoints: heard.as_ref().map_or(0, |heard| heard.active_endpoints),
         missed_heartbeats: heard.as_ref().map_or(0, |heard| heard.missed),
         last_heard_at: heard.map(|heard| time::wall_ago(heard.age)),
-        session_node: worker.session.map(|session| node_name(view.nodes, session.node)).unwrap_or_default(),
+        session_node: worker
+            .session
+            .map(|session| node_name(view.nodes, session.node))
+            .unwrap_or_default(),
         session_epoch: worker.last_epoch.0,
         created_at: Some(time::timestamp(worker.created_at)),
         revision: worker.revision.0,
@@ -80,7 +88,14 @@ fn deciding(worker: &Worker) -> &'static str {
     }
 }
 
-fn condition(kind: &str, state: &str, reason: &str, message: String, actor: String, since: Time) -> v1::WorkerCondition {
+fn condition(
+    kind: &str,
+    state: &str,
+    reason: &str,
+    message: String,
+    actor: String,
+    since: Time,
+) -> v1::WorkerCondition {
     v1::WorkerCondition {
         r#type: kind.to_owned(),
         state: state.to_owned(),
@@ -145,9 +160,23 @@ fn drain(worker: &Worker, fact: &Drain) -> v1::WorkerCondition {
 }
 
 fn credential(fact: &CredentialRejected) -> v1::WorkerCondition {
-    condition("Credential", "Rejected", "TOKEN_REJECTED", fact.reason.clone(), RECONCILER.to_owned(), fact.since)
+    condition(
+        "Credential",
+        "Rejected",
+        "TOKEN_REJECTED",
+        fact.reason.clone(),
+        RECONCILER.to_owned(),
+        fact.since,
+    )
 }
 
 fn deleted(at: Time) -> v1::WorkerCondition {
-    condition("Deleted", "Deleted", "DELETED", "the worker was deleted".to_owned(), RECONCILER.to_owned(), at)
+    condition(
+        "Deleted",
+        "Deleted",
+        "DELETED",
+        "the worker was deleted".to_owned(),
+        RECONCILER.to_owned(),
+        at,
+    )
 }

@@ -23,7 +23,10 @@ pub struct BadField {
 
 impl BadField {
     pub(super) fn new(field: &str, rule: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), rule: rule.into() }
+        Self {
+            field: field.to_owned(),
+            rule: rule.into(),
+        }
     }
 }
 
@@ -47,7 +50,14 @@ pub(super) fn incarnation(text: &str) -> Result<Incarnation, BadField> {
 }
 
 pub(super) fn held(held: &[v1::HeldAssignment]) -> Result<Vec<(RunId, AssignmentEpoch)>, BadField> {
-    held.iter().map(|held| Ok((run_id("hello.held.run_id", &held.run_id)?, AssignmentEpoch(held.epoch)))).collect()
+    held.iter()
+        .map(|held| {
+            Ok((
+                run_id("hello.held.run_id", &held.run_id)?,
+                AssignmentEpoch(held.epoch),
+            ))
+        })
+        .collect()
 }
 
 /// A health report whose figures are percentages.
@@ -59,9 +69,10 @@ pub(super) fn health(field: &str, report: Option<&v1::HealthReport>) -> Result<v
         ("disk_percent", report.disk_percent),
     ];
     match figures.into_iter().find(|(_, percent)| *percent > 100) {
-        Some((name, percent)) => {
-            Err(BadField::new(&format!("{field}.{name}"), format!("{percent} is not within 0 to 100")))
-        }
+        Some((name, percent)) => Err(BadField::new(
+            &format!("{field}.{name}"),
+            format!("{percent} is not within 0 to 100"),
+        )),
         None => Ok(report),
     }
 }
@@ -86,9 +97,9 @@ fn run_id(field: &str, text: &str) -> Result<RunId, BadField> {
 fn event(event: Option<&v1::report::Event>) -> Result<ReportEvent, BadField> {
     match event {
         Some(v1::report::Event::Ready(v1::Ready {})) => Ok(ReportEvent::Ready),
-        Some(v1::report::Event::NotReady(not_ready)) => {
-            Ok(ReportEvent::NotReady { reason: brief(&not_ready.reason) })
-        }
+        Some(v1::report::Event::NotReady(not_ready)) => Ok(ReportEvent::NotReady {
+            reason: brief(&not_ready.reason),
+        }),
         Some(v1::report::Event::Progress(progress)) => endpoints(progress).map(ReportEvent::Progress),
         Some(v1::report::Event::Closed(v1::Closed {})) => Ok(ReportEvent::Closed),
         None => Err(BadField::new("report.event", "is required")),
@@ -101,26 +112,39 @@ fn endpoints(progress: &v1::Progress) -> Result<Vec<EndpointReport>, BadField> {
         let rule = format!("names {count} endpoints, at most {MAX_PROGRESS_ENDPOINTS} are allowed");
         return Err(BadField::new("report.progress.offsets", rule));
     }
-    for (field, len) in [("phases", progress.phases.len()), ("outcomes", progress.outcomes.len())] {
+    for (field, len) in [
+        ("phases", progress.phases.len()),
+        ("outcomes", progress.outcomes.len()),
+    ] {
         if len != count {
             let rule = format!("has {len} entries, offsets has {count}");
             return Err(BadField::new(&format!("report.progress.{field}"), rule));
         }
     }
     let bytes = progress.phases.iter().zip(&progress.outcomes);
-    progress.offsets.iter().zip(bytes).map(|(offset, (phase, outcome))| endpoint(*offset, *phase, *outcome)).collect()
+    progress
+        .offsets
+        .iter()
+        .zip(bytes)
+        .map(|(offset, (phase, outcome))| endpoint(*offset, *phase, *outcome))
+        .collect()
 }
 
 fn endpoint(offset: u32, phase: u8, outcome: u8) -> Result<EndpointReport, BadField> {
     let phase = EndpointPhase::from_byte(phase)
         .ok_or_else(|| BadField::new("report.progress.phases", format!("{phase} is not a phase")))?;
-    let outcome = match outcome {
-        0 => None,
-        byte => Some(EndpointOutcome::from_byte(byte).ok_or_else(|| {
-            BadField::new("report.progress.outcomes", format!("{byte} is not an outcome"))
-        })?),
-    };
-    Ok(EndpointReport { offset, phase, outcome })
+    let outcome =
+        match outcome {
+            0 => None,
+            byte => Some(EndpointOutcome::from_byte(byte).ok_or_else(|| {
+                BadField::new("report.progress.outcomes", format!("{byte} is not an outcome"))
+            })?),
+        };
+    Ok(EndpointReport {
+        offset,
+        phase,
+        outcome,
+    })
 }
 
 /// A reason for people, cut to a length that the log can bear.
@@ -138,20 +162,38 @@ mod tests {
     const RUN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
     fn message(event: Option<v1::report::Event>) -> v1::Report {
-        v1::Report { run_id: RUN.into(), epoch: 4, seq: 1, event }
+        v1::Report {
+            run_id: RUN.into(),
+            epoch: 4,
+            seq: 1,
+            event,
+        }
     }
 
     fn progress(offsets: Vec<u32>, phases: Vec<u8>, outcomes: Vec<u8>) -> v1::Report {
-        message(Some(v1::report::Event::Progress(v1::Progress { offsets, phases, outcomes })))
+        message(Some(v1::report::Event::Progress(v1::Progress {
+            offsets,
+            phases,
+            outcomes,
+        })))
     }
 
     // Covers: R83
     #[test]
     fn a_token_is_its_prefix_and_64_hex_digits() {
         let good = format!("cmw_{}", "0123456789abcdef".repeat(4));
-        assert_eq!(token_hash(&good), Some(TokenHash(Sha256::digest(good.as_bytes()).into())));
-        for bad in ["", "cmw_", &good[..67], &format!("{good}0"), &good.replace('f', "g"), &good.replace("cmw", "cmk")]
-        {
+        assert_eq!(
+            token_hash(&good),
+            Some(TokenHash(Sha256::digest(good.as_bytes()).into()))
+        );
+        for bad in [
+            "",
+            "cmw_",
+            &good[..67],
+            &format!("{good}0"),
+            &good.replace('f', "g"),
+            &good.replace("cmw", "cmk"),
+        ] {
             assert_eq!(token_hash(bad), None, "{bad}");
         }
     }
@@ -159,10 +201,21 @@ mod tests {
     #[test]
     fn a_good_report_is_taken_as_it_is() {
         let decoded = report(WORKER, &progress(vec![7, 9], vec![6, 8], vec![0, 1])).unwrap();
-        assert_eq!((decoded.worker, decoded.epoch, decoded.seq), (WORKER, AssignmentEpoch(4), 1));
+        assert_eq!(
+            (decoded.worker, decoded.epoch, decoded.seq),
+            (WORKER, AssignmentEpoch(4), 1)
+        );
         let expected = vec![
-            EndpointReport { offset: 7, phase: EndpointPhase::Incall, outcome: None },
-            EndpointReport { offset: 9, phase: EndpointPhase::Closed, outcome: Some(EndpointOutcome::Success) },
+            EndpointReport {
+                offset: 7,
+                phase: EndpointPhase::Incall,
+                outcome: None,
+            },
+            EndpointReport {
+                offset: 9,
+                phase: EndpointPhase::Closed,
+                outcome: Some(EndpointOutcome::Success),
+            },
         ];
         assert_eq!(decoded.event, ReportEvent::Progress(expected));
     }
@@ -173,8 +226,20 @@ mod tests {
         let many = vec![0; MAX_PROGRESS_ENDPOINTS + 1];
         let bytes = vec![1; MAX_PROGRESS_ENDPOINTS + 1];
         let rows = [
-            (v1::Report { run_id: "x".into(), ..message(ready()) }, "report.run_id"),
-            (v1::Report { seq: 0, ..message(ready()) }, "report.seq"),
+            (
+                v1::Report {
+                    run_id: "x".into(),
+                    ..message(ready())
+                },
+                "report.run_id",
+            ),
+            (
+                v1::Report {
+                    seq: 0,
+                    ..message(ready())
+                },
+                "report.seq",
+            ),
             (message(None), "report.event"),
             (progress(vec![1], vec![], vec![0]), "report.progress.phases"),
             (progress(vec![1], vec![1], vec![0, 0]), "report.progress.outcomes"),
@@ -186,10 +251,20 @@ mod tests {
         for (message, field) in rows {
             assert_eq!(report(WORKER, &message).unwrap_err().field, field);
         }
-        let over = v1::HealthReport { disk_percent: 101, ..v1::HealthReport::default() };
-        assert_eq!(health("heartbeat.health", Some(&over)).unwrap_err().field, "heartbeat.health.disk_percent");
+        let over = v1::HealthReport {
+            disk_percent: 101,
+            ..v1::HealthReport::default()
+        };
+        assert_eq!(
+            health("heartbeat.health", Some(&over)).unwrap_err().field,
+            "heartbeat.health.disk_percent"
+        );
         assert_eq!(incarnation("me").unwrap_err().field, "hello.incarnation");
-        let held_run = v1::HeldAssignment { run_id: "x".into(), epoch: 1, acked_seq: 0 };
+        let held_run = v1::HeldAssignment {
+            run_id: "x".into(),
+            epoch: 1,
+            acked_seq: 0,
+        };
         assert_eq!(held(&[held_run]).unwrap_err().field, "hello.held.run_id");
     }
 }

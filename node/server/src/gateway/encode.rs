@@ -40,7 +40,10 @@ pub(super) fn stop(run: &Run, assignment: &Assignment, abandon: bool) -> v1::Sto
     let reason = assignment
         .detail
         .clone()
-        .or_else(|| run.stop_requested_at.map(|_| "the run was stopped by a user".to_owned()))
+        .or_else(|| {
+            run.stop_requested_at
+                .map(|_| "the run was stopped by a user".to_owned())
+        })
         .or_else(|| run.life.reason().map(|reason| reason.message.clone()))
         .unwrap_or_default();
     v1::Stop {
@@ -100,7 +103,10 @@ fn sim_executor(sim: &SimExecutor) -> v1::SimExecutor {
 
 fn duration(span: Millis) -> prost_types::Duration {
     let nanos = i32::try_from(span.0 % 1_000 * 1_000_000).unwrap_or_default();
-    prost_types::Duration { seconds: i64::try_from(span.0 / 1_000).unwrap_or(i64::MAX), nanos }
+    prost_types::Duration {
+        seconds: i64::try_from(span.0 / 1_000).unwrap_or(i64::MAX),
+        nanos,
+    }
 }
 
 const fn outcome(outcome: EndpointOutcome) -> v1::EndpointOutcome {
@@ -122,7 +128,13 @@ mod tests {
 
     #[test]
     fn times_keep_their_milliseconds() {
-        assert_eq!(duration(Millis(2_345)), prost_types::Duration { seconds: 2, nanos: 345_000_000 });
+        assert_eq!(
+            duration(Millis(2_345)),
+            prost_types::Duration {
+                seconds: 2,
+                nanos: 345_000_000
+            }
+        );
         assert_eq!(instant(Time(9)), 9);
     }
 

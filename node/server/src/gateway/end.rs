@@ -43,27 +43,51 @@ impl SessionEnd {
     pub fn status(&self) -> Option<Status> {
         let (code, reason, message) = match self {
             Self::Left | Self::Replaced => return None,
-            Self::Superseded => {
-                (Code::Aborted, "SESSION_SUPERSEDED", "another process connected as this worker".to_owned())
-            }
-            Self::Over => (Code::Unavailable, "SESSION_OVER", "this session is over; say Hello again".to_owned()),
-            Self::TokenRejected => (Code::Unauthenticated, "TOKEN_REJECTED", "the token is not valid".to_owned()),
-            Self::Deleted => (Code::FailedPrecondition, "WORKER_DELETED", "the worker was deleted".to_owned()),
-            Self::NoLeader => {
-                (Code::Unavailable, "NO_LEADER", "no leader could be reached; try another node".to_owned())
-            }
-            Self::Overloaded => {
-                (Code::Unavailable, "OVERLOADED", "this node has too much to do; try another".to_owned())
-            }
-            Self::Shedding => {
-                (Code::Unavailable, "SHEDDING", "this node is cut off from the others; try another".to_owned())
-            }
-            Self::ShuttingDown => {
-                (Code::Unavailable, "SHUTTING_DOWN", "this node stops; try another".to_owned())
-            }
-            Self::HelloTimeout => {
-                (Code::DeadlineExceeded, "HELLO_TIMEOUT", "no Hello came in time".to_owned())
-            }
+            Self::Superseded => (
+                Code::Aborted,
+                "SESSION_SUPERSEDED",
+                "another process connected as this worker".to_owned(),
+            ),
+            Self::Over => (
+                Code::Unavailable,
+                "SESSION_OVER",
+                "this session is over; say Hello again".to_owned(),
+            ),
+            Self::TokenRejected => (
+                Code::Unauthenticated,
+                "TOKEN_REJECTED",
+                "the token is not valid".to_owned(),
+            ),
+            Self::Deleted => (
+                Code::FailedPrecondition,
+                "WORKER_DELETED",
+                "the worker was deleted".to_owned(),
+            ),
+            Self::NoLeader => (
+                Code::Unavailable,
+                "NO_LEADER",
+                "no leader could be reached; try another node".to_owned(),
+            ),
+            Self::Overloaded => (
+                Code::Unavailable,
+                "OVERLOADED",
+                "this node has too much to do; try another".to_owned(),
+            ),
+            Self::Shedding => (
+                Code::Unavailable,
+                "SHEDDING",
+                "this node is cut off from the others; try another".to_owned(),
+            ),
+            Self::ShuttingDown => (
+                Code::Unavailable,
+                "SHUTTING_DOWN",
+                "this node stops; try another".to_owned(),
+            ),
+            Self::HelloTimeout => (
+                Code::DeadlineExceeded,
+                "HELLO_TIMEOUT",
+                "no Hello came in time".to_owned(),
+            ),
             Self::Bad(bad) => return Some(bad_status(bad)),
             Self::Unexpected(message) => (Code::Internal, "INTERNAL", message.clone()),
         };
@@ -93,20 +117,30 @@ impl SessionEnd {
 
 fn bad_status(bad: &BadField) -> Status {
     let mut details = ErrorDetails::with_error_info("INVALID_MESSAGE", DOMAIN, []);
-    details.set_bad_request(vec![tonic_types::FieldViolation::new(bad.field.clone(), bad.rule.clone())]);
+    details.set_bad_request(vec![tonic_types::FieldViolation::new(
+        bad.field.clone(),
+        bad.rule.clone(),
+    )]);
     Status::with_error_details(Code::InvalidArgument, bad.to_string(), details)
 }
 
 impl From<ProposeError> for SessionEnd {
     fn from(error: ProposeError) -> Self {
         match error {
-            ProposeError::Unavailable(UnavailableReason::NoLeader | UnavailableReason::NoQuorum)
-            | ProposeError::OutcomeUnknown
-            | ProposeError::NotLeader => Self::NoLeader,
+            ProposeError::Unavailable { reason } => Self::from(reason),
+            ProposeError::OutcomeUnknown | ProposeError::NotLeader => Self::NoLeader,
             ProposeError::LaneFull { .. } => Self::Overloaded,
-            ProposeError::Unavailable(UnavailableReason::ShuttingDown) | ProposeError::Fatal(_) => {
-                Self::ShuttingDown
-            }
+            ProposeError::Fatal(_) => Self::ShuttingDown,
+        }
+    }
+}
+
+impl From<UnavailableReason> for SessionEnd {
+    fn from(reason: UnavailableReason) -> Self {
+        match reason {
+            UnavailableReason::NoLeader | UnavailableReason::NoQuorum => Self::NoLeader,
+            UnavailableReason::Overdue => Self::Overloaded,
+            UnavailableReason::ShuttingDown => Self::ShuttingDown,
         }
     }
 }
@@ -134,7 +168,11 @@ mod tests {
             (SessionEnd::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN"),
             (SessionEnd::Deleted, Code::FailedPrecondition, "WORKER_DELETED"),
             (SessionEnd::HelloTimeout, Code::DeadlineExceeded, "HELLO_TIMEOUT"),
-            (SessionEnd::Bad(BadField::new("f", "r")), Code::InvalidArgument, "INVALID_MESSAGE"),
+            (
+                SessionEnd::Bad(BadField::new("f", "r")),
+                Code::InvalidArgument,
+                "INVALID_MESSAGE",
+            ),
         ];
         for (end, code, reason) in rows {
             let status = end.status().unwrap();

@@ -51,7 +51,9 @@ pub(super) async fn welcome(
     let registration = gateway.hub.register(grant.worker, grant.epoch, incarnation)?;
     let message = Answer::Welcome(welcome_message(gateway, &state, &grant));
     outbound
-        .send(Ok(SessionResponse { message: Some(message) }))
+        .send(Ok(SessionResponse {
+            message: Some(message),
+        }))
         .await
         .map_err(|_| SessionEnd::Left)?;
     tracing::info!(worker = %grant.worker, epoch = grant.epoch.0, resumed = grant.resumed.len(), "session begins");
@@ -66,12 +68,15 @@ pub(super) async fn welcome(
 }
 
 fn hello(first: Result<Option<SessionRequest>, Status>) -> Result<Hello, SessionEnd> {
-    let message = first.map_err(|_| SessionEnd::Left)?.ok_or(SessionEnd::Left)?.message;
+    let message = first
+        .map_err(|_| SessionEnd::Left)?
+        .ok_or(SessionEnd::Left)?
+        .message;
     match message {
         Some(Said::Hello(hello)) => Ok(hello),
-        Some(Said::Heartbeat(_) | Said::Report(_) | Said::Drain(_) | Said::Goodbye(_)) | None => {
-            Err(SessionEnd::Bad(BadField::new("message", "the first message must be hello")))
-        }
+        Some(Said::Heartbeat(_) | Said::Report(_) | Said::Drain(_) | Said::Goodbye(_)) | None => Err(
+            SessionEnd::Bad(BadField::new("message", "the first message must be hello")),
+        ),
     }
 }
 
@@ -92,21 +97,32 @@ fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, Se
 
 /// What this node knows of the worker's health, so that the hysteresis outlives the session.
 fn issues_in_force(state: &State, token_hash: TokenHash) -> Vec<HealthIssue> {
-    state.worker_by_token(token_hash).map(|worker| worker.facts.health.issues.clone()).unwrap_or_default()
+    state
+        .worker_by_token(token_hash)
+        .map(|worker| worker.facts.health.issues.clone())
+        .unwrap_or_default()
 }
 
 async fn propose(gateway: &Gateway, connect: ConnectWorker) -> Result<Applied, SessionEnd> {
-    let envelope = Envelope { request: None, fence_term: None, command: Command::ConnectWorker(connect) };
+    let envelope = Envelope {
+        request: None,
+        fence_term: None,
+        command: Command::ConnectWorker(connect),
+    };
     let deadline = Instant::now() + CONNECT_TIMEOUT;
-    Ok(gateway.context.store.propose(envelope, Lane::Reconciler, deadline).await?)
+    Ok(gateway
+        .context
+        .store
+        .propose(envelope, Lane::Reconciler, deadline)
+        .await?)
 }
 
 fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
     match result {
         Ok(Reply::Session(grant)) => Ok(grant),
-        Ok(reply @ (Reply::Done | Reply::Object { .. } | Reply::Reported { .. })) => {
-            Err(SessionEnd::Unexpected(format!("a connect was answered with {reply:?}")))
-        }
+        Ok(reply @ (Reply::Done | Reply::Object { .. } | Reply::Reported { .. })) => Err(
+            SessionEnd::Unexpected(format!("a connect was answered with {reply:?}")),
+        ),
         Err(Refusal::TokenRejected) => Err(SessionEnd::TokenRejected),
         Err(
             refusal @ (Refusal::NotFound { .. }
@@ -135,9 +151,12 @@ async fn applied_state(gateway: &Gateway, revision: Revision) -> Result<std::syn
     if local.meta().revision >= revision {
         return Ok(local);
     }
-    match store.read(Consistency::Linearizable, Instant::now() + CONNECT_TIMEOUT).await {
+    match store
+        .read(Consistency::Linearizable, Instant::now() + CONNECT_TIMEOUT)
+        .await
+    {
         Ok(state) => Ok(state),
-        Err(ReadError::Unavailable(_)) => Err(SessionEnd::NoLeader),
+        Err(ReadError::Unavailable { reason }) => Err(SessionEnd::from(reason)),
         Err(ReadError::Fatal(_)) => Err(SessionEnd::ShuttingDown),
     }
 }
@@ -146,7 +165,10 @@ fn welcome_message(gateway: &Gateway, state: &State, grant: &SessionGrant) -> We
     let (store, config) = (&gateway.context.store, &gateway.context.config);
     Welcome {
         worker_id: grant.worker.to_string(),
-        worker_name: state.worker(grant.worker).map(|worker| worker.name.clone()).unwrap_or_default(),
+        worker_name: state
+            .worker(grant.worker)
+            .map(|worker| worker.name.clone())
+            .unwrap_or_default(),
         session_epoch: grant.epoch.0,
         heartbeat_interval_ms: wire_ms(config.heartbeat_interval),
         down_after_ms: wire_ms(config.down_after),

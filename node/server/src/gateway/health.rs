@@ -11,16 +11,20 @@ pub const CLEAR_BELOW: u32 = 85;
 
 /// What follows from a report, given the issues in force. An issue keeps the figure with which it was raised.
 pub(super) fn assess(in_force: &[HealthIssue], report: &HealthReport) -> Vec<HealthIssue> {
-    Resource::ALL.into_iter().filter_map(|resource| assess_one(in_force, resource, used(report, resource))).collect()
+    Resource::ALL
+        .into_iter()
+        .filter_map(|resource| assess_one(in_force, resource, used(report, resource)))
+        .collect()
 }
 
 fn assess_one(in_force: &[HealthIssue], resource: Resource, percent: u32) -> Option<HealthIssue> {
     match in_force.iter().find(|issue| issue.resource == resource) {
         Some(issue) if percent >= CLEAR_BELOW => Some(*issue),
         Some(_) => None,
-        None if percent > RAISE_ABOVE => {
-            Some(HealthIssue { resource, percent: u8::try_from(percent).unwrap_or(u8::MAX) })
-        }
+        None if percent > RAISE_ABOVE => Some(HealthIssue {
+            resource,
+            percent: u8::try_from(percent).unwrap_or(u8::MAX),
+        }),
         None => None,
     }
 }
@@ -38,7 +42,10 @@ mod tests {
     use super::*;
 
     fn cpu(percent: u32) -> HealthReport {
-        HealthReport { cpu_percent: percent, ..HealthReport::default() }
+        HealthReport {
+            cpu_percent: percent,
+            ..HealthReport::default()
+        }
     }
 
     fn issue(resource: Resource, percent: u8) -> HealthIssue {
@@ -60,13 +67,21 @@ mod tests {
             (&high, 84, none),
         ];
         for (in_force, percent, expected) in rows {
-            assert_eq!(assess(in_force, &cpu(percent)), expected, "{in_force:?} then {percent} %");
+            assert_eq!(
+                assess(in_force, &cpu(percent)),
+                expected,
+                "{in_force:?} then {percent} %"
+            );
         }
     }
 
     #[test]
     fn resources_are_judged_one_by_one() {
-        let report = HealthReport { cpu_percent: 50, memory_percent: 91, disk_percent: 86 };
+        let report = HealthReport {
+            cpu_percent: 50,
+            memory_percent: 91,
+            disk_percent: 86,
+        };
         let before = [issue(Resource::Cpu, 92), issue(Resource::Disk, 97)];
         let after = [issue(Resource::Memory, 91), issue(Resource::Disk, 97)];
         assert_eq!(assess(&before, &report), after);

@@ -27,6 +27,17 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    pub(super) fn new(worker: WorkerId, epoch: SessionEpoch, incarnation: Incarnation) -> Self {
+        Self {
+            worker,
+            epoch,
+            incarnation,
+            wake: Notify::new(),
+            over: CancellationToken::new(),
+            why: OnceLock::new(),
+        }
+    }
+
     /// Resolves when something changed for the worker since the last call.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
@@ -46,7 +57,11 @@ impl Handle {
 
     /// How this session ends when one of a process with this incarnation takes its place.
     pub(super) fn replaced_by(&self, incarnation: Incarnation) -> SessionEnd {
-        if incarnation == self.incarnation { SessionEnd::Replaced } else { SessionEnd::Superseded }
+        if incarnation == self.incarnation {
+            SessionEnd::Replaced
+        } else {
+            SessionEnd::Superseded
+        }
     }
 }
 
@@ -66,7 +81,10 @@ struct Table {
 
 impl Hub {
     pub(super) fn new(liveness: Liveness) -> Self {
-        Self { liveness, table: Mutex::new(Table::default()) }
+        Self {
+            liveness,
+            table: Mutex::new(Table::default()),
+        }
     }
 
     /// Why no session is taken just now, if so.
@@ -81,14 +99,7 @@ impl Hub {
         epoch: SessionEpoch,
         incarnation: Incarnation,
     ) -> Result<Registration, SessionEnd> {
-        let handle = Arc::new(Handle {
-            worker,
-            epoch,
-            incarnation,
-            wake: Notify::new(),
-            over: CancellationToken::new(),
-            why: OnceLock::new(),
-        });
+        let handle = Arc::new(Handle::new(worker, epoch, incarnation));
         let mut table = self.table.lock();
         if let Some(end) = &table.closed {
             return Err(end.clone());
@@ -101,12 +112,19 @@ impl Hub {
         }
         table.sessions.insert(worker, Arc::clone(&handle));
         self.note_count(&table);
-        Ok(Registration { hub: Arc::clone(self), handle })
+        Ok(Registration {
+            hub: Arc::clone(self),
+            handle,
+        })
     }
 
     fn unregister(&self, handle: &Arc<Handle>) {
         let mut table = self.table.lock();
-        if table.sessions.get(&handle.worker).is_some_and(|held| Arc::ptr_eq(held, handle)) {
+        if table
+            .sessions
+            .get(&handle.worker)
+            .is_some_and(|held| Arc::ptr_eq(held, handle))
+        {
             table.sessions.remove(&handle.worker);
             self.note_count(&table);
         }
@@ -168,7 +186,11 @@ fn concerned(delta: &Delta<AssignmentKey, Assignment>) -> Option<WorkerId> {
     if status(&delta.before) == status(&delta.after) {
         return None;
     }
-    delta.after.as_ref().or(delta.before.as_ref()).map(|assignment| assignment.worker)
+    delta
+        .after
+        .as_ref()
+        .or(delta.before.as_ref())
+        .map(|assignment| assignment.worker)
 }
 
 /// A session's place in the hub, given back when it is dropped.

@@ -11,6 +11,7 @@ mod hub;
 mod outbox;
 mod reports;
 mod session;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +51,11 @@ impl Gateway {
     /// Without sessions; [`Gateway::run`] brings it to life.
     pub fn new(context: Context) -> Self {
         let hub = Arc::new(Hub::new(context.liveness.clone()));
-        Self { context, hub, hello_timeout: HELLO_TIMEOUT }
+        Self {
+            context,
+            hub,
+            hello_timeout: HELLO_TIMEOUT,
+        }
     }
 
     /// A connection that says no Hello for so long is closed.
@@ -62,7 +67,10 @@ impl Gateway {
 
     /// The one consumer of the change feed that wakes this node's sessions, until the node stops.
     pub async fn run(self) {
-        describe_counter!("reeve_worker_heartbeats_total", "Heartbeats of workers that this node heard.");
+        describe_counter!(
+            "reeve_worker_heartbeats_total",
+            "Heartbeats of workers that this node heard."
+        );
         describe_counter!(
             "reeve_worker_missed_heartbeats_total",
             "Heartbeats that were overdue on sessions of this node, counted when the silence ended."

@@ -39,7 +39,18 @@ pub(super) struct Outbox {
 impl Outbox {
     /// A stream whose worker already holds some assignments.
     pub(super) fn new(held: impl IntoIterator<Item = AssignmentEpoch>) -> Self {
-        let told = held.into_iter().map(|epoch| (epoch, Told { held: true, ..Told::default() })).collect();
+        let told = held
+            .into_iter()
+            .map(|epoch| {
+                (
+                    epoch,
+                    Told {
+                        held: true,
+                        ..Told::default()
+                    },
+                )
+            })
+            .collect();
         Self { told }
     }
 
@@ -52,7 +63,9 @@ impl Outbox {
             if let Some(due) = next(&mut known, assignment)
                 && let Some(message) = message(state, assignment, due)
             {
-                messages.push(v1::SessionResponse { message: Some(message) });
+                messages.push(v1::SessionResponse {
+                    message: Some(message),
+                });
             }
             told.insert(assignment.epoch, known);
         }
@@ -103,7 +116,10 @@ mod tests {
 
     fn assignment(status: AssignmentStatus) -> Assignment {
         Assignment {
-            key: AssignmentKey { run: RunId::from_bytes([1; 16]), ordinal: 0 },
+            key: AssignmentKey {
+                run: RunId::from_bytes([1; 16]),
+                ordinal: 0,
+            },
             worker: WorkerId::from_bytes([2; 16]),
             group: 0,
             first: 0,
@@ -121,14 +137,26 @@ mod tests {
 
     /// What a stream carries while an assignment goes through these statuses.
     fn carried(mut told: Told, statuses: &[AssignmentStatus]) -> Vec<Option<Due>> {
-        statuses.iter().map(|status| next(&mut told, &assignment(*status))).collect()
+        statuses
+            .iter()
+            .map(|status| next(&mut told, &assignment(*status)))
+            .collect()
     }
 
     // Covers: R134, R141
     #[test]
     fn each_status_is_told_once_per_stream() {
         use AssignmentStatus as S;
-        let path = [S::Offered, S::Offered, S::Ready, S::Started, S::Started, S::Stopping, S::Stopping, S::Lost];
+        let path = [
+            S::Offered,
+            S::Offered,
+            S::Ready,
+            S::Started,
+            S::Started,
+            S::Stopping,
+            S::Stopping,
+            S::Lost,
+        ];
         let expected = [
             Some(Due::Offer),
             None,
@@ -140,14 +168,20 @@ mod tests {
             Some(Due::Stop { abandon: true }),
         ];
         assert_eq!(carried(Told::default(), &path), expected);
-        assert_eq!(carried(Told::default(), &[S::Lost, S::Lost]), [Some(Due::Stop { abandon: true }), None]);
+        assert_eq!(
+            carried(Told::default(), &[S::Lost, S::Lost]),
+            [Some(Due::Stop { abandon: true }), None]
+        );
         assert_eq!(carried(Told::default(), &[S::Closed]), [None]);
     }
 
     #[test]
     fn a_new_stream_tells_again_what_its_worker_may_have_missed() {
         use AssignmentStatus as S;
-        let held = Told { held: true, ..Told::default() };
+        let held = Told {
+            held: true,
+            ..Told::default()
+        };
         for (status, due) in [
             (S::Offered, Some(Due::Offer)),
             (S::Ready, None),
@@ -163,6 +197,9 @@ mod tests {
     #[test]
     fn a_worker_that_does_not_hold_what_is_ready_is_offered_it() {
         use AssignmentStatus as S;
-        assert_eq!(carried(Told::default(), &[S::Ready, S::Ready]), [Some(Due::Offer), None]);
+        assert_eq!(
+            carried(Told::default(), &[S::Ready, S::Ready]),
+            [Some(Due::Offer), None]
+        );
     }
 }

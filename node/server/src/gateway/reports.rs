@@ -88,18 +88,28 @@ fn weight(report: &Report) -> usize {
 pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Reply, Refusal>, SessionEnd> {
     let mut pause = RETRY_FIRST;
     loop {
-        let envelope =
-            Envelope { request: None, fence_term: None, command: Command::Report(report.clone()) };
-        let error = match store.propose(envelope, Lane::Reports, Instant::now() + ATTEMPT_TIMEOUT).await {
+        let envelope = Envelope {
+            request: None,
+            fence_term: None,
+            command: Command::Report(report.clone()),
+        };
+        let error = match store
+            .propose(envelope, Lane::Reports, Instant::now() + ATTEMPT_TIMEOUT)
+            .await
+        {
             Ok(applied) => return Ok(applied.result),
             Err(error) => error,
         };
         match error {
-            ProposeError::Fatal(_) | ProposeError::Unavailable(UnavailableReason::ShuttingDown) => {
-                return Err(SessionEnd::ShuttingDown);
-            }
+            ProposeError::Fatal(_)
+            | ProposeError::Unavailable {
+                reason: UnavailableReason::ShuttingDown,
+            } => return Err(SessionEnd::ShuttingDown),
             ProposeError::LaneFull { retry_after } => pause = pause.max(retry_after),
-            ProposeError::Unavailable(UnavailableReason::NoLeader | UnavailableReason::NoQuorum)
+            ProposeError::Unavailable {
+                reason:
+                    UnavailableReason::NoLeader | UnavailableReason::NoQuorum | UnavailableReason::Overdue,
+            }
             | ProposeError::OutcomeUnknown
             | ProposeError::NotLeader => {}
         }
@@ -114,20 +124,36 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
     let ack = match result {
         Ok(Reply::Reported { acked_seq }) => encode::ack(report, *acked_seq),
         Err(Refusal::ReportOutOfOrder { expected, .. }) => encode::ack(report, expected.saturating_sub(1)),
-        Err(Refusal::EpochOver { confirm: false, acked_seq, .. }) => {
-            v1::ReportAck { over: true, ..encode::ack(report, *acked_seq) }
-        }
-        Err(Refusal::EpochOver { confirm: true, acked_seq, .. }) => {
-            let ack = v1::ReportAck { refused: "EPOCH_OVER".to_owned(), ..encode::ack(report, *acked_seq) };
+        Err(Refusal::EpochOver {
+            confirm: false,
+            acked_seq,
+            ..
+        }) => v1::ReportAck {
+            over: true,
+            ..encode::ack(report, *acked_seq)
+        },
+        Err(Refusal::EpochOver {
+            confirm: true,
+            acked_seq,
+            ..
+        }) => {
+            let ack = v1::ReportAck {
+                refused: "EPOCH_OVER".to_owned(),
+                ..encode::ack(report, *acked_seq)
+            };
             let stop = encode::abandon(report.run, report.epoch);
             return vec![Message::Stop(stop), Message::ReportAck(ack)];
         }
-        Err(Refusal::ReportInvalid { rule }) => {
-            v1::ReportAck { refused: rule.clone(), ..encode::ack(report, before) }
-        }
+        Err(Refusal::ReportInvalid { rule }) => v1::ReportAck {
+            refused: rule.clone(),
+            ..encode::ack(report, before)
+        },
         Ok(reply @ (Reply::Done | Reply::Object { .. } | Reply::Session(_))) => {
             tracing::error!(?reply, "a report was answered with something else");
-            v1::ReportAck { refused: "INTERNAL".to_owned(), ..encode::ack(report, before) }
+            v1::ReportAck {
+                refused: "INTERNAL".to_owned(),
+                ..encode::ack(report, before)
+            }
         }
         Err(
             refusal @ (Refusal::NotFound { .. }
@@ -143,7 +169,10 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }
             | Refusal::ClusterVersion { .. }),
-        ) => v1::ReportAck { refused: refusal.to_string(), ..encode::ack(report, before) },
+        ) => v1::ReportAck {
+            refused: refusal.to_string(),
+            ..encode::ack(report, before)
+        },
     };
     vec![Message::ReportAck(ack)]
 }
@@ -173,7 +202,11 @@ mod tests {
         assert_eq!(reports.push(report(1, 1)), Some(report(1, 1)));
         assert_eq!(reports.push(report(1, 2)), None);
         assert_eq!(reports.push(report(1, 3)), None);
-        assert_eq!(reports.push(report(2, 1)), Some(report(2, 1)), "another run does not wait");
+        assert_eq!(
+            reports.push(report(2, 1)),
+            Some(report(2, 1)),
+            "another run does not wait"
+        );
         assert_eq!(reports.next(&report(1, 1)), Some(report(1, 2)));
         assert_eq!(reports.next(&report(1, 2)), Some(report(1, 3)));
         assert_eq!(reports.next(&report(1, 3)), None);
@@ -200,11 +233,18 @@ mod tests {
             reports.push(report(1, seq));
         }
         assert_eq!(reports.reports, MOST_REPORTS);
-        let endpoint = EndpointReport { offset: 0, phase: EndpointPhase::Closed, outcome: None };
+        let endpoint = EndpointReport {
+            offset: 0,
+            phase: EndpointPhase::Closed,
+            outcome: None,
+        };
         let mut reports = Reports::default();
         for seq in 1..100 {
             let event = ReportEvent::Progress(vec![endpoint; 20_000]);
-            reports.push(Report { event, ..report(1, seq) });
+            reports.push(Report {
+                event,
+                ..report(1, seq)
+            });
         }
         assert_eq!(reports.endpoints, MOST_ENDPOINTS);
         let mut answered = report(1, 1);
@@ -215,7 +255,9 @@ mod tests {
     }
 
     fn ack(message: &Message) -> &v1::ReportAck {
-        let Message::ReportAck(ack) = message else { panic!("{message:?} is no acknowledgement") };
+        let Message::ReportAck(ack) = message else {
+            panic!("{message:?} is no acknowledgement")
+        };
         ack
     }
 
@@ -224,10 +266,22 @@ mod tests {
     fn every_answer_of_the_log_has_its_answer_to_the_worker() {
         let said = report(1, 5);
         let (run, epoch) = (said.run, said.epoch);
-        let over = |confirm| Err(Refusal::EpochOver { run, epoch, confirm, acked_seq: 3 });
+        let over = |confirm| {
+            Err(Refusal::EpochOver {
+                run,
+                epoch,
+                confirm,
+                acked_seq: 3,
+            })
+        };
         let rows = [
             (Ok(Reply::Reported { acked_seq: 7 }), 7, false, ""),
-            (Err(Refusal::ReportOutOfOrder { seq: 5, expected: 3 }), 2, false, ""),
+            (
+                Err(Refusal::ReportOutOfOrder { seq: 5, expected: 3 }),
+                2,
+                false,
+                "",
+            ),
             (Err(Refusal::ReportInvalid { rule: "no".into() }), 4, false, "no"),
             (over(false), 3, true, ""),
         ];
@@ -235,7 +289,11 @@ mod tests {
             let messages = answer(&said, &result);
             assert_eq!(messages.len(), 1);
             let ack = ack(&messages[0]);
-            assert_eq!((ack.acked_seq, ack.over, ack.refused.as_str()), (acked_seq, is_over, refused), "{result:?}");
+            assert_eq!(
+                (ack.acked_seq, ack.over, ack.refused.as_str()),
+                (acked_seq, is_over, refused),
+                "{result:?}"
+            );
         }
         let messages = answer(&said, &over(true));
         assert!(matches!(&messages[0], Message::Stop(stop) if stop.abandon && stop.epoch == epoch.0));

@@ -10,7 +10,6 @@ use reeve_proto::v1;
 use reeve_proto::v1::session_request::Message as Said;
 use reeve_proto::v1::session_response::Message as Answer;
 use reeve_proto::v1::{SessionRequest, SessionResponse};
-use reeve_state::State;
 use reeve_state::command::{
     Command, DisconnectWorker, DrainOrder, Envelope, Refusal, Reply, Report, SetDrain, SetHealth,
 };
@@ -25,9 +24,10 @@ use super::decode::{self, BadField};
 use super::encode;
 use super::end::SessionEnd;
 use super::health;
-use super::hub::{Handle, Registration};
+use super::hub::Registration;
 use super::outbox::Outbox;
 use super::reports::{self, Reports};
+use super::standing::{Standing, standing};
 use crate::context::Context;
 
 /// How long a command of the session may wait for the log.
@@ -79,7 +79,11 @@ impl Session {
             outbound,
             outbox,
             reports: Reports::default(),
-            issues: Issues { wanted: issues.clone(), committed: issues, under_way: false },
+            issues: Issues {
+                wanted: issues.clone(),
+                committed: issues,
+                under_way: false,
+            },
             draining: false,
             work: FuturesUnordered::new(),
         }
@@ -158,7 +162,9 @@ impl Session {
     async fn heartbeat(&mut self, heartbeat: v1::Heartbeat) -> Result<(), SessionEnd> {
         let report = decode::health("heartbeat.health", heartbeat.health.as_ref())?;
         let handle = Arc::clone(&self.registration.handle);
-        self.context.liveness.note_heard(handle.worker, handle.epoch, heartbeat.active_endpoints);
+        self.context
+            .liveness
+            .note_heard(handle.worker, handle.epoch, heartbeat.active_endpoints);
         metrics::counter!("reeve_worker_heartbeats_total").increment(1);
         if heartbeat.health.is_some() {
             self.issues.wanted = health::assess(&self.issues.wanted, &report);
@@ -180,9 +186,14 @@ impl Session {
         self.issues.under_way = true;
         let handle = &self.registration.handle;
         let issues = self.issues.wanted.clone();
-        let command = SetHealth { worker: handle.worker, epoch: handle.epoch, issues: issues.clone() };
+        let command = SetHealth {
+            worker: handle.worker,
+            epoch: handle.epoch,
+            issues: issues.clone(),
+        };
         let proposed = propose(self.context.clone(), Command::SetHealth(command));
-        self.work.push(Box::pin(async move { Done::Health(issues, proposed.await) }));
+        self.work
+            .push(Box::pin(async move { Done::Health(issues, proposed.await) }));
     }
 
     fn report(&mut self, report: &v1::Report) -> Result<(), SessionEnd> {
@@ -213,9 +224,14 @@ impl Session {
             timeout: Millis(u64::from(drain.deadline_ms)),
             then: AfterDrain::Disconnect,
         };
-        let command = Command::SetDrain(SetDrain { worker: handle.worker, drain: Some(order) });
+        let command = Command::SetDrain(SetDrain {
+            worker: handle.worker,
+            drain: Some(order),
+        });
         let context = self.context.clone();
-        self.work.push(Box::pin(async move { Done::Drain(propose_until_answered(context, command).await) }));
+        self.work.push(Box::pin(async move {
+            Done::Drain(propose_until_answered(context, command).await)
+        }));
     }
 
     /// The worker leaves: what it reported before comes first. It is gone either way, so the session ends whatever the log says.
@@ -226,7 +242,11 @@ impl Session {
         }
         let handle = Arc::clone(&self.registration.handle);
         let reason = decode::brief(&goodbye.reason);
-        let command = DisconnectWorker { worker: handle.worker, epoch: handle.epoch, reason };
+        let command = DisconnectWorker {
+            worker: handle.worker,
+            epoch: handle.epoch,
+            reason,
+        };
         match propose(self.context.clone(), Command::DisconnectWorker(command)).await {
             Ok(Ok(_)) => {}
             Ok(Err(refusal)) => tracing::info!(worker = %handle.worker, %refusal, "a Goodbye came too late"),
@@ -296,48 +316,33 @@ impl Session {
     }
 
     async fn send(&mut self, message: Answer) -> Result<(), SessionEnd> {
-        self.send_response(SessionResponse { message: Some(message) }).await
+        self.send_response(SessionResponse {
+            message: Some(message),
+        })
+        .await
     }
 
     /// Waits while the worker does not read.
     async fn send_response(&mut self, response: SessionResponse) -> Result<(), SessionEnd> {
-        self.outbound.send(Ok(response)).await.map_err(|_| SessionEnd::Left)
-    }
-}
-
-/// Whether a session is in force, as far as this node's state tells.
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    /// This node has not applied the connect yet.
-    NotYet,
-    InForce,
-    Over(SessionEnd),
-}
-
-fn standing(state: &State, handle: &Handle, token_hash: TokenHash) -> Standing {
-    let Some(worker) = state.worker(handle.worker) else { return Standing::NotYet };
-    if worker.last_epoch < handle.epoch {
-        return Standing::NotYet;
-    }
-    if worker.facts.deleted_at.is_some() {
-        return Standing::Over(SessionEnd::Deleted);
-    }
-    if worker.token_hash != token_hash {
-        return Standing::Over(SessionEnd::TokenRejected);
-    }
-    match worker.session {
-        Some(session) if session.epoch > handle.epoch => {
-            Standing::Over(handle.replaced_by(session.incarnation))
-        }
-        Some(_) => Standing::InForce,
-        None => Standing::Over(SessionEnd::Over),
+        self.outbound
+            .send(Ok(response))
+            .await
+            .map_err(|_| SessionEnd::Left)
     }
 }
 
 async fn propose(context: Context, command: Command) -> Result<Answered, ProposeError> {
-    let envelope = Envelope { request: None, fence_term: None, command };
+    let envelope = Envelope {
+        request: None,
+        fence_term: None,
+        command,
+    };
     let deadline = Instant::now() + COMMAND_TIMEOUT;
-    Ok(context.store.propose(envelope, Lane::Reconciler, deadline).await?.result)
+    Ok(context
+        .store
+        .propose(envelope, Lane::Reconciler, deadline)
+        .await?
+        .result)
 }
 
 /// For commands that are idempotent by themselves: tried until the log has answered or the node stops.

@@ -21,7 +21,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Keeps the reported statuses true until the node stops; then nothing serves any more.
 pub async fn report(context: Context, reporter: HealthReporter) {
     let mut leadership = context.store.leadership();
-    reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+    reporter
+        .set_service_status(LIVENESS, ServingStatus::Serving)
+        .await;
     reporter.set_service_status("", ServingStatus::Serving).await;
     while !context.shutdown.is_cancelled() {
         let now = *leadership.borrow_and_update();
@@ -39,10 +41,16 @@ pub async fn report(context: Context, reporter: HealthReporter) {
         }
     }
     for service in ["", LEADER, READINESS] {
-        reporter.set_service_status(service, ServingStatus::NotServing).await;
+        reporter
+            .set_service_status(service, ServingStatus::NotServing)
+            .await;
     }
 }
 
 const fn serving(serves: bool) -> ServingStatus {
-    if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
+    if serves {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    }
 }

@@ -42,7 +42,10 @@ struct Grpc(Api);
 
 /// Message and surroundings of a call.
 fn open<T>(request: Request<T>) -> (T, Call) {
-    let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
+    let timeout = request
+        .metadata()
+        .get("grpc-timeout")
+        .and_then(|value| value.to_str().ok());
     let call = Call::begin(timeout.and_then(call::parse_grpc_timeout));
     (request.into_inner(), call)
 }

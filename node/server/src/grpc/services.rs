@@ -160,10 +160,7 @@ impl v1::cluster_server::Cluster for Grpc {
 impl v1::watch_server::Watch for Grpc {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
 
-    async fn watch(
-        &self,
-        request: Request<v1::WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (request, _) = open(request);
         let stream = self.0.watch(request)?.map(|item| item.map_err(Status::from));
         answer(Ok(Box::pin(stream)))

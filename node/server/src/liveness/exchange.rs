@@ -44,8 +44,8 @@ async fn pulse(context: &Context) {
 struct Sender {
     liveness: Liveness,
     store: Store,
-    peers: HashMap<u64, Peer>,
-    calls: JoinSet<u64>,
+    peers: HashMap<NodeId, Peer>,
+    calls: JoinSet<NodeId>,
 }
 
 struct Peer {
@@ -81,19 +81,29 @@ impl Sender {
 
     fn send_all(&mut self) {
         self.follow_membership();
-        let free: Vec<u64> = self.peers.iter().filter(|(_, peer)| !peer.busy).map(|(id, _)| *id).collect();
+        let free: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !peer.busy)
+            .map(|(id, _)| *id)
+            .collect();
         if free.is_empty() {
             return;
         }
         let digest = digest(&self.liveness, Instant::now());
         for id in free {
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
             peer.busy = true;
             let call = Call {
                 liveness: self.liveness.clone(),
                 store: self.store.clone(),
                 client: peer.client.clone(),
-                request: ExchangeRequest { to_node: id, ..digest.clone() },
+                request: ExchangeRequest {
+                    to_node: id.0,
+                    ..digest.clone()
+                },
             };
             self.calls.spawn(call.make());
         }
@@ -108,10 +118,12 @@ impl Sender {
             .members
             .into_iter()
             .map(|member| member.info)
-            .filter(|info| info.id != me.0)
+            .filter(|info| info.id != me)
             .collect();
         self.peers.retain(|id, peer| {
-            members.iter().any(|member| member.id == *id && member.raft_addr == peer.raft_addr)
+            members
+                .iter()
+                .any(|member| member.id == *id && member.raft_addr == peer.raft_addr)
         });
         for member in members {
             if self.peers.contains_key(&member.id) {
@@ -119,10 +131,16 @@ impl Sender {
             }
             match connect(&member.raft_addr) {
                 Ok(client) => {
-                    let peer = Peer { raft_addr: member.raft_addr, client, busy: false };
+                    let peer = Peer {
+                        raft_addr: member.raft_addr,
+                        client,
+                        busy: false,
+                    };
                     self.peers.insert(member.id, peer);
                 }
-                Err(error) => tracing::warn!(node = member.id, %error, "the address of a member cannot be used"),
+                Err(error) => {
+                    tracing::warn!(node = member.id.0, %error, "the address of a member cannot be used")
+                }
             }
         }
     }
@@ -145,13 +163,21 @@ struct Call {
 
 impl Call {
     /// Makes the call and returns the peer.
-    async fn make(mut self) -> u64 {
-        let id = self.request.to_node;
+    async fn make(mut self) -> NodeId {
+        let id = NodeId(self.request.to_node);
         let sent = Instant::now();
         let answer = tokio::time::timeout(TIMEOUT, self.client.exchange(self.request)).await;
         match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
-            Ok(response) => note_answer(&self.liveness, &self.store, NodeId(id), sent, &response.into_inner()),
-            Err(status) => tracing::debug!(node = id, code = ?status.code(), "exchange failed: {}", status.message()),
+            Ok(response) => note_answer(
+                &self.liveness,
+                &self.store,
+                id,
+                sent,
+                &response.into_inner(),
+            ),
+            Err(status) => {
+                tracing::debug!(node = id.0, code = ?status.code(), "exchange failed: {}", status.message())
+            }
         }
         id
     }

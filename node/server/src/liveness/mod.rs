@@ -127,7 +127,9 @@ impl Liveness {
 
     /// Counts what a silence cost, on the node that held the session, when the silence ends: each heartbeat once.
     fn count_missed(&self, lease: Option<Lease>, now: Instant) {
-        let Some(lease) = lease.filter(|lease| lease.node == self.0.me) else { return };
+        let Some(lease) = lease.filter(|lease| lease.node == self.0.me) else {
+            return;
+        };
         let age = now.saturating_duration_since(lease.heard);
         let missed = missed_heartbeats(age, self.0.heartbeat_interval);
         metrics::counter!("reeve_worker_missed_heartbeats_total").increment(u64::from(missed));
@@ -136,24 +138,33 @@ impl Liveness {
     /// What the state says of all workers, after a reset of the change feed.
     pub(crate) fn note_all_workers(&self, state: &State) {
         self.0.table.lock().retain(|worker, lease| {
-            state.worker(worker).is_none_or(|worker| last_epoch_over(worker).is_none_or(|over| lease.epoch > over))
+            state
+                .worker(worker)
+                .is_none_or(|worker| last_epoch_over(worker).is_none_or(|over| lease.epoch > over))
         });
     }
 
     /// One tick of the pulse: notices pauses and decides whether sessions are shed.
     fn tick(&self, store: &Store, now: Instant) {
         if let Some(late) = self.0.pulse.lock().tick(now) {
-            tracing::warn!(late_ms = late.as_millis(), "this process was paused; ages of leases are unknown for now");
+            tracing::warn!(
+                late_ms = late.as_millis(),
+                "this process was paused; ages of leases are unknown for now"
+            );
         }
         let voters: Vec<NodeId> = store
             .status()
             .members
             .iter()
-            .filter(|member| member.role == MemberRole::Voter)
-            .map(|member| NodeId(member.info.id))
+            .filter(|member| votes(member.role))
+            .map(|member| member.info.id)
             .collect();
         let good = voters.is_empty()
-            || self.0.acknowledged.lock().by_quorum(self.0.me, &voters, self.0.shed_after, now);
+            || self
+                .0
+                .acknowledged
+                .lock()
+                .by_quorum(self.0.me, &voters, self.0.shed_after, now);
         self.0.shedding.send_if_modified(|shedding| {
             let changed = *shedding == good;
             *shedding = !good;
@@ -162,9 +173,18 @@ impl Liveness {
     }
 }
 
+const fn votes(role: MemberRole) -> bool {
+    match role {
+        MemberRole::Leader | MemberRole::Follower => true,
+        MemberRole::Learner => false,
+    }
+}
+
 impl std::fmt::Debug for Liveness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Liveness").field("me", &self.0.me).finish_non_exhaustive()
+        f.debug_struct("Liveness")
+            .field("me", &self.0.me)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,9 +210,20 @@ mod tests {
     #[test]
     fn a_heartbeat_is_missed_when_a_whole_interval_passed_without_one() {
         let interval = Duration::from_secs(30);
-        let rows = [(0, 0), (29_999, 0), (30_000, 1), (59_999, 1), (60_000, 2), (3_600_000, 120)];
+        let rows = [
+            (0, 0),
+            (29_999, 0),
+            (30_000, 1),
+            (59_999, 1),
+            (60_000, 2),
+            (3_600_000, 120),
+        ];
         for (age_ms, missed) in rows {
-            assert_eq!(missed_heartbeats(Duration::from_millis(age_ms), interval), missed, "after {age_ms} ms");
+            assert_eq!(
+                missed_heartbeats(Duration::from_millis(age_ms), interval),
+                missed,
+                "after {age_ms} ms"
+            );
         }
     }
 }

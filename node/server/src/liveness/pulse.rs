@@ -23,7 +23,11 @@ pub struct Pulse {
 impl Pulse {
     /// Begins now, as steady as can be.
     pub fn new(now: Instant) -> Self {
-        Self { last: now, unknown_until: None, steady_since: now }
+        Self {
+            last: now,
+            unknown_until: None,
+            steady_since: now,
+        }
     }
 
     /// One tick. Returns how late it was if that proves a pause.

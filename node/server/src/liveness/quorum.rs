@@ -16,12 +16,18 @@ pub struct Acknowledged {
 impl Acknowledged {
     /// A node that has just started counts as acknowledged, until it could have been.
     pub fn new(now: Instant) -> Self {
-        Self { started: now, acks: HashMap::new() }
+        Self {
+            started: now,
+            acks: HashMap::new(),
+        }
     }
 
     /// A peer acknowledged a digest that was sent at `sent`.
     pub fn note(&mut self, peer: NodeId, sent: Instant) {
-        self.acks.entry(peer).and_modify(|at| *at = (*at).max(sent)).or_insert(sent);
+        self.acks
+            .entry(peer)
+            .and_modify(|at| *at = (*at).max(sent))
+            .or_insert(sent);
     }
 
     /// Whether a majority of `voters`, this node included if it is one, acknowledged within `within`.
@@ -56,7 +62,10 @@ mod tests {
     fn one_of_two_peers_is_enough_and_none_is_not() {
         let start = Instant::now();
         let mut acks = Acknowledged::new(start);
-        assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, start + SHED), "it has just started");
+        assert!(
+            acks.by_quorum(NodeId(1), &VOTERS, SHED, start + SHED),
+            "it has just started"
+        );
         let later = start + Duration::from_secs(10);
         assert!(!acks.by_quorum(NodeId(1), &VOTERS, SHED, later));
         acks.note(NodeId(3), later);

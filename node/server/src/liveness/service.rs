@@ -23,15 +23,28 @@ pub fn exchange_service(liveness: &Liveness) -> NodeExchangeServer<ExchangeServi
 
 #[tonic::async_trait]
 impl NodeExchange for ExchangeService {
-    async fn exchange(&self, request: Request<ExchangeRequest>) -> Result<Response<ExchangeResponse>, Status> {
+    async fn exchange(
+        &self,
+        request: Request<ExchangeRequest>,
+    ) -> Result<Response<ExchangeResponse>, Status> {
         let now = Instant::now();
         let request = request.into_inner();
         let shared = &self.0.0;
         check_addressee(&request, &shared.cluster_id, shared.me)?;
-        let store = shared.store.get().ok_or_else(|| Status::unavailable("the node is starting"))?;
-        let entries = request.sessions.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let store = shared
+            .store
+            .get()
+            .ok_or_else(|| Status::unavailable("the node is starting"))?;
+        let entries = request
+            .sessions
+            .iter()
+            .map(entry)
+            .collect::<Result<Vec<_>, _>>()?;
         let from = NodeId(request.from_node);
-        shared.table.lock().digest(from, &entries, request.ages_unknown, now);
+        shared
+            .table
+            .lock()
+            .digest(from, &entries, request.ages_unknown, now);
         store.note_peer_wall(from, request.wall_ms);
         let leader = store.leadership().borrow().leader == Some(shared.me);
         Ok(Response::new(ExchangeResponse {
@@ -78,7 +91,12 @@ mod tests {
     use super::*;
 
     fn request() -> ExchangeRequest {
-        ExchangeRequest { cluster_id: "lab".into(), from_node: 2, to_node: 1, ..ExchangeRequest::default() }
+        ExchangeRequest {
+            cluster_id: "lab".into(),
+            from_node: 2,
+            to_node: 1,
+            ..ExchangeRequest::default()
+        }
     }
 
     #[test]
@@ -94,9 +112,18 @@ mod tests {
 
     #[test]
     fn a_worker_id_that_is_not_16_bytes_is_refused() {
-        let error = entry(&SessionAge { worker_id: vec![1; 15].into(), ..SessionAge::default() }).unwrap_err();
+        let error = entry(&SessionAge {
+            worker_id: vec![1; 15].into(),
+            ..SessionAge::default()
+        })
+        .unwrap_err();
         assert_eq!(error.code(), tonic::Code::InvalidArgument);
-        let good = entry(&SessionAge { worker_id: vec![1; 16].into(), epoch: 4, age_ms: 9, active_endpoints: 2 });
+        let good = entry(&SessionAge {
+            worker_id: vec![1; 16].into(),
+            epoch: 4,
+            age_ms: 9,
+            active_endpoints: 2,
+        });
         assert_eq!(
             good.unwrap(),
             DigestEntry {

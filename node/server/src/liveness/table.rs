@@ -52,7 +52,12 @@ pub struct LeaseTable {
 impl LeaseTable {
     /// A worker was heard on a session that this node holds. A session older than the one that is known is ignored.
     pub fn heard(&mut self, node: NodeId, worker: WorkerId, epoch: SessionEpoch, active: u32, now: Instant) {
-        let lease = Lease { epoch, node, heard: now, active_endpoints: active };
+        let lease = Lease {
+            epoch,
+            node,
+            heard: now,
+            active_endpoints: active,
+        };
         self.leases
             .entry(worker)
             .and_modify(|known| {
@@ -72,7 +77,10 @@ impl LeaseTable {
         if ages_unknown {
             digests.unsure_since.get_or_insert(now);
         } else {
-            *digests = Digests { last: Some(now), unsure_since: None };
+            *digests = Digests {
+                last: Some(now),
+                unsure_since: None,
+            };
         }
     }
 
@@ -134,11 +142,18 @@ mod tests {
     const W: WorkerId = WorkerId::from_bytes([7; 16]);
 
     fn entry(epoch: u64, age_ms: u64) -> DigestEntry {
-        DigestEntry { worker: W, epoch: SessionEpoch(epoch), age: Duration::from_millis(age_ms), active_endpoints: 3 }
+        DigestEntry {
+            worker: W,
+            epoch: SessionEpoch(epoch),
+            age: Duration::from_millis(age_ms),
+            active_endpoints: 3,
+        }
     }
 
     fn age(table: &LeaseTable, now: Instant) -> Option<Duration> {
-        table.lease(W).map(|lease| now.saturating_duration_since(lease.heard))
+        table
+            .lease(W)
+            .map(|lease| now.saturating_duration_since(lease.heard))
     }
 
     // Covers: R39, R40
@@ -147,9 +162,15 @@ mod tests {
         let start = Instant::now();
         let mut table = LeaseTable::default();
         table.heard(HERE, W, SessionEpoch(1), 0, start);
-        assert_eq!(age(&table, start + Duration::from_secs(4)), Some(Duration::from_secs(4)));
+        assert_eq!(
+            age(&table, start + Duration::from_secs(4)),
+            Some(Duration::from_secs(4))
+        );
         table.heard(HERE, W, SessionEpoch(1), 0, start + Duration::from_secs(4));
-        assert_eq!(age(&table, start + Duration::from_secs(5)), Some(Duration::from_secs(1)));
+        assert_eq!(
+            age(&table, start + Duration::from_secs(5)),
+            Some(Duration::from_secs(1))
+        );
     }
 
     #[test]
@@ -158,7 +179,13 @@ mod tests {
         let mut table = LeaseTable::default();
         table.digest(THERE, &[entry(1, 1_500)], false, start);
         assert_eq!(age(&table, start), Some(Duration::from_millis(1_500)));
-        assert_eq!(table.digests(THERE), Digests { last: Some(start), unsure_since: None });
+        assert_eq!(
+            table.digests(THERE),
+            Digests {
+                last: Some(start),
+                unsure_since: None
+            }
+        );
         assert_eq!(table.digests(HERE), Digests::default());
     }
 
@@ -177,10 +204,19 @@ mod tests {
         let mut table = LeaseTable::default();
         table.heard(HERE, W, SessionEpoch(2), 0, start);
         table.digest(THERE, &[entry(1, 0)], false, start + Duration::from_secs(9));
-        assert_eq!(table.lease(W).map(|lease| (lease.epoch, lease.node)), Some((SessionEpoch(2), HERE)));
-        assert_eq!(age(&table, start + Duration::from_secs(9)), Some(Duration::from_secs(9)));
+        assert_eq!(
+            table.lease(W).map(|lease| (lease.epoch, lease.node)),
+            Some((SessionEpoch(2), HERE))
+        );
+        assert_eq!(
+            age(&table, start + Duration::from_secs(9)),
+            Some(Duration::from_secs(9))
+        );
         table.heard(HERE, W, SessionEpoch(1), 0, start + Duration::from_secs(10));
-        assert_eq!(age(&table, start + Duration::from_secs(10)), Some(Duration::from_secs(10)));
+        assert_eq!(
+            age(&table, start + Duration::from_secs(10)),
+            Some(Duration::from_secs(10))
+        );
     }
 
     #[test]
@@ -201,10 +237,22 @@ mod tests {
         let later = start + Duration::from_secs(30);
         table.digest(THERE, &[entry(1, 30_000)], true, later);
         table.digest(THERE, &[entry(1, 31_000)], true, later + Duration::from_secs(1));
-        assert_eq!(table.digests(THERE), Digests { last: Some(start), unsure_since: Some(later) });
+        assert_eq!(
+            table.digests(THERE),
+            Digests {
+                last: Some(start),
+                unsure_since: Some(later)
+            }
+        );
         let known = later + Duration::from_secs(2);
         table.digest(THERE, &[entry(1, 100)], false, known);
-        assert_eq!(table.digests(THERE), Digests { last: Some(known), unsure_since: None });
+        assert_eq!(
+            table.digests(THERE),
+            Digests {
+                last: Some(known),
+                unsure_since: None
+            }
+        );
     }
 
     #[test]

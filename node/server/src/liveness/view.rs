@@ -55,7 +55,13 @@ impl Look<'_> {
                 .leases()
                 .map(|(worker, lease)| {
                     let heard_ms = signed_ms(self.origin, lease.heard);
-                    (worker, PlannedLease { epoch: lease.epoch, heard_ms })
+                    (
+                        worker,
+                        PlannedLease {
+                            epoch: lease.epoch,
+                            heard_ms,
+                        },
+                    )
                 })
                 .collect(),
             lost_nodes: self.lost_nodes(),
@@ -74,7 +80,11 @@ impl Look<'_> {
             return false;
         }
         let waited = self.now.saturating_duration_since(since) >= self.exchange_interval * 3;
-        waited || self.peers.iter().all(|peer| self.table.digests(*peer).last.is_some_and(|last| last >= since))
+        waited
+            || self
+                .peers
+                .iter()
+                .all(|peer| self.table.digests(*peer).last.is_some_and(|last| last >= since))
     }
 
     /// Nodes whose digests stopped, and nodes that were paused and do not know the ages of their sessions (D4c).
@@ -116,7 +126,15 @@ mod tests {
 
     fn look<'a>(table: &'a LeaseTable, pulse: &'a Pulse, origin: Instant, now: Instant) -> Look<'a> {
         let leader_since = origin + SECOND * 60;
-        Look { table, pulse, origin, peers: &PEERS, leader_since, exchange_interval: SECOND, now }
+        Look {
+            table,
+            pulse,
+            origin,
+            peers: &PEERS,
+            leader_since,
+            exchange_interval: SECOND,
+            now,
+        }
     }
 
     fn steady(until: Instant, origin: Instant) -> Pulse {
@@ -138,10 +156,16 @@ mod tests {
         table.digest(NodeId(2), &[], false, elected - SECOND);
         table.digest(NodeId(3), &[], false, elected - SECOND);
         let soon = elected + SECOND / 2;
-        assert!(!look(&table, &pulse, origin, soon).trusted(), "both are from before");
+        assert!(
+            !look(&table, &pulse, origin, soon).trusted(),
+            "both are from before"
+        );
         table.digest(NodeId(2), &[], false, soon);
         assert!(!look(&table, &pulse, origin, soon).trusted(), "one is missing");
-        assert!(look(&table, &pulse, origin, elected + SECOND * 3).trusted(), "it cannot be reached");
+        assert!(
+            look(&table, &pulse, origin, elected + SECOND * 3).trusted(),
+            "it cannot be reached"
+        );
         table.digest(NodeId(3), &[], false, soon);
         assert!(look(&table, &pulse, origin, soon).trusted());
     }
@@ -161,7 +185,10 @@ mod tests {
             pulse.tick(woke + super::super::TICK * tick);
         }
         let read = woke + SECOND;
-        assert!(!look(&table, &pulse, origin, read).trusted(), "the digests are from before the pause");
+        assert!(
+            !look(&table, &pulse, origin, read).trusted(),
+            "the digests are from before the pause"
+        );
         for peer in PEERS {
             table.digest(peer, &[], false, read);
         }
@@ -176,10 +203,16 @@ mod tests {
         let mut table = LeaseTable::default();
         table.digest(NodeId(2), &[], false, now - SECOND * 2);
         table.digest(NodeId(3), &[], false, now - SECOND * 3);
-        assert_eq!(look(&table, &pulse, origin, now).lost_nodes(), BTreeMap::from([(NodeId(3), 77_000)]));
+        assert_eq!(
+            look(&table, &pulse, origin, now).lost_nodes(),
+            BTreeMap::from([(NodeId(3), 77_000)])
+        );
         table.digest(NodeId(2), &[], true, now);
         table.digest(NodeId(3), &[], false, now);
-        assert_eq!(look(&table, &pulse, origin, now).lost_nodes(), BTreeMap::from([(NodeId(2), 80_000)]));
+        assert_eq!(
+            look(&table, &pulse, origin, now).lost_nodes(),
+            BTreeMap::from([(NodeId(2), 80_000)])
+        );
     }
 
     #[test]
@@ -188,12 +221,22 @@ mod tests {
         let now = origin + SECOND * 61;
         let pulse = steady(now, origin);
         let worker = WorkerId::from_bytes([4; 16]);
-        let entry =
-            DigestEntry { worker, epoch: SessionEpoch(2), age: SECOND * 5, active_endpoints: 0 };
+        let entry = DigestEntry {
+            worker,
+            epoch: SessionEpoch(2),
+            age: SECOND * 5,
+            active_endpoints: 0,
+        };
         let mut table = LeaseTable::default();
         table.digest(NodeId(2), &[entry], false, now);
         let view = look(&table, &pulse, origin, now).view();
-        assert_eq!(view.leases[&worker], PlannedLease { epoch: SessionEpoch(2), heard_ms: 56_000 });
+        assert_eq!(
+            view.leases[&worker],
+            PlannedLease {
+                epoch: SessionEpoch(2),
+                heard_ms: 56_000
+            }
+        );
         assert_eq!(view.since_ms, 60_000);
         assert_eq!(signed_ms(now, now - SECOND), -1_000);
     }

@@ -22,7 +22,11 @@ pub struct Dirty {
 impl Dirty {
     /// Everything that is live: for a new leader, and after a reset of the feed.
     pub fn everything(state: &State) -> Self {
-        Self { runs: state.live_runs().map(|run| run.id).collect(), fleet: true, drains: true }
+        Self {
+            runs: state.live_runs().map(|run| run.id).collect(),
+            fleet: true,
+            drains: true,
+        }
     }
 
     /// Whether a pass over runs is due.
@@ -48,7 +52,8 @@ impl Dirty {
     /// Progress is no reason to plan, until the last endpoint is closed.
     fn assignment(&mut self, delta: &Delta<AssignmentKey, Assignment>) {
         let seen = |row: &Option<Arc<Assignment>>| {
-            row.as_ref().map(|row| (row.life.status(), row.started, row.lost, row.all_closed()))
+            row.as_ref()
+                .map(|row| (row.life.status(), row.started, row.lost, row.all_closed()))
         };
         if seen(&delta.before) == seen(&delta.after) {
             return;
@@ -65,7 +70,14 @@ impl Dirty {
 
     fn worker(&mut self, delta: &Delta<WorkerId, Worker>) {
         let seen = |row: &Option<Arc<Worker>>| {
-            row.as_ref().map(|row| (row.status(), row.capacity(), row.region.clone(), row.labels.clone()))
+            row.as_ref().map(|row| {
+                (
+                    row.status(),
+                    row.capacity(),
+                    row.region.clone(),
+                    row.labels.clone(),
+                )
+            })
         };
         self.fleet |= seen(&delta.before) != seen(&delta.after);
         let drain = |row: &Option<Arc<Worker>>| row.as_ref().and_then(|row| row.facts.drain.clone());
@@ -96,7 +108,10 @@ mod tests {
             lost: false,
             detail: None,
             acked_seq: u64::from(closed),
-            counts: EndpointCounts { phases: [10 - closed, 0, 0, 0, 0, 0, 0, closed], outcomes: [0; 8] },
+            counts: EndpointCounts {
+                phases: [10 - closed, 0, 0, 0, 0, 0, 0, closed],
+                outcomes: [0; 8],
+            },
             revision: Revision(1),
         })
     }
@@ -104,7 +119,11 @@ mod tests {
     fn noted(before: Arc<Assignment>, after: Arc<Assignment>) -> Dirty {
         let mut dirty = Dirty::default();
         let key = after.key;
-        dirty.note(&[Change::Assignment(Delta { key, before: Some(before), after: Some(after) })]);
+        dirty.note(&[Change::Assignment(Delta {
+            key,
+            before: Some(before),
+            after: Some(after),
+        })]);
         dirty
     }
 
@@ -114,7 +133,14 @@ mod tests {
         let halfway = noted(assignment(S::Started, 1), assignment(S::Started, 9));
         assert_eq!(halfway, Dirty::default());
         let done = noted(assignment(S::Started, 9), assignment(S::Started, 10));
-        assert_eq!(done, Dirty { runs: BTreeSet::from([RUN]), fleet: false, drains: false });
+        assert_eq!(
+            done,
+            Dirty {
+                runs: BTreeSet::from([RUN]),
+                fleet: false,
+                drains: false
+            }
+        );
         assert!(done.wants_pass());
     }
 
@@ -122,6 +148,13 @@ mod tests {
     fn capacity_that_becomes_free_is_worth_a_look_at_runs_that_wait_and_at_drains() {
         use AssignmentStatus as S;
         let closed = noted(assignment(S::Started, 10), assignment(S::Closed, 10));
-        assert_eq!(closed, Dirty { runs: BTreeSet::from([RUN]), fleet: true, drains: true });
+        assert_eq!(
+            closed,
+            Dirty {
+                runs: BTreeSet::from([RUN]),
+                fleet: true,
+                drains: true
+            }
+        );
     }
 }

@@ -89,12 +89,22 @@ impl FleetPlanner {
             let now = Instant::now();
             let view = context.liveness.view(&peers(&context), since, now);
             let (state, cluster_now) = (context.store.local(), context.store.cluster_now());
-            liveness::plan(&state, &view, &brake, cluster_now, context.liveness.plan_ms(now), &config)
+            liveness::plan(
+                &state,
+                &view,
+                &brake,
+                cluster_now,
+                context.liveness.plan_ms(now),
+                &config,
+            )
         })
         .await;
         planned.unwrap_or_else(|error| {
             tracing::error!(%error, "the planner of liveness failed");
-            LivenessPlan { brake: self.brake.clone(), ..LivenessPlan::default() }
+            LivenessPlan {
+                brake: self.brake.clone(),
+                ..LivenessPlan::default()
+            }
         })
     }
 
@@ -119,9 +129,11 @@ impl FleetPlanner {
         begun: Instant,
     ) -> Result<(), LostLead> {
         for outcome in propose(&self.context.store, self.term, planner, commands).await? {
-            metrics::counter!("reeve_reconcile_total", "planner" => planner, "outcome" => outcome.name()).increment(1);
+            metrics::counter!("reeve_reconcile_total", "planner" => planner, "outcome" => outcome.name())
+                .increment(1);
         }
-        metrics::histogram!("reeve_reconcile_seconds", "planner" => planner).record(begun.elapsed().as_secs_f64());
+        metrics::histogram!("reeve_reconcile_seconds", "planner" => planner)
+            .record(begun.elapsed().as_secs_f64());
         Ok(())
     }
 }
@@ -129,5 +141,9 @@ impl FleetPlanner {
 /// The other members, which hold sessions and send digests.
 fn peers(context: &Context) -> Vec<NodeId> {
     let members = context.store.status().members;
-    members.iter().map(|member| NodeId(member.info.id)).filter(|id| *id != context.config.id).collect()
+    members
+        .iter()
+        .map(|member| member.info.id)
+        .filter(|id| *id != context.config.id)
+        .collect()
 }

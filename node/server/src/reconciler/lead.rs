@@ -99,6 +99,12 @@ impl Lead {
         let cluster_now = self.context.store.cluster_now();
         let at = |time: Time| now + Duration::from_millis(time.since(cluster_now).0);
         let times = [self.runs.next_wake(), self.fleet.next_drain()];
-        times.into_iter().flatten().map(at).chain([self.fleet.next_look(), latest]).min().unwrap_or(latest)
+        times
+            .into_iter()
+            .flatten()
+            .map(at)
+            .chain([self.fleet.next_look(), latest])
+            .min()
+            .unwrap_or(latest)
     }
 }

@@ -27,8 +27,15 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 /// The reconciler, until the node stops.
 pub async fn run(context: Context) {
     describe_counter!("reeve_reconcile_total", "Plans, by planner and outcome.");
-    describe_histogram!("reeve_reconcile_seconds", Unit::Seconds, "Time of a pass, by planner.");
-    describe_gauge!("reeve_mass_loss_brake", "1 while workers are marked down slowly, because most fell silent together.");
+    describe_histogram!(
+        "reeve_reconcile_seconds",
+        Unit::Seconds,
+        "Time of a pass, by planner."
+    );
+    describe_gauge!(
+        "reeve_mass_loss_brake",
+        "1 while workers are marked down slowly, because most fell silent together."
+    );
     let shutdown = context.shutdown.clone();
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -55,13 +62,19 @@ async fn lead_when_elected(context: Context) {
 
 /// Waits until this node leads and its leadership is committed.
 async fn elected(context: &Context, leadership: &mut watch::Receiver<Leadership>) -> Option<Leadership> {
-    leadership.wait_for(|now| leads(context, *now)).await.ok().map(|now| *now)
+    leadership
+        .wait_for(|now| leads(context, *now))
+        .await
+        .ok()
+        .map(|now| *now)
 }
 
 /// Waits until this node does not lead in `term` any more.
 async fn lost(context: &Context, leadership: &mut watch::Receiver<Leadership>, term: u64) {
     // An error means that the store is closed, which ends the term as well.
-    let _ = leadership.wait_for(|now| !leads(context, *now) || now.term != term).await;
+    let _ = leadership
+        .wait_for(|now| !leads(context, *now) || now.term != term)
+        .await;
 }
 
 fn leads(context: &Context, now: Leadership) -> bool {

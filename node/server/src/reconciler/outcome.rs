@@ -96,7 +96,10 @@ impl Failures {
 
 /// 1 s × 2ⁿ, at most 60 s, for the n-th failure in a row, counted from 1.
 fn pause(failure: u32) -> Millis {
-    let doubled = PAUSE_FIRST.0.checked_shl(failure.saturating_sub(1)).filter(|_| failure < 32);
+    let doubled = PAUSE_FIRST
+        .0
+        .checked_shl(failure.saturating_sub(1))
+        .filter(|_| failure < 32);
     Millis(doubled.unwrap_or(PAUSE_MOST.0).min(PAUSE_MOST.0))
 }
 
@@ -120,13 +123,25 @@ mod tests {
     fn a_plan_that_is_always_refused_does_not_spin() {
         let mut failures = Failures::default();
         let pauses: Vec<_> = (0..5).map(|_| failures.requeue(RUN)).collect();
-        assert_eq!(pauses, [None, None, None, Some(Millis(1_000)), Some(Millis(2_000))]);
+        assert_eq!(
+            pauses,
+            [None, None, None, Some(Millis(1_000)), Some(Millis(2_000))]
+        );
     }
 
     #[test]
     fn a_newer_term_ends_the_lead() {
-        assert_eq!(of_refusal(&Refusal::StaleTerm { fence_term: 1, term: 2 }), Err(LostLead));
-        let not_yet = Refusal::NotYet { run: RUN, rule: String::new() };
+        assert_eq!(
+            of_refusal(&Refusal::StaleTerm {
+                fence_term: 1,
+                term: 2
+            }),
+            Err(LostLead)
+        );
+        let not_yet = Refusal::NotYet {
+            run: RUN,
+            rule: String::new(),
+        };
         assert_eq!(of_refusal(&not_yet), Ok(Outcome::Requeue));
     }
 }

@@ -20,7 +20,11 @@ pub(super) async fn propose(
     for batch in plans.chunks(BATCH) {
         let envelopes = batch
             .iter()
-            .map(|plan| Envelope { request: None, fence_term: Some(term), command: plan.command.clone() })
+            .map(|plan| Envelope {
+                request: None,
+                fence_term: Some(term),
+                command: plan.command.clone(),
+            })
             .collect();
         match store.propose_local(envelopes).await {
             Ok(applied) => {
@@ -30,7 +34,7 @@ pub(super) async fn propose(
             }
             Err(ProposeError::NotLeader | ProposeError::Fatal(_)) => return Err(LostLead),
             Err(
-                error @ (ProposeError::Unavailable(_)
+                error @ (ProposeError::Unavailable { .. }
                 | ProposeError::OutcomeUnknown
                 | ProposeError::LaneFull { .. }),
             ) => {

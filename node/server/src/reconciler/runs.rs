@@ -6,7 +6,7 @@ use std::time::Instant;
 use reeve_plan::runs::{PassPlan, RunPlan, plan_pass};
 use reeve_plan::{PlanConfig, Planned};
 use reeve_state::id::RunId;
-use reeve_state::time::Time;
+use reeve_state::time::{Millis, Time};
 
 use super::deadlines::Deadlines;
 use super::dirty::Dirty;
@@ -16,6 +16,8 @@ use super::settings::plan_config;
 use crate::context::Context;
 
 const PLANNER: &str = "runs";
+/// A run that did not change is not looked at sooner than this again.
+const SOONEST: Millis = Millis(10);
 
 /// Which runs to look at, and when.
 pub(super) struct RunPlanner {
@@ -72,30 +74,43 @@ impl RunPlanner {
         for ((run, plan), outcome) in plan.runs.iter().zip(outcomes) {
             self.settle(*run, plan, outcome, now, dirty);
         }
-        metrics::histogram!("reeve_reconcile_seconds", "planner" => PLANNER).record(begun.elapsed().as_secs_f64());
+        metrics::histogram!("reeve_reconcile_seconds", "planner" => PLANNER)
+            .record(begun.elapsed().as_secs_f64());
         Ok(())
     }
 
     /// Placement can take a while: it has a thread of its own.
     async fn plan(&self, runs: BTreeSet<RunId>, now: Time) -> Option<PassPlan> {
         let (state, config, leader_since) = (self.context.store.local(), self.config, self.leader_since);
-        let planned = tokio::task::spawn_blocking(move || plan_pass(&state, runs, now, leader_since, &config)).await;
-        planned.inspect_err(|error| tracing::error!(%error, "the planner of runs failed")).ok()
+        let planned =
+            tokio::task::spawn_blocking(move || plan_pass(&state, runs, now, leader_since, &config)).await;
+        planned
+            .inspect_err(|error| tracing::error!(%error, "the planner of runs failed"))
+            .ok()
     }
 
     /// One outcome a run.
     async fn commit(&self, plan: &PassPlan) -> Result<Vec<Outcome>, LostLead> {
-        let commands: Vec<Planned> =
-            plan.runs.iter().flat_map(|(_, plan)| plan.commands.iter().cloned()).collect();
-        let mut outcomes = propose(&self.context.store, self.term, PLANNER, commands).await?.into_iter();
+        let commands: Vec<Planned> = plan
+            .runs
+            .iter()
+            .flat_map(|(_, plan)| plan.commands.iter().cloned())
+            .collect();
+        let mut outcomes = propose(&self.context.store, self.term, PLANNER, commands)
+            .await?
+            .into_iter();
         let of_run = |plan: &RunPlan| {
-            outcomes.by_ref().take(plan.commands.len()).fold(Outcome::Skip, worse)
+            outcomes
+                .by_ref()
+                .take(plan.commands.len())
+                .fold(Outcome::Skip, worse)
         };
         Ok(plan.runs.iter().map(|(_, plan)| plan).map(of_run).collect())
     }
 
     fn settle(&mut self, run: RunId, plan: &RunPlan, outcome: Outcome, now: Time, dirty: &mut Dirty) {
-        metrics::counter!("reeve_reconcile_total", "planner" => PLANNER, "outcome" => outcome.name()).increment(1);
+        metrics::counter!("reeve_reconcile_total", "planner" => PLANNER, "outcome" => outcome.name())
+            .increment(1);
         let next = match outcome {
             Outcome::Success | Outcome::Skip => {
                 self.failures.clear(run);
@@ -110,7 +125,7 @@ impl RunPlanner {
             },
             Outcome::Retry => Some(now + self.failures.retry(run)),
         };
-        self.deadlines.set(run, next);
+        self.deadlines.set(run, next.map(|at| at.max(now + SOONEST)));
     }
 }
 

@@ -23,7 +23,11 @@ pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
         suspect: millis(suspect_after(config.heartbeat_interval, config.exchange_interval)),
         down: millis(config.down_after),
     };
-    LivenessConfig { session, rehome_grace: millis(config.rehome_grace()), ..LivenessConfig::default() }
+    LivenessConfig {
+        session,
+        rehome_grace: millis(config.rehome_grace()),
+        ..LivenessConfig::default()
+    }
 }
 
 /// How often the planner of liveness looks: often enough that a worker that was heard again is ONLINE soon.

@@ -22,7 +22,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        path.map(|path| Self(path.0)).map_err(|error| ApiError::invalid("id", error.body_text()))
+        path.map(|path| Self(path.0))
+            .map_err(|error| ApiError::invalid("id", error.body_text()))
     }
 }
 
@@ -34,7 +35,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        query.map(|query| Self(query.0)).map_err(|error| ApiError::invalid("query", error.body_text()))
+        query
+            .map(|query| Self(query.0))
+            .map_err(|error| ApiError::invalid("query", error.body_text()))
     }
 }
 
@@ -46,7 +49,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = Bytes::from_request(request, state).await;
-        bytes.map(Self).map_err(|error| ApiError::Malformed(error.body_text()))
+        bytes
+            .map(Self)
+            .map_err(|error| ApiError::Malformed(error.body_text()))
     }
 }
 
@@ -64,9 +69,10 @@ pub fn request_id(headers: &HeaderMap, body: Option<String>) -> Result<String, A
         Some(Err(_)) => return Err(ApiError::invalid("X-Request-Id", "must be printable ASCII")),
     };
     match (header, body) {
-        (Some(header), Some(body)) if header != body => {
-            Err(ApiError::invalid("requestId", "differs from the header X-Request-Id"))
-        }
+        (Some(header), Some(body)) if header != body => Err(ApiError::invalid(
+            "requestId",
+            "differs from the header X-Request-Id",
+        )),
         (Some(id), _) | (None, Some(id)) => Ok(id),
         (None, None) => Ok(String::new()),
     }
@@ -74,10 +80,15 @@ pub fn request_id(headers: &HeaderMap, body: Option<String>) -> Result<String, A
 
 /// A name of an enum in any case; nothing is 0, which is unspecified.
 pub fn named<E: Named + Into<i32>>(field: &str, name: Option<&str>) -> Result<i32, ApiError> {
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(0) };
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(0);
+    };
     match E::from_name(name) {
         Some(value) => Ok(value.into()),
-        None => Err(ApiError::invalid(field, format!("{name:?} is not one of {}", E::expected()))),
+        None => Err(ApiError::invalid(
+            field,
+            format!("{name:?} is not one of {}", E::expected()),
+        )),
     }
 }
 

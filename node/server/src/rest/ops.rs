@@ -10,7 +10,10 @@ use crate::readiness;
 use crate::telemetry;
 
 pub async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render(api.context()))
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        telemetry::render(api.context()),
+    )
 }
 
 /// The process works; it says nothing about the cluster.

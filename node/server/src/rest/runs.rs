@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use reeve_proto::json::{AssignmentJson, EndpointJson, ExplanationJson, ListJson, RunJson, TimelineEntryJson};
+use reeve_proto::json::{
+    AssignmentJson, EndpointJson, ExplanationJson, ListJson, RunJson, TimelineEntryJson,
+};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1;
 use reeve_state::command::{ObjectKind, Refusal};
@@ -39,9 +41,15 @@ pub async fn start(
     Body(body): Body,
 ) -> Result<(StatusCode, Json<RunJson>), ApiError> {
     let body: RequestIdBody = json(&body)?;
-    let request = v1::StartRunRequest { test, request_id: request_id(&headers, body.request_id)? };
+    let request = v1::StartRunRequest {
+        test,
+        request_id: request_id(&headers, body.request_id)?,
+    };
     let response = api.start_run(request, &Call::begin(None)).await?;
-    Ok((StatusCode::CREATED, Json(RunJson::from(&response.run.unwrap_or_default()))))
+    Ok((
+        StatusCode::CREATED,
+        Json(RunJson::from(&response.run.unwrap_or_default())),
+    ))
 }
 
 pub async fn stop(
@@ -51,7 +59,10 @@ pub async fn stop(
     Body(body): Body,
 ) -> Result<Json<RunJson>, ApiError> {
     let body: RequestIdBody = json(&body)?;
-    let request = v1::StopRunRequest { id, request_id: request_id(&headers, body.request_id)? };
+    let request = v1::StopRunRequest {
+        id,
+        request_id: request_id(&headers, body.request_id)?,
+    };
     let response = api.stop_run(request, &Call::begin(None)).await?;
     Ok(Json(RunJson::from(&response.run.unwrap_or_default())))
 }
@@ -68,10 +79,18 @@ pub async fn list(
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_runs(request, &Call::begin(None)).await?;
-    Ok(Json(ListJson::new(&response.runs, &response.next_page_token, response.revision)))
+    Ok(Json(ListJson::new(
+        &response.runs,
+        &response.next_page_token,
+        response.revision,
+    )))
 }
 
-pub async fn get(State(api): State<Api>, Id(id): Id, Query(query): Query<ReadQuery>) -> Result<Json<RunJson>, ApiError> {
+pub async fn get(
+    State(api): State<Api>,
+    Id(id): Id,
+    Query(query): Query<ReadQuery>,
+) -> Result<Json<RunJson>, ApiError> {
     Ok(Json(RunJson::from(&find(&api, id, &query).await?)))
 }
 
@@ -105,7 +124,10 @@ pub async fn explain(
             kind: ObjectKind::Run,
             id: run.id,
             status: name_of::<v1::RunStatus>(run.status).to_owned(),
-            allowed: vec![format!("{} with an explanation", v1::RunStatus::CannotRunForNow.name())],
+            allowed: vec![format!(
+                "{} with an explanation",
+                v1::RunStatus::CannotRunForNow.name()
+            )],
         };
         return Err(refusal.into());
     };
@@ -124,10 +146,21 @@ pub async fn endpoints(
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_run_endpoints(request, &Call::begin(None)).await?;
-    Ok(Json(ListJson::new(&response.endpoints, &response.next_page_token, response.revision)))
+    Ok(Json(ListJson::new(
+        &response.endpoints,
+        &response.next_page_token,
+        response.revision,
+    )))
 }
 
 async fn find(api: &Api, id: String, query: &ReadQuery) -> Result<v1::Run, ApiError> {
-    let request = v1::GetRunRequest { id, consistency: query.consistency()? };
-    Ok(api.get_run(request, &Call::begin(None)).await?.run.unwrap_or_default())
+    let request = v1::GetRunRequest {
+        id,
+        consistency: query.consistency()?,
+    };
+    Ok(api
+        .get_run(request, &Call::begin(None))
+        .await?
+        .run
+        .unwrap_or_default())
 }

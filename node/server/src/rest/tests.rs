@@ -32,7 +32,10 @@ pub async fn create(
         request_id: request_id(&headers, None)?,
     };
     let response = api.create_test(request, &Call::begin(None)).await?;
-    Ok((StatusCode::CREATED, Json(TestJson::from(&response.test.unwrap_or_default()))))
+    Ok((
+        StatusCode::CREATED,
+        Json(TestJson::from(&response.test.unwrap_or_default())),
+    ))
 }
 
 pub async fn list(
@@ -45,7 +48,11 @@ pub async fn list(
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_tests(request, &Call::begin(None)).await?;
-    Ok(Json(ListJson::new(&response.tests, &response.next_page_token, response.revision)))
+    Ok(Json(ListJson::new(
+        &response.tests,
+        &response.next_page_token,
+        response.revision,
+    )))
 }
 
 pub async fn get(
@@ -53,13 +60,19 @@ pub async fn get(
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<TestJson>, ApiError> {
-    let request = v1::GetTestRequest { id, consistency: query.consistency()? };
+    let request = v1::GetTestRequest {
+        id,
+        consistency: query.consistency()?,
+    };
     let response = api.get_test(request, &Call::begin(None)).await?;
     Ok(Json(TestJson::from(&response.test.unwrap_or_default())))
 }
 
 pub async fn delete(State(api): State<Api>, headers: HeaderMap, Id(id): Id) -> Result<StatusCode, ApiError> {
-    let request = v1::DeleteTestRequest { id, request_id: request_id(&headers, None)? };
+    let request = v1::DeleteTestRequest {
+        id,
+        request_id: request_id(&headers, None)?,
+    };
     api.delete_test(request, &Call::begin(None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -47,7 +47,10 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<CreatedWorkerJson>), ApiError> {
     let body: CreateBody = json(&body)?;
     if body.capacity == Some(0) {
-        return Err(ApiError::invalid("capacity", "must be at least 1, or be left out"));
+        return Err(ApiError::invalid(
+            "capacity",
+            "must be at least 1, or be left out",
+        ));
     }
     let request = v1::CreateWorkerRequest {
         name: body.name,
@@ -77,7 +80,11 @@ pub async fn list(
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_workers(request, &Call::begin(None)).await?;
-    Ok(Json(ListJson::new(&response.workers, &response.next_page_token, response.revision)))
+    Ok(Json(ListJson::new(
+        &response.workers,
+        &response.next_page_token,
+        response.revision,
+    )))
 }
 
 pub async fn get(
@@ -85,7 +92,10 @@ pub async fn get(
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<WorkerJson>, ApiError> {
-    let request = v1::GetWorkerRequest { id, consistency: query.consistency()? };
+    let request = v1::GetWorkerRequest {
+        id,
+        consistency: query.consistency()?,
+    };
     let response = api.get_worker(request, &Call::begin(None)).await?;
     Ok(Json(WorkerJson::from(&response.worker.unwrap_or_default())))
 }

@@ -7,29 +7,26 @@ use reeve_state::id::RunId;
 use reeve_state::record::{Assignment, AssignmentKey, Run};
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::{RunStatus, TimelineEntry};
-use reeve_store::{Compacted, FeedItem};
+use reeve_store::FeedItem;
 
 use super::{ENDPOINT_OUTCOMES, RUN_QUEUE_SECONDS, RUN_TRANSITIONS};
 use crate::context::Context;
 use crate::convert::enums;
 
-/// Counts until the node stops. What changes while the feed is reset is not counted.
+/// Counts until the node stops. What changed before it began, or while the feed was reset, is not counted.
 pub async fn follow(context: Context) {
+    let Ok(mut feed) = context.store.watch(None) else {
+        return;
+    };
     loop {
-        let mut feed = match context.store.watch(None) {
-            Ok(feed) => feed,
-            Err(Compacted { .. }) => continue,
+        let item = tokio::select! {
+            () = context.shutdown.cancelled() => return,
+            item = feed.next() => item,
         };
-        loop {
-            let item = tokio::select! {
-                () = context.shutdown.cancelled() => return,
-                item = feed.next() => item,
-            };
-            match item {
-                Some(FeedItem::Changes { revision: _, changes }) => changes.iter().for_each(count),
-                Some(FeedItem::Reset { .. }) => break,
-                None => return,
-            }
+        match item {
+            Some(FeedItem::Changes { revision: _, changes }) => changes.iter().for_each(count),
+            Some(FeedItem::Reset { .. }) => {}
+            None => return,
         }
     }
 }
@@ -44,9 +41,13 @@ fn count(change: &Change) {
 
 fn count_run(delta: &Delta<RunId, Run>) {
     for (before, entry) in new_transitions(delta) {
-        let reason = entry.reason.as_ref().map_or("", |reason| enums::run_reason(reason.code).name());
+        let reason = entry
+            .reason
+            .as_ref()
+            .map_or("", |reason| enums::run_reason(reason.code).name());
         let from = before.map_or("", |before| before.status.name());
-        counter!(RUN_TRANSITIONS, "from" => from, "to" => entry.status.name(), "reason" => reason).increment(1);
+        counter!(RUN_TRANSITIONS, "from" => from, "to" => entry.status.name(), "reason" => reason)
+            .increment(1);
         if let Some(before) = before.filter(|before| before.status == RunStatus::Queued) {
             // A day in milliseconds is far below 2^53.
             #[expect(clippy::cast_precision_loss, reason = "a wait is far shorter than 2^53 ms")]
@@ -57,20 +58,31 @@ fn count_run(delta: &Delta<RunId, Run>) {
 
 /// The transitions that this change added, each with the one before it.
 fn new_transitions(delta: &Delta<RunId, Run>) -> Vec<(Option<&TimelineEntry>, &TimelineEntry)> {
-    let Some(after) = &delta.after else { return Vec::new() };
-    let known = delta.before.as_ref().map_or(0, |before| before.life.timeline().len());
+    let Some(after) = &delta.after else {
+        return Vec::new();
+    };
+    let known = delta
+        .before
+        .as_ref()
+        .map_or(0, |before| before.life.timeline().len());
     let timeline = after.life.timeline();
-    (known..timeline.len()).map(|at| (at.checked_sub(1).map(|before| &timeline[before]), &timeline[at])).collect()
+    (known..timeline.len())
+        .map(|at| (at.checked_sub(1).map(|before| &timeline[before]), &timeline[at]))
+        .collect()
 }
 
 fn count_assignment(delta: &Delta<AssignmentKey, Assignment>) {
     let Some(after) = &delta.after else { return };
     for outcome in EndpointOutcome::ALL {
-        let before = delta.before.as_ref().map_or(0, |before| before.counts.outcome(outcome));
+        let before = delta
+            .before
+            .as_ref()
+            .map_or(0, |before| before.counts.outcome(outcome));
         // One that gives way to a worse one (D13) is not taken back: counters never fall.
         let more = after.counts.outcome(outcome).saturating_sub(before);
         if more > 0 {
-            counter!(ENDPOINT_OUTCOMES, "outcome" => enums::outcome(outcome).name()).increment(u64::from(more));
+            counter!(ENDPOINT_OUTCOMES, "outcome" => enums::outcome(outcome).name())
+                .increment(u64::from(more));
         }
     }
 }
@@ -126,7 +138,11 @@ mod tests {
     fn only_new_transitions_are_counted_each_with_where_it_came_from() {
         let before = run(&[RunStatus::Pending]);
         let after = run(&[RunStatus::Pending, RunStatus::Queued, RunStatus::Running]);
-        let delta = Delta { key: before.id, before: Some(before), after: Some(Arc::clone(&after)) };
+        let delta = Delta {
+            key: before.id,
+            before: Some(before),
+            after: Some(Arc::clone(&after)),
+        };
         let edges: Vec<_> = new_transitions(&delta)
             .into_iter()
             .map(|(from, to)| (from.map(|from| from.status), to.status))
@@ -138,9 +154,17 @@ mod tests {
                 (Some(RunStatus::Queued), RunStatus::Running)
             ]
         );
-        let created = Delta { key: after.id, before: None, after: Some(run(&[RunStatus::Pending])) };
+        let created = Delta {
+            key: after.id,
+            before: None,
+            after: Some(run(&[RunStatus::Pending])),
+        };
         assert_eq!(new_transitions(&created).len(), 1);
-        let removed = Delta { key: after.id, before: Some(after), after: None };
+        let removed = Delta {
+            key: after.id,
+            before: Some(after),
+            after: None,
+        };
         assert!(new_transitions(&removed).is_empty());
     }
 }

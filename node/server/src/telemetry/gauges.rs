@@ -17,11 +17,19 @@ use crate::convert::enums;
 pub fn render(context: &Context) -> String {
     let state = context.store.local();
     let mut text = String::new();
-    gauge(&mut text, "reeve_build_info", "What runs here; always 1.", [
-        (vec![("version", env!("CARGO_PKG_VERSION"))], 1),
-    ]);
+    gauge(
+        &mut text,
+        "reeve_build_info",
+        "What runs here; always 1.",
+        [(vec![("version", env!("CARGO_PKG_VERSION"))], 1)],
+    );
     let sessions = u64::try_from(context.liveness.session_count()).unwrap_or(u64::MAX);
-    gauge(&mut text, "reeve_worker_sessions", "Workers with a session on this node.", [(vec![], sessions)]);
+    gauge(
+        &mut text,
+        "reeve_worker_sessions",
+        "Workers with a session on this node.",
+        [(vec![], sessions)],
+    );
     workers(&mut text, &state);
     capacity(&mut text, &state);
     runs(&mut text, &state);
@@ -36,10 +44,15 @@ fn workers(text: &mut String, state: &State) {
             WorkerKind::UserOwned => "USER_OWNED",
             WorkerKind::Cloud => "CLOUD",
         };
-        *counts.entry((worker.status().name(), kind, worker.region.as_str())).or_default() += 1;
+        *counts
+            .entry((worker.status().name(), kind, worker.region.as_str()))
+            .or_default() += 1;
     }
     let rows = counts.into_iter().map(|((status, kind, region), count)| {
-        (vec![("status", status), ("kind", kind), ("region", region)], count)
+        (
+            vec![("status", status), ("kind", kind), ("region", region)],
+            count,
+        )
     });
     gauge(text, "reeve_workers", "Workers by status, kind and region.", rows);
 }
@@ -50,12 +63,22 @@ fn capacity(text: &mut String, state: &State) {
     for worker in state.workers() {
         let region = worker.region.as_str();
         *counts.entry((region, "reserved")).or_default() += u64::from(state.reserved(worker.id));
-        let free = if worker.status() == WorkerStatus::Online { state.free(worker) } else { 0 };
+        let free = if worker.status() == WorkerStatus::Online {
+            state.free(worker)
+        } else {
+            0
+        };
         *counts.entry((region, "free")).or_default() += u64::from(free);
     }
-    let rows =
-        counts.into_iter().map(|((region, state), count)| (vec![("region", region), ("state", state)], count));
-    gauge(text, "reeve_capacity_endpoints", "Capacity in endpoints by region, free or reserved.", rows);
+    let rows = counts
+        .into_iter()
+        .map(|((region, state), count)| (vec![("region", region), ("state", state)], count));
+    gauge(
+        text,
+        "reeve_capacity_endpoints",
+        "Capacity in endpoints by region, free or reserved.",
+        rows,
+    );
 }
 
 fn runs(text: &mut String, state: &State) {
@@ -63,7 +86,9 @@ fn runs(text: &mut String, state: &State) {
     for run in state.runs() {
         *counts.entry(run.life.status()).or_default() += 1;
     }
-    let rows = counts.into_iter().map(|(status, count)| (vec![("status", status.name())], count));
+    let rows = counts
+        .into_iter()
+        .map(|(status, count)| (vec![("status", status.name())], count));
     gauge(text, "reeve_runs", "Runs by status.", rows);
 }
 
@@ -72,10 +97,18 @@ fn endpoints(text: &mut String, state: &State) {
     for run in state.live_runs() {
         sum.add(&state.run_counts(run.id));
     }
-    let rows = EndpointPhase::ALL
-        .into_iter()
-        .map(|phase| (vec![("phase", enums::phase(phase).name())], u64::from(sum.phase(phase))));
-    gauge(text, "reeve_endpoints", "Endpoints of runs that are not terminal, by phase.", rows);
+    let rows = EndpointPhase::ALL.into_iter().map(|phase| {
+        (
+            vec![("phase", enums::phase(phase).name())],
+            u64::from(sum.phase(phase)),
+        )
+    });
+    gauge(
+        text,
+        "reeve_endpoints",
+        "Endpoints of runs that are not terminal, by phase.",
+        rows,
+    );
 }
 
 fn gauge<'a>(
@@ -87,15 +120,24 @@ fn gauge<'a>(
     // Writing to a String cannot fail.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
     for (labels, value) in rows {
-        let labels: Vec<_> =
-            labels.into_iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let labels: Vec<_> = labels
+            .into_iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escape(value)))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
         let _ = writeln!(text, "{name}{labels} {value}");
     }
 }
 
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -106,7 +148,10 @@ mod tests {
     fn label_values_of_users_are_escaped() {
         let mut text = String::new();
         gauge(&mut text, "g", "Help.", [(vec![("region", "a\"b\\c\nd")], 3)]);
-        assert_eq!(text, "# HELP g Help.\n# TYPE g gauge\ng{region=\"a\\\"b\\\\c\\nd\"} 3\n");
+        assert_eq!(
+            text,
+            "# HELP g Help.\n# TYPE g gauge\ng{region=\"a\\\"b\\\\c\\nd\"} 3\n"
+        );
     }
 
     #[test]
@@ -116,7 +161,10 @@ mod tests {
         runs(&mut text, &state);
         endpoints(&mut text, &state);
         for status in RunStatus::ALL {
-            assert!(text.contains(&format!("reeve_runs{{status=\"{status}\"}} 0\n")), "{text}");
+            assert!(
+                text.contains(&format!("reeve_runs{{status=\"{status}\"}} 0\n")),
+                "{text}"
+            );
         }
         assert!(text.contains("reeve_endpoints{phase=\"INCALL\"} 0\n"), "{text}");
     }

@@ -92,7 +92,11 @@ fn split(path: &str) -> (String, String) {
 /// Puts every REST call into a span and counts it under the route that it matched.
 pub async fn rest(request: Request, next: Next) -> Response {
     let since = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or(UNKNOWN, MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(UNKNOWN, MatchedPath::as_str)
+        .to_owned();
     let verb = match request.method().as_str() {
         verb @ ("GET" | "POST" | "DELETE" | "PUT" | "PATCH" | "HEAD" | "OPTIONS") => verb.to_owned(),
         _ => UNKNOWN.to_owned(),
@@ -101,7 +105,10 @@ pub async fn rest(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("rest", method);
     async move {
         let answer = next.run(request).await;
-        let code = answer.extensions().get::<AnsweredCode>().map_or(Code::Ok, |answered| answered.0);
+        let code = answer
+            .extensions()
+            .get::<AnsweredCode>()
+            .map_or(Code::Ok, |answered| answered.0);
         record("rest".to_owned(), method, code, since);
         answer
     }
@@ -115,7 +122,10 @@ mod tests {
 
     #[test]
     fn paths_are_split_into_service_and_method() {
-        assert_eq!(split("/reeve.v1.Tests/GetTest"), ("reeve.v1.Tests".to_owned(), "GetTest".to_owned()));
+        assert_eq!(
+            split("/reeve.v1.Tests/GetTest"),
+            ("reeve.v1.Tests".to_owned(), "GetTest".to_owned())
+        );
         assert_eq!(split("/nonsense"), (UNKNOWN.to_owned(), UNKNOWN.to_owned()));
     }
 }

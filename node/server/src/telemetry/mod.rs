@@ -21,10 +21,13 @@ const RUN_QUEUE_SECONDS: &str = "reeve_run_queue_seconds";
 const ENDPOINT_OUTCOMES: &str = "reeve_endpoint_outcomes_total";
 
 /// From a call that only reads memory to one that waits for a quorum far away.
-const LATENCY_BUCKETS: [f64; 14] =
-    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const LATENCY_BUCKETS: [f64; 14] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 /// Up to the longest wait in QUEUED (D11).
-const QUEUE_BUCKETS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0];
+const QUEUE_BUCKETS: [f64; 12] = [
+    0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0,
+];
 
 /// There is one recorder in a process, whatever runs in it.
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -54,10 +57,17 @@ pub fn install() -> Result<(), BuildError> {
 }
 
 fn describe() {
-    describe_counter!(API_REQUESTS, "Calls answered, by service, method and code; streams count when they open.");
+    describe_counter!(
+        API_REQUESTS,
+        "Calls answered, by service, method and code; streams count when they open."
+    );
     describe_histogram!(API_SECONDS, Unit::Seconds, "Time from a call to its answer.");
     describe_counter!(RUN_TRANSITIONS, "Transitions of runs that this node applied.");
-    describe_histogram!(RUN_QUEUE_SECONDS, Unit::Seconds, "Time that runs spent in QUEUED.");
+    describe_histogram!(
+        RUN_QUEUE_SECONDS,
+        Unit::Seconds,
+        "Time that runs spent in QUEUED."
+    );
     describe_counter!(ENDPOINT_OUTCOMES, "Outcomes of endpoints that this node applied.");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reeve_proto::json::MemberJson;
+use reeve_proto::json::{ListJson, MemberJson};
 use reeve_proto::v1::cluster_client::ClusterClient;
 use reeve_proto::v1::{
     AddMemberRequest, GetStatusRequest, GetStatusResponse, Member, RemoveMemberRequest, TransferLeaderRequest,
@@ -26,7 +26,10 @@ pub(crate) async fn run(
     let cluster = Cluster::new(global)?;
     match command {
         ClusterCommand::Status => print_status(output, &views(any_status(&cluster).await?).await)?,
-        ClusterCommand::Members => print_members(output, &any_status(&cluster).await?.members)?,
+        ClusterCommand::Members => {
+            let status = any_status(&cluster).await?;
+            print_members(output, &status.members, status.revision)?;
+        }
         ClusterCommand::Add {
             id,
             name,
@@ -44,14 +47,16 @@ pub(crate) async fn run(
             let answer = cluster.call(request, |channel, request| async move {
                 ClusterClient::new(channel).add_member(request).await
             });
-            print_members(output, &answer.await?.members)?;
+            let members = answer.await?.members;
+            print_members(output, &members, revision(&cluster).await)?;
         }
         ClusterCommand::Remove { id } => {
             let answer = cluster.call(
                 RemoveMemberRequest { node_id: id },
                 |channel, request| async move { ClusterClient::new(channel).remove_member(request).await },
             );
-            print_members(output, &answer.await?.members)?;
+            let members = answer.await?.members;
+            print_members(output, &members, revision(&cluster).await)?;
         }
         ClusterCommand::TransferLeader { id } => {
             let request = TransferLeaderRequest {
@@ -74,6 +79,11 @@ pub(crate) async fn run(
         }
     }
     Ok(0)
+}
+
+/// The revision after a change; that the change was made counts more than that this is known.
+async fn revision(cluster: &Cluster) -> u64 {
+    any_status(cluster).await.map_or(0, |status| status.revision)
 }
 
 /// What any node says about itself and the members.
@@ -145,11 +155,12 @@ fn print_status(output: &Output, views: &[NodeView]) -> Result<(), CliError> {
     }
 }
 
-fn print_members(output: &Output, members: &[Member]) -> Result<(), CliError> {
-    let json = || members.iter().map(MemberJson::from).collect::<Vec<_>>();
+fn print_members(output: &Output, members: &[Member], revision: u64) -> Result<(), CliError> {
     match output.format {
-        OutputFormat::Json => output.json(&json()),
-        OutputFormat::Jsonl => json().iter().try_for_each(|member| output.json(member)),
+        OutputFormat::Json => output.json(&ListJson::<MemberJson>::new(members, "", revision)),
+        OutputFormat::Jsonl => members
+            .iter()
+            .try_for_each(|member| output.json(&MemberJson::from(member))),
         OutputFormat::Name => members.iter().try_for_each(|member| output.line(&member.name)),
         OutputFormat::Table | OutputFormat::Wide => output.line(&member_table(members)),
     }

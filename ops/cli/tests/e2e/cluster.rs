@@ -32,9 +32,17 @@ pub struct Ran {
 }
 
 fn free_ports(nodes: usize) -> Vec<[u16; 3]> {
-    let listeners: Vec<_> = (0..nodes * 3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-    ports.chunks_exact(3).map(|chunk| [chunk[0], chunk[1], chunk[2]]).collect()
+    let listeners: Vec<_> = (0..nodes * 3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let ports: Vec<_> = listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap().port())
+        .collect();
+    ports
+        .chunks_exact(3)
+        .map(|chunk| [chunk[0], chunk[1], chunk[2]])
+        .collect()
 }
 
 impl Cluster {
@@ -66,7 +74,14 @@ impl Cluster {
     fn spawn_node(&self, node: usize) -> Process {
         let local = |port: u16| format!("127.0.0.1:{port}");
         let peers = self.ports.iter().enumerate().map(|(at, [grpc, raft, http])| {
-            format!("{}=n{},{},{},{}", at + 1, at + 1, local(*raft), local(*grpc), local(*http))
+            format!(
+                "{}=n{},{},{},{}",
+                at + 1,
+                at + 1,
+                local(*raft),
+                local(*grpc),
+                local(*http)
+            )
         });
         let [grpc, raft, http] = self.ports[node];
         let flags = [
@@ -81,7 +96,9 @@ impl Cluster {
             ("--shed-after-ms", "2000".to_owned()),
             ("--reconnect-timeout-ms", "2000".to_owned()),
         ];
-        let args = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+        let args = flags
+            .into_iter()
+            .flat_map(|(flag, value)| [flag.to_owned(), value]);
         let args: Vec<_> = std::iter::once("node".to_owned()).chain(args).collect();
         Process::start(&self.log(&format!("n{}", node + 1)), &args, &[])
     }
@@ -112,7 +129,8 @@ impl Cluster {
     /// Registers a worker and keeps its token.
     pub fn create_worker(&mut self, name: &str) {
         let created = self.json(&["worker", "create", "--name", name, "--region", "eu-west"]);
-        self.tokens.insert(name.to_owned(), created["token"].as_str().unwrap().to_owned());
+        self.tokens
+            .insert(name.to_owned(), created["token"].as_str().unwrap().to_owned());
     }
 
     pub fn start_worker(&mut self, name: &str) {
@@ -155,7 +173,10 @@ impl Cluster {
     }
 
     pub fn addresses(&self) -> String {
-        (0..self.ports.len()).map(|node| self.grpc(node)).collect::<Vec<_>>().join(",")
+        (0..self.ports.len())
+            .map(|node| self.grpc(node))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     /// Runs `reeve ARGS` against all nodes.
@@ -197,7 +218,10 @@ impl Cluster {
     }
 
     pub fn start_run(&self, test: &str) -> String {
-        self.json(&["run", "start", test])["id"].as_str().unwrap().to_owned()
+        self.json(&["run", "start", test])["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub fn run(&self, id: &str) -> Value {
@@ -234,27 +258,39 @@ impl Cluster {
     /// What a node says of itself, without a quorum; `None` if it does not answer.
     pub fn status(&self, node: usize, with_hash: bool) -> Option<v1::GetStatusResponse> {
         let address = format!("http://{}", self.grpc(node));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let call = async {
                 let mut client = ClusterClient::connect(address).await.ok()?;
-                let request = v1::GetStatusRequest { include_state_hash: with_hash };
+                let request = v1::GetStatusRequest {
+                    include_state_hash: with_hash,
+                };
                 Some(client.get_status(request).await.ok()?.into_inner())
             };
-            tokio::time::timeout(Duration::from_secs(2), call).await.ok().flatten()
+            tokio::time::timeout(Duration::from_secs(2), call)
+                .await
+                .ok()
+                .flatten()
         })
     }
 
     fn up(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()).collect()
+        (0..self.nodes.len())
+            .filter(|node| self.nodes[*node].is_some())
+            .collect()
     }
 
     /// The node that leads, once all nodes that are up agree and it is one of them.
     pub fn leader(&self) -> usize {
         until("there is a leader", SOON, || {
             let up = self.up();
-            let seen: Option<Vec<u64>> =
-                up.iter().map(|node| self.status(*node, false).map(|status| status.leader_id)).collect();
+            let seen: Option<Vec<u64>> = up
+                .iter()
+                .map(|node| self.status(*node, false).map(|status| status.leader_id))
+                .collect();
             let seen = seen?;
             let leader = usize::try_from(*seen.first()?).ok()?.checked_sub(1)?;
             (seen.iter().all(|id| *id == seen[0]) && up.contains(&leader)).then_some(leader)
@@ -263,7 +299,10 @@ impl Cluster {
 
     pub fn follower(&self) -> usize {
         let leader = self.leader();
-        self.up().into_iter().find(|node| *node != leader).expect("a node that does not lead")
+        self.up()
+            .into_iter()
+            .find(|node| *node != leader)
+            .expect("a node that does not lead")
     }
 
     /// Every node that is up has applied the same, down to the last byte.
@@ -272,12 +311,20 @@ impl Cluster {
             let hashes: Option<Vec<_>> = self
                 .up()
                 .into_iter()
-                .map(|node| self.status(node, true).map(|status| (status.last_applied_index, status.state_hash)))
+                .map(|node| {
+                    self.status(node, true)
+                        .map(|status| (status.last_applied_index, status.state_hash))
+                })
                 .collect();
             let hashes = hashes?;
             let at_one_index = hashes.iter().all(|(index, _)| *index == hashes[0].0);
             if at_one_index {
-                assert!(hashes.iter().all(|(_, hash)| *hash == hashes[0].1 && !hash.is_empty()), "{hashes:?}");
+                assert!(
+                    hashes
+                        .iter()
+                        .all(|(_, hash)| *hash == hashes[0].1 && !hash.is_empty()),
+                    "{hashes:?}"
+                );
             }
             at_one_index.then_some(())
         });
@@ -294,7 +341,14 @@ pub fn definition(name: &str, endpoints: u32, duration_s: u32) -> String {
 
 /// Every endpoint of the run is accounted for exactly once: phases and outcomes sum to the size.
 pub fn assert_accounted(run: &Value, total: u64) {
-    let sum = |counts: &Value| counts.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum::<u64>();
+    let sum = |counts: &Value| {
+        counts
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|n| n.as_u64().unwrap())
+            .sum::<u64>()
+    };
     let endpoints = &run["endpoints"];
     assert_eq!(endpoints["total"], total, "{run:#}");
     assert_eq!(endpoints["byPhase"]["CLOSED"], total, "{run:#}");
@@ -303,7 +357,12 @@ pub fn assert_accounted(run: &Value, total: u64) {
 }
 
 pub fn statuses(run: &Value) -> Vec<&str> {
-    run["timeline"].as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect()
+    run["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["status"].as_str().unwrap())
+        .collect()
 }
 
 pub fn write(path: &Path, text: &str) {

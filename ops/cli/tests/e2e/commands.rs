@@ -16,11 +16,28 @@ fn a_run_from_definition_to_outcome_against_any_node() {
         assert_eq!(started["status"], "COMPLETED", "{started:#}");
         let run = cluster.json_at(&at, &["run", "get", started["id"].as_str().unwrap()]);
         assert_accounted(&run, 40);
-        assert_eq!(cluster.json_at(&at, &["worker", "list"])["items"].as_array().unwrap().len(), 2);
-        assert_eq!(cluster.json_at(&at, &["run", "list"])["items"].as_array().unwrap().len(), node + 1);
+        assert_eq!(
+            cluster.json_at(&at, &["worker", "list"])["items"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(
+            cluster.json_at(&at, &["run", "list"])["items"]
+                .as_array()
+                .unwrap()
+                .len(),
+            node + 1
+        );
     }
     let listed = cluster.reeve(&["run", "list", "--status", "completed"]);
-    assert_eq!(listed.stdout.lines().count(), 4, "a header and three runs:\n{}", listed.stdout);
+    assert_eq!(
+        listed.stdout.lines().count(),
+        4,
+        "a header and three runs:\n{}",
+        listed.stdout
+    );
     assert!(cluster.reeve(&["cluster", "status"]).stdout.contains("n3"));
 }
 
@@ -34,7 +51,10 @@ fn a_run_that_cannot_be_placed_says_why_and_exits_2() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     let run: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(run["reason"]["code"], "NO_ONLINE_WORKERS");
-    assert_eq!(run["explanation"]["groups"][0]["removed"][0]["filter"], "OTHER_REGION");
+    assert_eq!(
+        run["explanation"]["groups"][0]["removed"][0]["filter"],
+        "OTHER_REGION"
+    );
     cluster.apply(&definition("huge", 1_000_000, 1));
     let ran = cluster.reeve(&["-o", "json", "run", "start", "huge", "--wait"]);
     assert_eq!(ran.code, 2);
@@ -51,8 +71,14 @@ fn bad_input_names_the_field_and_writes_nothing() {
         (definition("", 10, 1), "name"),
         (definition("smoke", 0, 1), "groups[0].endpoints"),
         (definition("smoke", 10, 0), "duration"),
-        (definition("smoke", 10, 1).replace("duration: 1s", "duration: soon"), "duration"),
-        (definition("smoke", 10, 1).replace("buildup", "build_up_time"), "build_up_time"),
+        (
+            definition("smoke", 10, 1).replace("duration: 1s", "duration: soon"),
+            "duration",
+        ),
+        (
+            definition("smoke", 10, 1).replace("buildup", "build_up_time"),
+            "build_up_time",
+        ),
         ("- just\n- a list\n".to_owned(), "definition"),
     ];
     for (yaml, field) in cases {
@@ -92,13 +118,22 @@ fn the_same_request_id_gives_the_same_run_on_every_node() {
     cluster.apply(&definition("smoke", 5, 1));
     cluster.apply(&definition("other", 5, 1));
     let ids: Vec<_> = (0..3)
-        .map(|node| cluster.json_at(&cluster.grpc(node), &["run", "start", "smoke", "--request-id", "once"])["id"].clone())
+        .map(|node| {
+            cluster.json_at(
+                &cluster.grpc(node),
+                &["run", "start", "smoke", "--request-id", "once"],
+            )["id"]
+                .clone()
+        })
         .collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     let reused = cluster.reeve(&["run", "start", "other", "--request-id", "once"]);
     assert_eq!(reused.code, 1);
     assert!(reused.stderr.contains("REQUEST_ID_REUSED"), "{}", reused.stderr);
-    assert_eq!(cluster.json(&["run", "list"])["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        cluster.json(&["run", "list"])["items"].as_array().unwrap().len(),
+        1
+    );
 }
 
 #[test]
@@ -137,8 +172,12 @@ fn members_are_added_and_removed_and_leadership_is_handed_over() {
     assert_eq!(cluster.leader(), next);
     cluster.json(&["cluster", "remove", &(old + 1).to_string()]);
     let members = cluster.json(&["cluster", "members"]);
-    let ids: Vec<_> =
-        members["items"].as_array().unwrap().iter().map(|member| member["nodeId"].as_u64().unwrap()).collect();
+    let ids: Vec<_> = members["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member["nodeId"].as_u64().unwrap())
+        .collect();
     assert_eq!(ids.len(), 2, "{members:#}");
     assert!(!ids.contains(&(old as u64 + 1)));
 }

@@ -21,7 +21,10 @@ fn a_run_survives_the_death_of_its_leader() {
     let run = cluster.until_run(&id, &["COMPLETED", "FAILED"]);
     assert_eq!(statuses(&run), HAPPY);
     assert_accounted(&run, 300);
-    assert_eq!(run["endpoints"]["byOutcome"]["SUCCESS"], 300, "nothing was lost: {run:#}");
+    assert_eq!(
+        run["endpoints"]["byOutcome"]["SUCCESS"], 300,
+        "nothing was lost: {run:#}"
+    );
     assert_ne!(cluster.leader(), old);
     cluster.start_node(old);
     cluster.until_all_agree();
@@ -39,7 +42,11 @@ fn a_run_does_not_notice_the_death_of_a_follower() {
     cluster.kill_node(follower);
     let run = cluster.until_run(&id, &["COMPLETED", "FAILED"]);
     assert_eq!(run["endpoints"]["byOutcome"]["SUCCESS"], 100);
-    assert_eq!(cluster.status(leader, false).unwrap().term, term, "no election was needed");
+    assert_eq!(
+        cluster.status(leader, false).unwrap().term,
+        term,
+        "no election was needed"
+    );
     cluster.start_node(follower);
     cluster.until_all_agree();
 }
@@ -71,7 +78,10 @@ fn everything_is_there_after_all_nodes_were_killed() {
         run["assignments"].take();
     }
     assert_eq!(after, before);
-    assert_eq!(cluster.json(&["test", "list"])["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        cluster.json(&["test", "list"])["items"].as_array().unwrap().len(),
+        2
+    );
     cluster.until_worker("w1", "ONLINE");
     cluster.until_all_agree();
 }
@@ -125,7 +135,10 @@ fn a_worker_whose_node_is_killed_moves_and_loses_nothing() {
     cluster.kill_node(node);
     let moved = until("the worker has moved", SOON, || {
         let worker = cluster.worker("w2");
-        assert_ne!(worker["status"], "OFFLINE", "a healthy worker was declared dead: {worker:#}");
+        assert_ne!(
+            worker["status"], "OFFLINE",
+            "a healthy worker was declared dead: {worker:#}"
+        );
         (worker["sessionNode"] != session.as_str() && worker["status"] == "ONLINE").then_some(worker)
     });
     assert!(moved["sessionEpoch"].as_u64().unwrap() > 1);

@@ -16,11 +16,17 @@ fn without_a_quorum_nothing_is_promised_and_status_still_answers() {
         cluster.kill_node(node);
     }
     let at = cluster.grpc(left);
-    until("the node notices", SOON, || cluster.status(left, false).filter(|status| status.leader_id == 0));
+    until("the node notices", SOON, || {
+        cluster.status(left, false).filter(|status| status.leader_id == 0)
+    });
     for args in [&["test", "list"][..], &["run", "start", "smoke"][..]] {
         let ran = cluster.reeve_at(&at, &[&["--timeout", "2s"], args].concat());
         assert_eq!(ran.code, 1, "{args:?}");
-        assert!(ran.stderr.contains("UNAVAILABLE") && ran.stderr.contains("leader"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("UNAVAILABLE") && ran.stderr.contains("leader"),
+            "{}",
+            ran.stderr
+        );
     }
     let local = cluster.json_at(&at, &["test", "list", "--local"]);
     assert_eq!(local["items"].as_array().unwrap().len(), 1);
@@ -28,7 +34,11 @@ fn without_a_quorum_nothing_is_promised_and_status_still_answers() {
     cluster.start_node(leader);
     cluster.leader();
     cluster.apply(&definition("smoke", 20, 1));
-    assert_eq!(cluster.json(&["run", "list"])["items"].as_array().unwrap().len(), 0, "the run was not started");
+    assert_eq!(
+        cluster.json(&["run", "list"])["items"].as_array().unwrap().len(),
+        0,
+        "the run was not started"
+    );
 }
 
 // Covers: R51, R52, R83, R84, R90, R102
@@ -47,9 +57,16 @@ fn a_wrong_token_is_refused_and_never_shown() {
     });
     cluster.start_worker("w1");
     cluster.until_worker("w1", "ONLINE");
-    let logs = [stranger.printed(), cluster.worker_process("w1").printed(), cluster.node(0).printed()];
+    let logs = [
+        stranger.printed(),
+        cluster.worker_process("w1").printed(),
+        cluster.node(0).printed(),
+    ];
     for log in logs {
-        assert!(!log.contains(&wrong[4..]) && !log.contains(&token[4..]), "a token is in a log:\n{log}");
+        assert!(
+            !log.contains(&wrong[4..]) && !log.contains(&token[4..]),
+            "a token is in a log:\n{log}"
+        );
     }
     let mut malformed = cluster.spawn_worker("malformed", "cmw_abc");
     assert_eq!(malformed.exit_code(SOON), 1);
@@ -93,8 +110,19 @@ fn a_node_of_another_cluster_or_with_another_id_does_not_start() {
     let start = |flags: &[&str]| {
         let mut args: Vec<String> = ["node", "--data-dir", &dir].map(str::to_owned).to_vec();
         args.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        args.extend(["--grpc-addr", "127.0.0.1:0", "--raft-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"].map(str::to_owned));
-        let mut process = crate::process::Process::start(&cluster.dir.path().join("stranger.log"), &args, &[]);
+        args.extend(
+            [
+                "--grpc-addr",
+                "127.0.0.1:0",
+                "--raft-addr",
+                "127.0.0.1:0",
+                "--http-addr",
+                "127.0.0.1:0",
+            ]
+            .map(str::to_owned),
+        );
+        let mut process =
+            crate::process::Process::start(&cluster.dir.path().join("stranger.log"), &args, &[]);
         (process.exit_code(Duration::from_secs(10)), process.printed())
     };
     let (code, printed) = start(&["--id", "7"]);

@@ -22,13 +22,20 @@ impl Process {
     pub fn start(log: &Path, args: &[String], env: &[(&str, String)]) -> Self {
         let out = File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(REEVE);
-        command.args(args).stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out);
         // Nothing of the developer's shell may reach the program.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REEVE_")) {
             command.env_remove(name);
         }
         command.envs(env.iter().map(|(name, value)| (name, value)));
-        Self { child: command.spawn().unwrap(), log: log.to_owned() }
+        Self {
+            child: command.spawn().unwrap(),
+            log: log.to_owned(),
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -49,7 +56,9 @@ impl Process {
     pub fn exit_code(&mut self, deadline: Duration) -> i32 {
         use std::os::unix::process::ExitStatusExt;
         let status = until("the process ends", deadline, || self.child.try_wait().unwrap());
-        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+        status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 
     pub fn printed(&self) -> String {

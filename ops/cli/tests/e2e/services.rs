@@ -36,7 +36,11 @@ fn rest_serves_tests_and_runs_on_every_node() {
     let (code, body) = http(&cluster.http(0), "POST", "/tests", definition);
     assert_eq!(code, 201, "{body}");
     let test: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(http(&cluster.http(1), "POST", "/tests", definition).0, 409, "the name is taken (D27b)");
+    assert_eq!(
+        http(&cluster.http(1), "POST", "/tests", definition).0,
+        409,
+        "the name is taken (D27b)"
+    );
     let path = format!("/tests/{}/run", test["id"].as_str().unwrap());
     let (code, body) = http(&cluster.http(1), "POST", &path, "{}");
     assert_eq!(code, 201, "{body}");
@@ -48,12 +52,23 @@ fn rest_serves_tests_and_runs_on_every_node() {
         for prefix in ["", "/api/v1"] {
             let (code, body) = http(&cluster.http(node), "GET", &format!("{prefix}/runs/{id}"), "");
             assert_eq!(code, 200, "{body}");
-            assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["status"], "COMPLETED");
+            assert_eq!(
+                serde_json::from_str::<Value>(&body).unwrap()["status"],
+                "COMPLETED"
+            );
         }
     }
-    let (code, body) = http(&cluster.http(2), "GET", "/runs/01939b4e-0000-7000-8000-000000000000", "");
+    let (code, body) = http(
+        &cluster.http(2),
+        "GET",
+        "/runs/01939b4e-0000-7000-8000-000000000000",
+        "",
+    );
     assert_eq!(code, 404);
-    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["error"]["code"], "NOT_FOUND");
+    assert_eq!(
+        serde_json::from_str::<Value>(&body).unwrap()["error"]["code"],
+        "NOT_FOUND"
+    );
     let (code, body) = http(&cluster.http(2), "POST", "/tests", &definition.replace("5", "0"));
     assert_eq!(code, 400, "{body}");
     assert!(body.contains("groups[0].endpoints"), "{body}");
@@ -64,11 +79,19 @@ fn health_and_metrics_tell_of_a_node() {
     let mut cluster = Cluster::start(3, 1);
     for node in 0..3 {
         assert_eq!(http(&cluster.http(node), "GET", "/healthz", "").0, 200);
-        until("the node is ready", SOON, || (http(&cluster.http(node), "GET", "/readyz", "").0 == 200).then_some(()));
+        until("the node is ready", SOON, || {
+            (http(&cluster.http(node), "GET", "/readyz", "").0 == 200).then_some(())
+        });
     }
     let (code, metrics) = http(&cluster.http(cluster.leader()), "GET", "/metrics", "");
     assert_eq!(code, 200);
-    for name in ["reeve_build_info", "reeve_raft_is_leader 1", "reeve_raft_term", "reeve_workers{", "reeve_worker_sessions"] {
+    for name in [
+        "reeve_build_info",
+        "reeve_raft_is_leader 1",
+        "reeve_raft_term",
+        "reeve_workers{",
+        "reeve_worker_sessions",
+    ] {
         assert!(metrics.contains(name), "{name} is not in\n{metrics}");
     }
     cluster.kill_node(0);
@@ -76,7 +99,11 @@ fn health_and_metrics_tell_of_a_node() {
     until("the last node is not ready", SOON, || {
         (http(&cluster.http(2), "GET", "/readyz", "").0 == 503).then_some(())
     });
-    assert_eq!(http(&cluster.http(2), "GET", "/healthz", "").0, 200, "losing the quorum is not dying");
+    assert_eq!(
+        http(&cluster.http(2), "GET", "/healthz", "").0,
+        200,
+        "losing the quorum is not dying"
+    );
 }
 
 struct Dev {
@@ -85,12 +112,24 @@ struct Dev {
 }
 
 fn dev(dir: &std::path::Path) -> Dev {
-    let args = ["-o", "json", "dev", "--random-ports", "--workers", "2", "--data-dir", dir.to_str().unwrap()];
+    let args = [
+        "-o",
+        "json",
+        "dev",
+        "--random-ports",
+        "--workers",
+        "2",
+        "--data-dir",
+        dir.to_str().unwrap(),
+    ];
     let log = dir.with_extension("dev.log");
     let _ = std::fs::remove_file(&log);
     let process = Process::start(&log, &args.map(str::to_owned), &[]);
     let ready = until("dev is ready", Duration::from_secs(60), || {
-        process.printed().lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
+        process
+            .printed()
+            .lines()
+            .find_map(|line| serde_json::from_str::<Value>(line).ok())
     });
     Dev { process, ready }
 }
@@ -112,7 +151,8 @@ impl Dev {
 fn gone(pid: i32) -> bool {
     // A zombie is gone too: whoever adopted it has not collected it yet.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    kill(Pid::from_raw(pid), None).is_err() || stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
+    kill(Pid::from_raw(pid), None).is_err()
+        || stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
 }
 
 #[test]
@@ -137,7 +177,9 @@ fn dev_stops_everything_and_finds_it_again() {
     // kill -9 of dev itself leaves nothing running either.
     let pids = second.pids();
     second.process.kill();
-    until("the children are gone", SOON, || pids.iter().all(|pid| gone(*pid)).then_some(()));
+    until("the children are gone", SOON, || {
+        pids.iter().all(|pid| gone(*pid)).then_some(())
+    });
 
     let third = dev(&data);
     let again = nothing.json_at(&third.address(), &["run", "get", run["id"].as_str().unwrap()]);

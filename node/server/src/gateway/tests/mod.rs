@@ -1,0 +1,8 @@
+//! Sessions as a worker sees them, against a real store, in one process.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod connect;
+mod fake;
+mod reports;
+mod runs;
+mod world;

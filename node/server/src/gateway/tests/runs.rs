@@ -1,0 +1,124 @@
+//! Runs, from the offer to the end, with workers that follow a script.
+
+use std::time::Duration;
+
+use reeve_proto::v1;
+use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::run::RunStatus;
+use reeve_state::transition::worker::WorkerStatus;
+
+use super::fake::{CLOSED, Fake, READY, hello, progress, report};
+use super::world::{World, hasty, patient};
+
+// Covers: R117, R118, R134, R135, R139, R141, R152
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_offered_started_reported_and_completed() {
+    let world = World::start(patient()).await;
+    let (_, token) = world.worker("w1").await;
+    let (mut fake, _) = Fake::connect(&world, hello(&token)).await;
+    let run = world.run("t1", 10).await;
+    let offer = fake.hear_offer().await;
+    assert_eq!(offer.run_id, run.to_string());
+    assert_eq!(
+        (offer.group.as_str(), offer.first_endpoint, offer.endpoints),
+        ("callers", 0, 10)
+    );
+    assert_eq!((offer.group_endpoints, offer.duration_ms), (10, 1_000));
+    fake.say(report(&offer, 1, READY)).await;
+    assert_eq!(fake.hear_ack().await.acked_seq, 1);
+    let start = fake.hear_start().await;
+    assert_eq!(start.epoch, offer.epoch);
+    let done = progress(&offer, v1::EndpointPhase::Closed, v1::EndpointOutcome::Success);
+    fake.say(report(&offer, 2, done)).await;
+    fake.say(report(&offer, 3, CLOSED)).await;
+    assert_eq!(fake.hear_ack().await.acked_seq, 2);
+    assert_eq!(fake.hear_ack().await.acked_seq, 3);
+    let state = world.until_run(run, RunStatus::Completed).await;
+    let counts = state.run_counts(run);
+    assert_eq!(counts.phase(EndpointPhase::Closed), 10);
+    assert_eq!(counts.outcome(EndpointOutcome::Success), 10);
+    assert_eq!(
+        state.run(run).unwrap().start_at.unwrap().0,
+        u64::try_from(start.start_at_ms).unwrap()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_comes_back_is_told_again_what_it_may_have_missed() {
+    let world = World::start(patient()).await;
+    let (_, token) = world.worker("w1").await;
+    let same = hello(&token);
+    let (mut fake, _) = Fake::connect(&world, same.clone()).await;
+    let run = world.run("t1", 10).await;
+    let offer = fake.hear_offer().await;
+    fake.say(report(&offer, 1, READY)).await;
+    fake.hear_ack().await;
+    let start = fake.hear_start().await;
+    let held = v1::HeldAssignment {
+        run_id: run.to_string(),
+        epoch: offer.epoch,
+        acked_seq: 1,
+    };
+    let (mut again, welcome) = Fake::connect(
+        &world,
+        v1::Hello {
+            held: vec![held.clone()],
+            ..same
+        },
+    )
+    .await;
+    assert_eq!(welcome.resumed, [held]);
+    assert_eq!(again.hear_start().await, start, "and no second offer before it");
+}
+
+// Covers: R22, R168, R179
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_falls_silent_loses_its_endpoints_once_and_is_told_to_let_go() {
+    let world = World::start(hasty()).await;
+    let (id, token) = world.worker("w1").await;
+    let same = hello(&token);
+    let (fake, _) = Fake::connect(&world, same.clone()).await;
+    let mut fake = fake.beating(Duration::from_millis(100));
+    let run = world.run("t1", 10).await;
+    let offer = fake.hear_offer().await;
+    fake.say(report(&offer, 1, READY)).await;
+    fake.hear_ack().await;
+    fake.hear_start().await;
+    drop(fake);
+    world.until_status(id, WorkerStatus::Error).await;
+    world.until_status(id, WorkerStatus::Offline).await;
+    let state = world.until_run(run, RunStatus::Failed).await;
+    let counts = state.run_counts(run);
+    assert_eq!(counts.phase(EndpointPhase::Closed), 10);
+    assert_eq!(counts.outcome(EndpointOutcome::Oserror), 10);
+
+    let held = v1::HeldAssignment {
+        run_id: run.to_string(),
+        epoch: offer.epoch,
+        acked_seq: 1,
+    };
+    let (again, _) = Fake::connect(
+        &world,
+        v1::Hello {
+            held: vec![held],
+            ..same
+        },
+    )
+    .await;
+    let mut again = again.beating(Duration::from_millis(100));
+    assert!(again.hear_stop().await.abandon);
+    let late = progress(&offer, v1::EndpointPhase::Closed, v1::EndpointOutcome::Success);
+    again.say(report(&offer, 2, late)).await;
+    assert!(again.hear_stop().await.abandon);
+    assert_eq!(again.hear_ack().await.refused, "EPOCH_OVER");
+    again.say(report(&offer, 2, CLOSED)).await;
+    assert_eq!(again.hear_ack().await.refused, "");
+    let state = world
+        .until("the capacity is free", |state| state.reserved(id) == 0)
+        .await;
+    assert_eq!(
+        state.run_counts(run).outcome(EndpointOutcome::Oserror),
+        10,
+        "what came late changed nothing"
+    );
+}

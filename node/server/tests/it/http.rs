@@ -1,0 +1,68 @@
+//! As much of an HTTP client as these tests need.
+
+use std::io;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    /// `error.reason` of the body.
+    pub fn reason(&self) -> String {
+        self.json()["error"]["reason"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Names of the fields that break rules.
+    pub fn fields(&self) -> Vec<String> {
+        let json = self.json();
+        let fields = json["error"]["details"]["fields"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        fields
+            .iter()
+            .map(|field| field["field"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+}
+
+pub async fn get(addr: SocketAddr, path: &str) -> io::Result<Answer> {
+    send(addr, "GET", path, &[], "").await
+}
+
+pub async fn send(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(addr).await?;
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    stream.write_all(request.as_bytes()).await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok(Answer {
+        status: status.ok_or(io::ErrorKind::InvalidData)?,
+        body: body.to_owned(),
+    })
+}

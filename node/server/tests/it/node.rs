@@ -1,0 +1,153 @@
+//! Starts a node of its own for a test, and stops it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use reeve_node::{NodeArgs, NodeError};
+use reeve_proto::v1;
+use reeve_proto::v1::cluster_client::ClusterClient;
+use reeve_proto::v1::runs_client::RunsClient;
+use reeve_proto::v1::tests_client::TestsClient;
+use reeve_proto::v1::watch_client::WatchClient;
+use reeve_proto::v1::workers_client::WorkersClient;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::http;
+
+/// More than any of these tests needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Node {
+    pub http: SocketAddr,
+    pub channel: Channel,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), NodeError>>,
+    _dir: TempDir,
+}
+
+impl Node {
+    /// A single node that is ready.
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let [grpc, raft, http] = free_addrs();
+        let args = NodeArgs {
+            id: Some(1),
+            data_dir: Some(dir.path().join("data")),
+            grpc_addr: Some(grpc),
+            raft_addr: Some(raft),
+            http_addr: Some(http),
+            ..NodeArgs::default()
+        };
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(reeve_node::run(args.load().unwrap(), shutdown.clone()));
+        let channel = Channel::from_shared(format!("http://{grpc}"))
+            .unwrap()
+            .connect_lazy();
+        let node = Self {
+            http,
+            channel,
+            shutdown,
+            task,
+            _dir: dir,
+        };
+        node.wait_ready().await;
+        node
+    }
+
+    async fn wait_ready(&self) {
+        let ready = async {
+            while !http::get(self.http, "/readyz")
+                .await
+                .is_ok_and(|answer| answer.status == 200)
+            {
+                assert!(!self.task.is_finished(), "the node ended before it was ready");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready)
+            .await
+            .expect("the node becomes ready");
+    }
+
+    /// Tells it to stop; it does so in time.
+    pub async fn stop(self) -> Result<(), NodeError> {
+        self.shutdown.cancel();
+        tokio::time::timeout(PATIENCE, self.task)
+            .await
+            .expect("the node stops")
+            .unwrap()
+    }
+
+    /// Tells it to stop, without waiting.
+    pub fn begin_stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub fn tests(&self) -> TestsClient<Channel> {
+        TestsClient::new(self.channel.clone())
+    }
+
+    pub fn runs(&self) -> RunsClient<Channel> {
+        RunsClient::new(self.channel.clone())
+    }
+
+    pub fn workers(&self) -> WorkersClient<Channel> {
+        WorkersClient::new(self.channel.clone())
+    }
+
+    pub fn cluster(&self) -> ClusterClient<Channel> {
+        ClusterClient::new(self.channel.clone())
+    }
+
+    pub fn watch(&self) -> WatchClient<Channel> {
+        WatchClient::new(self.channel.clone())
+    }
+
+    /// Creates a test of this name.
+    pub async fn create_test(&self, name: &str) -> v1::Test {
+        let request = v1::CreateTestRequest {
+            definition: Some(definition(name)),
+            request_id: String::new(),
+        };
+        self.tests()
+            .create_test(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .test
+            .unwrap()
+    }
+}
+
+/// A good definition.
+pub fn definition(name: &str) -> v1::TestDefinition {
+    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    v1::TestDefinition {
+        name: name.to_owned(),
+        duration: seconds(20),
+        buildup: seconds(5),
+        queue_timeout: seconds(5),
+        max_execution: seconds(120),
+        groups: vec![v1::Group {
+            name: "callers".to_owned(),
+            endpoints: 200,
+            selector: None,
+            executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
+                setup_min: seconds(0),
+                setup_max: seconds(1),
+                outcomes: Vec::new(),
+            })),
+        }],
+    }
+}
+
+/// Held all at once while they are chosen, so that they differ.
+fn free_addrs<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners
+        .each_ref()
+        .map(|listener| listener.local_addr().unwrap())
+}

@@ -1,0 +1,412 @@
+//! Bytes of envelopes and commands.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reeve_proto::internal as wire;
+use reeve_proto::internal::envelope::Command as Kind;
+use reeve_proto::internal::report::Event;
+use reeve_state::command as state;
+use reeve_state::command::{Command, EndpointReport, Envelope, Placement, ReportEvent, RequestTag};
+use reeve_state::id::{
+    AssignmentEpoch, Incarnation, NodeId, Revision, RunId, SessionEpoch, TestId, TokenHash, WorkerId,
+};
+use reeve_state::record::Explanation;
+use reeve_state::time::Millis;
+use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+
+use super::enums::Numbered;
+use super::record::definition;
+use super::{DecodeError, Wire, fixed, id_bytes, list, message, optional, protos, span};
+
+impl Wire for Envelope {
+    type Proto = wire::Envelope;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::Envelope {
+            request: self.request.as_ref().map(Wire::to_proto),
+            fence_term: self.fence_term,
+            command: Some(command_to_proto(&self.command)),
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        let command = proto.command.ok_or(DecodeError::UnknownKind("command"))?;
+        Ok(Self {
+            request: optional(proto.request)?,
+            fence_term: proto.fence_term,
+            command: command_from_proto(command)?,
+        })
+    }
+}
+
+impl Wire for RequestTag {
+    type Proto = wire::RequestTag;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::RequestTag {
+            key: Some(self.key.to_proto()),
+            hash: id_bytes(&self.hash),
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            key: message("key", proto.key)?,
+            hash: fixed("hash", &proto.hash)?,
+        })
+    }
+}
+
+fn command_to_proto(command: &Command) -> Kind {
+    match command {
+        Command::RaiseClusterVersion(c) => Kind::RaiseClusterVersion(c.to_proto()),
+        Command::ApplyTest(c) => Kind::ApplyTest(c.to_proto()),
+        Command::DeleteTest(c) => Kind::DeleteTest(c.to_proto()),
+        Command::StartRun(c) => Kind::StartRun(c.to_proto()),
+        Command::StopRun(c) => Kind::StopRun(c.to_proto()),
+        Command::QueueRun(c) => Kind::QueueRun(c.to_proto()),
+        Command::PlaceRun(c) => Kind::PlaceRun(c.to_proto()),
+        Command::BeginRun(c) => Kind::BeginRun(c.to_proto()),
+        Command::CompleteRun(c) => Kind::CompleteRun(c.to_proto()),
+        Command::FailRun(c) => Kind::FailRun(c.to_proto()),
+        Command::RejectRun(c) => Kind::RejectRun(c.to_proto()),
+        Command::AbandonAssignments(c) => Kind::AbandonAssignments(c.to_proto()),
+        Command::CreateWorker(c) => Kind::CreateWorker(c.to_proto()),
+        Command::ConnectWorker(c) => Kind::ConnectWorker(c.to_proto()),
+        Command::DisconnectWorker(c) => Kind::DisconnectWorker(c.to_proto()),
+        Command::SetLink(c) => Kind::SetLink(c.to_proto()),
+        Command::SetHealth(c) => Kind::SetHealth(c.to_proto()),
+        Command::SetDrain(c) => Kind::SetDrain(c.to_proto()),
+        Command::Report(c) => Kind::Report(c.to_proto()),
+    }
+}
+
+fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
+    Ok(match kind {
+        Kind::RaiseClusterVersion(c) => Command::RaiseClusterVersion(Wire::from_proto(c)?),
+        Kind::ApplyTest(c) => Command::ApplyTest(Wire::from_proto(c)?),
+        Kind::DeleteTest(c) => Command::DeleteTest(Wire::from_proto(c)?),
+        Kind::StartRun(c) => Command::StartRun(Wire::from_proto(c)?),
+        Kind::StopRun(c) => Command::StopRun(Wire::from_proto(c)?),
+        Kind::QueueRun(c) => Command::QueueRun(Wire::from_proto(c)?),
+        Kind::PlaceRun(c) => Command::PlaceRun(Wire::from_proto(c)?),
+        Kind::BeginRun(c) => Command::BeginRun(Wire::from_proto(c)?),
+        Kind::CompleteRun(c) => Command::CompleteRun(Wire::from_proto(c)?),
+        Kind::FailRun(c) => Command::FailRun(Wire::from_proto(c)?),
+        Kind::RejectRun(c) => Command::RejectRun(Wire::from_proto(c)?),
+        Kind::AbandonAssignments(c) => Command::AbandonAssignments(Wire::from_proto(c)?),
+        Kind::CreateWorker(c) => Command::CreateWorker(Wire::from_proto(c)?),
+        Kind::ConnectWorker(c) => Command::ConnectWorker(Wire::from_proto(c)?),
+        Kind::DisconnectWorker(c) => Command::DisconnectWorker(Wire::from_proto(c)?),
+        Kind::SetLink(c) => Command::SetLink(Wire::from_proto(c)?),
+        Kind::SetHealth(c) => Command::SetHealth(Wire::from_proto(c)?),
+        Kind::SetDrain(c) => Command::SetDrain(Wire::from_proto(c)?),
+        Kind::Report(c) => Command::Report(Wire::from_proto(c)?),
+    })
+}
+
+fn run_id(bytes: &Bytes) -> Result<RunId, DecodeError> {
+    Ok(RunId::from_bytes(fixed("run", bytes)?))
+}
+
+fn test_id(bytes: &Bytes) -> Result<TestId, DecodeError> {
+    Ok(TestId::from_bytes(fixed("test", bytes)?))
+}
+
+fn worker_id(bytes: &Bytes) -> Result<WorkerId, DecodeError> {
+    Ok(WorkerId::from_bytes(fixed("worker", bytes)?))
+}
+
+/// One `impl Wire`: the message's fields from `$c`, the command's fields from `$p`.
+macro_rules! wire {
+    ($state:ty, $proto:ident, |$c:ident| { $($to:tt)* }, |$p:ident| { $($from:tt)* }) => {
+        impl Wire for $state {
+            type Proto = wire::$proto;
+
+            fn to_proto(&self) -> Self::Proto {
+                let $c = self;
+                wire::$proto { $($to)* }
+            }
+
+            fn from_proto($p: Self::Proto) -> Result<Self, DecodeError> {
+                Ok(Self { $($from)* })
+            }
+        }
+    };
+}
+
+wire!(state::RaiseClusterVersion, RaiseClusterVersion,
+    |c| { version: c.version },
+    |p| { version: p.version });
+
+wire!(state::ApplyTest, ApplyTest,
+|c| {
+    id: id_bytes(c.id.as_bytes()),
+    definition: Some(c.definition.to_proto()),
+    mode: c.mode.number(),
+},
+|p| {
+    id: test_id(&p.id)?,
+    definition: definition(p.definition)?,
+    mode: Numbered::numbered("mode", p.mode)?,
+});
+
+wire!(state::DeleteTest, DeleteTest,
+    |c| { test: id_bytes(c.test.as_bytes()) },
+    |p| { test: test_id(&p.test)? });
+
+wire!(state::StartRun, StartRun,
+    |c| { run: id_bytes(c.run.as_bytes()), test: id_bytes(c.test.as_bytes()) },
+    |p| { run: run_id(&p.run)?, test: test_id(&p.test)? });
+
+wire!(state::StopRun, StopRun,
+    |c| { run: id_bytes(c.run.as_bytes()), grace_ms: c.grace.0 },
+    |p| { run: run_id(&p.run)?, grace: span(p.grace_ms) });
+
+wire!(state::QueueRun, QueueRun,
+    |c| { run: id_bytes(c.run.as_bytes()), revision: c.revision.0 },
+    |p| { run: run_id(&p.run)?, revision: Revision(p.revision) });
+
+wire!(Placement, Placement,
+    |c| { worker: id_bytes(c.worker.as_bytes()), group: c.group, first: c.first, count: c.count },
+    |p| { worker: worker_id(&p.worker)?, group: p.group, first: p.first, count: p.count });
+
+wire!(state::PlaceRun, PlaceRun,
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    withdraw: c.withdraw.clone(),
+    placements: protos(&c.placements),
+    ready_timeout_ms: c.ready_timeout.0,
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    withdraw: p.withdraw,
+    placements: list(p.placements)?,
+    ready_timeout: span(p.ready_timeout_ms),
+});
+
+wire!(state::BeginRun, BeginRun,
+    |c| { run: id_bytes(c.run.as_bytes()), revision: c.revision.0, start_delay_ms: c.start_delay.0 },
+    |p| { run: run_id(&p.run)?, revision: Revision(p.revision), start_delay: span(p.start_delay_ms) });
+
+wire!(state::CompleteRun, CompleteRun,
+    |c| { run: id_bytes(c.run.as_bytes()), revision: c.revision.0 },
+    |p| { run: run_id(&p.run)?, revision: Revision(p.revision) });
+
+wire!(state::FailRun, FailRun,
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    reason: Some(c.reason.to_proto()),
+    outcome: c.outcome.number(),
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    reason: message("reason", p.reason)?,
+    outcome: Numbered::numbered("outcome", p.outcome)?,
+});
+
+wire!(state::RejectRun, RejectRun,
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    reason: Some(c.reason.to_proto()),
+    explanation: c.explanation.as_ref().map(|explanation| explanation.to_proto()),
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    reason: message("reason", p.reason)?,
+    explanation: optional::<Explanation>(p.explanation)?.map(Arc::new),
+});
+
+wire!(state::AbandonAssignments, AbandonAssignments,
+|c| {
+    run: id_bytes(c.run.as_bytes()),
+    revision: c.revision.0,
+    ordinals: c.ordinals.clone(),
+    detail: c.detail.clone(),
+},
+|p| {
+    run: run_id(&p.run)?,
+    revision: Revision(p.revision),
+    ordinals: p.ordinals,
+    detail: p.detail,
+});
+
+wire!(state::CreateWorker, CreateWorker,
+|c| {
+    id: id_bytes(c.id.as_bytes()),
+    name: c.name.clone(),
+    kind: c.kind.number(),
+    profile: c.profile.number(),
+    region: c.region.clone(),
+    labels: c.labels.clone(),
+    capacity: c.capacity,
+    token_hash: id_bytes(&c.token_hash.0),
+},
+|p| {
+    id: worker_id(&p.id)?,
+    name: p.name,
+    kind: Numbered::numbered("kind", p.kind)?,
+    profile: Numbered::numbered("profile", p.profile)?,
+    region: p.region,
+    labels: p.labels,
+    capacity: p.capacity,
+    token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
+});
+
+wire!(state::ConnectWorker, ConnectWorker,
+|c| {
+    token_hash: id_bytes(&c.token_hash.0),
+    node: c.node.0,
+    incarnation: id_bytes(&c.incarnation.0),
+    capacity: c.capacity,
+    health: protos(&c.health),
+    held: held_to_proto(&c.held),
+    draining_ms: c.draining.map(|span| span.0),
+},
+|p| {
+    token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
+    node: NodeId(p.node),
+    incarnation: Incarnation(fixed("incarnation", &p.incarnation)?),
+    capacity: p.capacity,
+    health: list(p.health)?,
+    held: held_from_proto(p.held)?,
+    draining: p.draining_ms.map(Millis),
+});
+
+wire!(state::DisconnectWorker, DisconnectWorker,
+    |c| { worker: id_bytes(c.worker.as_bytes()), epoch: c.epoch.0, reason: c.reason.clone() },
+    |p| { worker: worker_id(&p.worker)?, epoch: SessionEpoch(p.epoch), reason: p.reason });
+
+wire!(state::SetLink, SetLink,
+|c| {
+    worker: id_bytes(c.worker.as_bytes()),
+    epoch: c.epoch.0,
+    link: c.link.number(),
+    reason: c.reason.clone(),
+},
+|p| {
+    worker: worker_id(&p.worker)?,
+    epoch: SessionEpoch(p.epoch),
+    link: Numbered::numbered("link", p.link)?,
+    reason: p.reason,
+});
+
+wire!(state::SetHealth, SetHealth,
+    |c| { worker: id_bytes(c.worker.as_bytes()), epoch: c.epoch.0, issues: protos(&c.issues) },
+    |p| { worker: worker_id(&p.worker)?, epoch: SessionEpoch(p.epoch), issues: list(p.issues)? });
+
+wire!(state::DrainOrder, DrainOrder,
+|c| {
+    actor: Some(c.actor.to_proto()),
+    reason: c.reason.clone(),
+    timeout_ms: c.timeout.0,
+    then: c.then.number(),
+},
+|p| {
+    actor: message("actor", p.actor)?,
+    reason: p.reason,
+    timeout: span(p.timeout_ms),
+    then: Numbered::numbered("then", p.then)?,
+});
+
+wire!(state::SetDrain, SetDrain,
+    |c| { worker: id_bytes(c.worker.as_bytes()), drain: c.drain.as_ref().map(Wire::to_proto) },
+    |p| { worker: worker_id(&p.worker)?, drain: optional(p.drain)? });
+
+wire!(state::Report, Report,
+|c| {
+    worker: id_bytes(c.worker.as_bytes()),
+    run: id_bytes(c.run.as_bytes()),
+    epoch: c.epoch.0,
+    seq: c.seq,
+    event: Some(event_to_proto(&c.event)),
+},
+|p| {
+    worker: worker_id(&p.worker)?,
+    run: run_id(&p.run)?,
+    epoch: AssignmentEpoch(p.epoch),
+    seq: p.seq,
+    event: event_from_proto(p.event)?,
+});
+
+fn held_to_proto(held: &[(RunId, AssignmentEpoch)]) -> Vec<wire::HeldAssignment> {
+    held.iter()
+        .map(|(run, epoch)| wire::HeldAssignment {
+            run: id_bytes(run.as_bytes()),
+            epoch: epoch.0,
+        })
+        .collect()
+}
+
+fn held_from_proto(held: Vec<wire::HeldAssignment>) -> Result<Vec<(RunId, AssignmentEpoch)>, DecodeError> {
+    held.into_iter()
+        .map(|one| Ok((run_id(&one.run)?, AssignmentEpoch(one.epoch))))
+        .collect()
+}
+
+fn event_to_proto(event: &ReportEvent) -> Event {
+    match event {
+        ReportEvent::Ready => Event::Ready(wire::Empty {}),
+        ReportEvent::NotReady { reason } => Event::NotReady(reason.clone()),
+        ReportEvent::Progress(reports) => Event::Progress(wire::Progress {
+            offsets: reports.iter().map(|report| report.offset).collect(),
+            phases: reports.iter().map(|report| report.phase as u8).collect(),
+            outcomes: reports
+                .iter()
+                .map(|report| report.outcome.map_or(0, |outcome| outcome as u8))
+                .collect(),
+        }),
+        ReportEvent::Closed => Event::Closed(wire::Empty {}),
+    }
+}
+
+fn event_from_proto(event: Option<Event>) -> Result<ReportEvent, DecodeError> {
+    match event.ok_or(DecodeError::UnknownKind("event of a report"))? {
+        Event::Ready(wire::Empty {}) => Ok(ReportEvent::Ready),
+        Event::NotReady(reason) => Ok(ReportEvent::NotReady { reason }),
+        Event::Progress(progress) => Ok(ReportEvent::Progress(progress_from_proto(&progress)?)),
+        Event::Closed(wire::Empty {}) => Ok(ReportEvent::Closed),
+    }
+}
+
+fn progress_from_proto(progress: &wire::Progress) -> Result<Vec<EndpointReport>, DecodeError> {
+    let count = progress.offsets.len();
+    if progress.phases.len() != count || progress.outcomes.len() != count {
+        return Err(DecodeError::Inconsistent(
+            "the lists of a progress report differ in length",
+        ));
+    }
+    let bytes = progress.phases.iter().zip(&progress.outcomes);
+    progress
+        .offsets
+        .iter()
+        .zip(bytes)
+        .map(|(offset, (phase, outcome))| endpoint(*offset, *phase, *outcome))
+        .collect()
+}
+
+fn endpoint(offset: u32, phase: u8, outcome: u8) -> Result<EndpointReport, DecodeError> {
+    let phase = EndpointPhase::from_byte(phase).ok_or(DecodeError::Unknown {
+        field: "phases",
+        value: u64::from(phase),
+    })?;
+    let outcome = match outcome {
+        0 => None,
+        byte => Some(EndpointOutcome::from_byte(byte).ok_or(DecodeError::Unknown {
+            field: "outcomes",
+            value: u64::from(byte),
+        })?),
+    };
+    Ok(EndpointReport {
+        offset,
+        phase,
+        outcome,
+    })
+}

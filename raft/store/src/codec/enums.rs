@@ -1,0 +1,90 @@
+//! The numbers that stand for enumerations. Never renumbered; 0 is never used.
+
+use reeve_state::command::{ApplyMode, ObjectKind};
+use reeve_state::record::{PlacementFilter, WorkerKind};
+use reeve_state::transition::assignment::AssignmentStatus;
+use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::run::{RunReasonCode, RunStatus};
+use reeve_state::transition::worker::{AfterDrain, Link, LivenessProfile, Resource, WorkerStatus};
+
+use super::DecodeError;
+
+/// An enumeration that is written as a number.
+pub(super) trait Numbered: Sized {
+    /// Its number.
+    fn number(&self) -> u32;
+    /// From its number.
+    fn numbered(field: &'static str, number: u32) -> Result<Self, DecodeError>;
+}
+
+macro_rules! numbered {
+    ($type:ty { $($number:literal => $variant:ident),+ $(,)? }) => {
+        impl Numbered for $type {
+            fn number(&self) -> u32 {
+                match self {
+                    $(Self::$variant => $number),+
+                }
+            }
+
+            fn numbered(field: &'static str, number: u32) -> Result<Self, DecodeError> {
+                match number {
+                    $($number => Ok(Self::$variant),)+
+                    other => Err(DecodeError::Unknown { field, value: u64::from(other) }),
+                }
+            }
+        }
+    };
+}
+
+numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
+numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment });
+numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
+numbered!(LivenessProfile { 1 => Session, 2 => Ping });
+numbered!(AfterDrain { 1 => Disconnect, 2 => Resume });
+numbered!(Link { 1 => Never, 2 => Up, 3 => Suspect, 4 => Down });
+numbered!(Resource { 1 => Cpu, 2 => Memory, 3 => Disk });
+numbered!(WorkerStatus { 1 => Online, 2 => Offline, 3 => Draining, 4 => Error, 5 => Unreachable, 6 => Deleted });
+numbered!(AssignmentStatus { 1 => Offered, 2 => Ready, 3 => Started, 4 => Stopping, 5 => Lost, 6 => Closed });
+numbered!(RunStatus { 1 => Pending, 2 => Queued, 3 => Running, 4 => Completed, 5 => Failed, 6 => CannotRunForNow });
+numbered!(PlacementFilter {
+    1 => OtherWorker,
+    2 => OtherRegion,
+    3 => LabelsDiffer,
+    4 => NotOnline,
+    5 => NoFreeCapacity,
+});
+numbered!(RunReasonCode {
+    1 => NoOnlineWorkers,
+    2 => WorkersBusy,
+    3 => InsufficientCapacity,
+    4 => PlanLimitExceeded,
+    5 => CreditsExhausted,
+    6 => SubscriptionInactive,
+    7 => InvalidConfiguration,
+    8 => WorkersNotReady,
+    9 => Cancelled,
+    10 => StoppedByUser,
+    11 => AllWorkersDisconnected,
+    12 => ExecutionTimeoutExceeded,
+    13 => UnrecoverablePlatformError,
+});
+numbered!(EndpointPhase {
+    1 => Initializing,
+    2 => Registered,
+    3 => Calling,
+    4 => Ringing,
+    5 => Negotiating,
+    6 => Incall,
+    7 => Disconnecting,
+    8 => Closed,
+});
+numbered!(EndpointOutcome {
+    1 => Success,
+    2 => CompletedWithWarnings,
+    3 => RegistrationFailed,
+    4 => CallFailed,
+    5 => NegotiationFailed,
+    6 => Timeout,
+    7 => Oserror,
+    8 => TeardownError,
+});

@@ -1,0 +1,154 @@
+//! Rows of the state: their keys and bytes, on disk and in snapshots.
+
+use std::sync::Arc;
+
+use prost::Message;
+use reeve_proto::internal as wire;
+use reeve_state::Meta;
+use reeve_state::change::{Change, Row};
+use reeve_state::id::Revision;
+use reeve_state::record::{
+    Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker,
+};
+use reeve_state::time::Time;
+
+use super::run::{chunk_from_proto, chunk_to_proto};
+use super::{DecodeError, Wire};
+
+/// First byte of a row's key on disk, by table.
+mod table {
+    pub(super) const TEST: u8 = 1;
+    pub(super) const RUN: u8 = 2;
+    pub(super) const ASSIGNMENT: u8 = 3;
+    pub(super) const CHUNK: u8 = 4;
+    pub(super) const WORKER: u8 = 5;
+    pub(super) const REQUEST: u8 = 6;
+}
+
+/// Tables lie between these bytes; keys outside are the store's own.
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::REQUEST;
+
+/// The key on disk of the row that a change is about.
+pub(crate) fn row_key(change: &Change) -> Vec<u8> {
+    match change {
+        Change::Test(delta) => key(table::TEST, delta.key.as_bytes()),
+        Change::Run(delta) => key(table::RUN, delta.key.as_bytes()),
+        Change::Assignment(delta) => assignment_key(table::ASSIGNMENT, &delta.key),
+        Change::Chunk(delta) => chunk_key(&delta.key),
+        Change::Worker(delta) => key(table::WORKER, delta.key.as_bytes()),
+        Change::Request(delta) => request_key(&delta.key),
+    }
+}
+
+/// The key on disk of a row.
+pub(crate) fn key_of(row: &Row) -> Vec<u8> {
+    match row {
+        Row::Test(row) => key(table::TEST, row.id.as_bytes()),
+        Row::Run(row) => key(table::RUN, row.id.as_bytes()),
+        Row::Assignment(row) => assignment_key(table::ASSIGNMENT, &row.key),
+        Row::Chunk(key, _) => chunk_key(key),
+        Row::Worker(row) => key(table::WORKER, row.id.as_bytes()),
+        Row::Request(row) => request_key(&row.key),
+    }
+}
+
+fn key(table: u8, id: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + id.len());
+    key.push(table);
+    key.extend_from_slice(id);
+    key
+}
+
+fn assignment_key(table: u8, assignment: &AssignmentKey) -> Vec<u8> {
+    let mut key = key(table, assignment.run.as_bytes());
+    key.extend_from_slice(&assignment.ordinal.to_be_bytes());
+    key
+}
+
+fn chunk_key(chunk: &ChunkKey) -> Vec<u8> {
+    let mut key = assignment_key(table::CHUNK, &chunk.assignment);
+    key.extend_from_slice(&chunk.chunk.to_be_bytes());
+    key
+}
+
+/// The caller's length comes first, so that no two pairs share a key.
+fn request_key(request: &RequestKey) -> Vec<u8> {
+    let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
+    key.extend_from_slice(request.caller.as_bytes());
+    key.extend_from_slice(request.request_id.as_bytes());
+    key
+}
+
+/// The row that a change leaves; `None` if it removes it.
+pub(crate) fn row_after(change: &Change) -> Option<Row> {
+    match change {
+        Change::Test(delta) => delta.after.clone().map(Row::Test),
+        Change::Run(delta) => delta.after.clone().map(Row::Run),
+        Change::Assignment(delta) => delta.after.clone().map(Row::Assignment),
+        Change::Chunk(delta) => delta.after.clone().map(|chunk| Row::Chunk(delta.key, chunk)),
+        Change::Worker(delta) => delta.after.clone().map(Row::Worker),
+        Change::Request(delta) => delta.after.clone().map(Row::Request),
+    }
+}
+
+/// The bytes of a row.
+pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
+    use wire::row::Row as Kind;
+    let kind = match row {
+        Row::Test(row) => Kind::Test(row.to_proto()),
+        Row::Run(row) => Kind::Run(row.to_proto()),
+        Row::Assignment(row) => Kind::Assignment(row.to_proto()),
+        Row::Chunk(key, chunk) => Kind::Chunk(chunk_to_proto(key, chunk)),
+        Row::Worker(row) => Kind::Worker(row.to_proto()),
+        Row::Request(row) => Kind::Request(row.to_proto()),
+    };
+    wire::Row { row: Some(kind) }.encode_to_vec()
+}
+
+/// A row from its bytes.
+pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
+    use wire::row::Row as Kind;
+    let proto = wire::Row::decode(bytes)?;
+    let row = match proto.row.ok_or(DecodeError::UnknownKind("row"))? {
+        Kind::Test(row) => Row::Test(Arc::new(Test::from_proto(row)?)),
+        Kind::Run(row) => Row::Run(Arc::new(Run::from_proto(row)?)),
+        Kind::Assignment(row) => Row::Assignment(Arc::new(Assignment::from_proto(row)?)),
+        Kind::Chunk(row) => {
+            let (key, chunk) = chunk_from_proto(row)?;
+            Row::Chunk(key, Arc::new(chunk))
+        }
+        Kind::Worker(row) => Row::Worker(Arc::new(Worker::from_proto(row)?)),
+        Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
+    };
+    Ok(row)
+}
+
+impl Wire for Meta {
+    type Proto = wire::Meta;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::Meta {
+            revision: self.revision.0,
+            cluster_time_ms: self.cluster_time.0,
+            cluster_version: self.cluster_version,
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            revision: Revision(proto.revision),
+            cluster_time: Time(proto.cluster_time_ms),
+            cluster_version: proto.cluster_version,
+        })
+    }
+}
+
+/// The bytes of the meta row.
+pub(crate) fn meta_to_bytes(meta: &Meta) -> Vec<u8> {
+    meta.to_proto().encode_to_vec()
+}
+
+/// The meta row from its bytes.
+pub(crate) fn meta_from_bytes(bytes: &[u8]) -> Result<Meta, DecodeError> {
+    Meta::from_proto(wire::Meta::decode(bytes)?)
+}

@@ -1,0 +1,8 @@
+//! The log: a RocksDB database of its own, written by one thread, with the newest entries in memory.
+
+mod disk;
+mod memory;
+mod storage;
+mod writer;
+
+pub(crate) use storage::LogStore;

@@ -1,0 +1,205 @@
+//! The log's only writer: a thread that drains its queue into one batch, syncs once, and then answers everyone.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use openraft::storage::IOFlushed;
+use parking_lot::Mutex;
+use prost::Message;
+use rocksdb::{DB, WriteBatch, WriteOptions};
+use tokio::sync::oneshot;
+
+use super::disk::{COMMITTED, PURGED, VOTE, entries_end, entry_key};
+use super::memory::Memory;
+use crate::codec::Wire;
+use crate::fatal::FatalCell;
+use crate::types::{Entry, LogId, TypeConfig, Vote};
+
+/// Most requests in one batch.
+const MAX_REQUESTS: usize = 1_024;
+
+pub(super) type Done = oneshot::Sender<io::Result<()>>;
+
+/// What can be written. All of it goes through one queue, so that votes and entries keep their order.
+pub(super) enum Request {
+    Append {
+        entries: Vec<Entry>,
+        callback: IOFlushed<TypeConfig>,
+    },
+    Vote {
+        vote: Vote,
+        done: Done,
+    },
+    /// Not synced: it only saves work after a restart.
+    Committed(LogId),
+    /// Removes entries from this index on.
+    Truncate {
+        from: u64,
+        done: Done,
+    },
+    /// Removes entries up to this one.
+    Purge {
+        upto: LogId,
+        done: Done,
+    },
+}
+
+/// The queue's end, and the thread.
+pub(super) struct Writer {
+    queue: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Arc<DB>, memory: Arc<Mutex<Memory>>, fatal: FatalCell) -> io::Result<Self> {
+        let (queue, requests) = channel();
+        let worker = Worker {
+            db,
+            memory,
+            fatal,
+            failed: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || worker.run(&requests))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn send(&self, request: Request) -> io::Result<()> {
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(request).map_err(|_| stopped())
+    }
+}
+
+impl Drop for Writer {
+    /// Everything that was queued is written before the database closes.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the log writer panicked");
+        }
+    }
+}
+
+fn stopped() -> io::Error {
+    io::Error::other("the log writer has stopped")
+}
+
+/// Whom to answer once a batch is on disk.
+enum Waiter {
+    Append(IOFlushed<TypeConfig>),
+    Done(Done),
+}
+
+struct Worker {
+    db: Arc<DB>,
+    memory: Arc<Mutex<Memory>>,
+    fatal: FatalCell,
+    failed: Option<String>,
+}
+
+impl Worker {
+    fn run(mut self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let mut batch = Batch::default();
+            batch.add(first);
+            while batch.requests < MAX_REQUESTS
+                && let Ok(next) = requests.try_recv()
+            {
+                batch.add(next);
+            }
+            self.write(batch);
+        }
+    }
+
+    fn write(&mut self, batch: Batch) {
+        let next = batch.next;
+        let result = match &self.failed {
+            Some(message) => Err(io::Error::other(message.clone())),
+            None => self.sync(batch.writes, batch.sync),
+        };
+        if let Err(error) = &result {
+            let message = format!("writing the log failed: {error}");
+            self.fatal.set(message.clone());
+            self.failed = Some(message);
+        } else if let Some(next) = next {
+            self.memory.lock().flushed(next);
+        }
+        for waiter in batch.waiters {
+            let answer = match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(io::Error::other(error.to_string())),
+            };
+            match waiter {
+                Waiter::Append(callback) => callback.io_completed(answer),
+                // Whoever asked may be gone.
+                Waiter::Done(done) => drop(done.send(answer)),
+            }
+        }
+    }
+
+    fn sync(&self, writes: WriteBatch, sync: bool) -> io::Result<()> {
+        let started = Instant::now();
+        let mut options = WriteOptions::default();
+        options.set_sync(sync);
+        self.db.write_opt(writes, &options).map_err(io::Error::other)?;
+        if sync {
+            metrics::histogram!("reeve_log_sync_seconds").record(started.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    writes: WriteBatch,
+    waiters: Vec<Waiter>,
+    requests: usize,
+    sync: bool,
+    /// The index after the last entry of the batch.
+    next: Option<u64>,
+}
+
+impl Batch {
+    fn add(&mut self, request: Request) {
+        self.requests += 1;
+        match request {
+            Request::Append { entries, callback } => {
+                for entry in entries {
+                    self.next = Some(entry.log_id.index + 1);
+                    self.writes
+                        .put(entry_key(entry.log_id.index), entry.to_proto().encode_to_vec());
+                }
+                self.sync = true;
+                self.waiters.push(Waiter::Append(callback));
+            }
+            Request::Vote { vote, done } => {
+                self.writes.put(VOTE, vote.to_proto().encode_to_vec());
+                self.sync = true;
+                self.waiters.push(Waiter::Done(done));
+            }
+            Request::Committed(log_id) => self.writes.put(COMMITTED, log_id.to_proto().encode_to_vec()),
+            Request::Truncate { from, done } => {
+                self.writes
+                    .delete_range(entry_key(from).as_slice(), entries_end().as_slice());
+                self.next = self.next.map(|next| next.min(from));
+                self.sync = true;
+                self.waiters.push(Waiter::Done(done));
+            }
+            Request::Purge { upto, done } => {
+                self.writes.delete_range(entry_key(0), entry_key(upto.index + 1));
+                self.writes.put(PURGED, upto.to_proto().encode_to_vec());
+                self.sync = true;
+                self.waiters.push(Waiter::Done(done));
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The state machine: applies entries, keeps the tables on disk, and gives out snapshots.
+
+mod apply;
+mod disk;
+mod raft;
+mod snapshot;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use reeve_state::State;
+
+pub(crate) use disk::StateDb;
+pub(crate) use snapshot::SnapshotData;
+
+use crate::error::OpenError;
+use crate::fatal::FatalCell;
+use crate::published::Published;
+use crate::types::{LogId, SnapshotMeta, StoredMembership};
+
+/// The newest snapshot: what it covers, and the state itself, which costs next to nothing while little has changed since.
+type Slot = Arc<Mutex<Option<(SnapshotMeta, SnapshotData)>>>;
+
+/// Applies entries, in order, alone.
+pub(crate) struct StateMachine {
+    db: Arc<StateDb>,
+    state: State,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    snapshot: Slot,
+    published: Arc<Published>,
+    fatal: FatalCell,
+}
+
+impl StateMachine {
+    /// Loads what is on disk below `data_dir`.
+    pub(crate) fn open(data_dir: &Path, fatal: FatalCell) -> Result<Self, OpenError> {
+        let db = StateDb::open(data_dir)?;
+        let loaded = db.load()?;
+        let next = loaded.applied.map_or(0, |id| id.index + 1);
+        Ok(Self {
+            db: Arc::new(db),
+            published: Arc::new(Published::new(next, loaded.state.clone())),
+            state: loaded.state,
+            applied: loaded.applied,
+            membership: loaded.membership,
+            snapshot: Slot::default(),
+            fatal,
+        })
+    }
+
+    pub(crate) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+}

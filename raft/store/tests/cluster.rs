@@ -1,0 +1,149 @@
+//! Three stores on loopback: any node serves, and what was acknowledged survives.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::time::Instant;
+
+use common::{Cluster, created, eventually, propose, soon, worker_id};
+use reeve_store::{Consistency, FeedItem};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_node_takes_a_command_and_any_node_reads_it_at_once() {
+    let cluster = Cluster::start(3).await;
+    let mut number = 0;
+    for (writer, store) in cluster.running() {
+        number += 1;
+        let applied = propose(store, number).await.unwrap();
+        assert_eq!(created(&applied), (worker_id(number), false));
+        for (reader, other) in cluster.running() {
+            let state = other.read(Consistency::Linearizable, soon()).await.unwrap();
+            assert!(
+                state.worker(worker_id(number)).is_some(),
+                "written at {writer}, read at {reader}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_leader_has_what_was_acknowledged_and_repeats_replies_under_the_same_request_id() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let first = propose(cluster.store(leader), 1).await.unwrap();
+    let started = Instant::now();
+    cluster.crash(leader);
+    let follower = cluster.running().next().unwrap().0;
+    let again = propose(cluster.store(follower), 1).await.unwrap();
+    assert!(
+        started.elapsed() < common::PATIENCE / 4,
+        "failover took {:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        created(&again),
+        (worker_id(1), true),
+        "the same object, answered before"
+    );
+    assert_eq!(again.revision, first.revision);
+    propose(cluster.store(follower), 2).await.unwrap();
+    cluster.restart(leader).await;
+    let state = cluster
+        .store(leader)
+        .read(Consistency::Linearizable, soon())
+        .await
+        .unwrap();
+    assert!(state.worker(worker_id(1)).is_some() && state.worker(worker_id(2)).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_comes_to_the_same_state() {
+    let cluster = Cluster::start(3).await;
+    let writes = (0..200).map(|number| {
+        let id = number % 3 + 1;
+        let store = cluster.store(id).clone();
+        tokio::spawn(async move { propose(&store, number).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap().unwrap();
+    }
+    let target = cluster.store(cluster.leader().await).local_with_index().0;
+    eventually("the same position everywhere", || {
+        cluster
+            .running()
+            .all(|(_, store)| store.local_with_index().0 >= target)
+    })
+    .await;
+    let mut hashes = Vec::new();
+    for (_, store) in cluster.running() {
+        hashes.push(store.state_hash().await);
+    }
+    assert!(hashes.windows(2).all(|pair| pair[0] == pair[1]), "{hashes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_moves_when_asked_and_no_acknowledged_write_is_lost() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    propose(cluster.store(leader), 1).await.unwrap();
+    // Asked at a follower: it is handed on.
+    let follower = cluster.follower().await;
+    cluster.store(follower).transfer_leader(None).await.unwrap();
+    let next = cluster.leader().await;
+    assert_ne!(next, leader);
+    let state = cluster
+        .store(leader)
+        .read(Consistency::Linearizable, soon())
+        .await
+        .unwrap();
+    assert!(state.worker(worker_id(1)).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planners_commands_are_only_taken_by_the_leader() {
+    let cluster = Cluster::start(3).await;
+    let follower = cluster.follower().await;
+    let refused = cluster
+        .store(follower)
+        .propose_local(vec![common::create(1)])
+        .await;
+    assert_eq!(refused, Err(reeve_store::ProposeError::NotLeader));
+    let leader = cluster.leader().await;
+    let applied = cluster
+        .store(leader)
+        .propose_local(vec![common::create(1), common::create(2)])
+        .await
+        .unwrap();
+    assert_eq!(
+        applied.iter().map(|a| created(a).0).collect::<Vec<_>>(),
+        [worker_id(1), worker_id(2)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_has_every_change_in_order_and_resumes_where_it_was_left() {
+    let cluster = Cluster::start(1).await;
+    let store = cluster.store(1);
+    let mut feed = store.watch(None).unwrap();
+    assert!(
+        matches!(feed.next().await, Some(FeedItem::Reset { .. })),
+        "list first"
+    );
+    let mut revisions = Vec::new();
+    for number in 1..=3 {
+        revisions.push(propose(store, number).await.unwrap().revision);
+    }
+    for expected in &revisions {
+        match feed.next().await {
+            Some(FeedItem::Changes { revision, changes }) => {
+                assert_eq!(revision, *expected);
+                assert!(!changes.is_empty());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut resumed = store.watch(Some(revisions[1])).unwrap();
+    assert!(
+        matches!(resumed.next().await, Some(FeedItem::Changes { revision, .. }) if revision == revisions[2])
+    );
+}
