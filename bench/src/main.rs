@@ -3,6 +3,7 @@
 //! Figures are reported, never asserted: the exit status says only whether the measurements could be made.
 
 mod experiment;
+mod fleet;
 mod load;
 mod machine;
 mod numbers;
@@ -67,6 +68,8 @@ enum Experiment {
     SoakElections,
     /// P4: placement of runs of 10,000 endpoints on 1,000 and 10,000 workers
     Placement,
+    /// P4: from submission to reservation, with 1,000 sessions
+    Submission,
     /// Internal: the peer that does nothing
     #[command(hide = true)]
     EchoServer {
@@ -85,6 +88,7 @@ impl Experiment {
             Self::Failover => "failover",
             Self::SoakElections => "soak-elections",
             Self::Placement => "placement",
+            Self::Submission => "submission",
             Self::EchoServer { .. } => "echo-server",
         }
     }
@@ -160,6 +164,10 @@ async fn run(which: Experiment, bed: &mut Bed, options: &Options, report: &mut R
     if which.includes(Experiment::Failover) {
         say("failover");
         experiment::failover::run(bed, options, report).await?;
+    }
+    if which.includes(Experiment::Submission) {
+        say("submission");
+        experiment::submission::run(bed, options, report).await?;
     }
     Ok(())
 }
