@@ -1,6 +1,7 @@
 //! How busy the host or container is (R53, R59, R60). Sampled in the background, so that a slow disk never delays a
 //! heartbeat.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+/// CPU use is the mean of so many samples, a minute's: a short peak is no health problem.
+const CPU_SAMPLES: usize = 12;
 
 /// The latest sample.
 #[derive(Debug)]
@@ -61,6 +64,7 @@ impl Drop for HealthProbe {
 struct Sampler {
     system: System,
     disks: Disks,
+    cpu: VecDeque<f64>,
 }
 
 impl Sampler {
@@ -70,6 +74,7 @@ impl Sampler {
         Self {
             system,
             disks: Disks::new_with_refreshed_list(),
+            cpu: VecDeque::new(),
         }
     }
 
@@ -78,10 +83,18 @@ impl Sampler {
         self.system.refresh_memory();
         self.disks.refresh(true);
         HealthReport {
-            cpu_percent: rounded(f64::from(self.system.global_cpu_usage())),
+            cpu_percent: self.cpu(),
             memory_percent: self.memory(),
             disk_percent: self.disk(),
         }
+    }
+
+    fn cpu(&mut self) -> u32 {
+        if self.cpu.len() == CPU_SAMPLES {
+            self.cpu.pop_front();
+        }
+        self.cpu.push_back(f64::from(self.system.global_cpu_usage()));
+        rounded(self.cpu.iter().sum::<f64>() / self.cpu.len() as f64)
     }
 
     /// Of the container's allowance if there is one, else of the host.

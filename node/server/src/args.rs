@@ -58,6 +58,9 @@ pub struct NodeArgs {
     /// How often nodes tell each other whom they heard, milliseconds [default: 1000]
     #[arg(long, env = "REEVE_EXCHANGE_INTERVAL_MS", value_name = "MS")]
     pub exchange_interval_ms: Option<u64>,
+    /// A worker that reports a resource used more than this is in ERROR, per cent; 100: never [default: 90]
+    #[arg(long, env = "REEVE_UNHEALTHY_ABOVE_PERCENT", value_name = "PERCENT")]
+    pub unhealthy_above_percent: Option<u32>,
     /// Raft: interval of the leader's heartbeats, milliseconds [default: 50]
     #[arg(long, env = "REEVE_RAFT_HEARTBEAT_MS", value_name = "MS")]
     pub raft_heartbeat_ms: Option<u64>,
@@ -114,6 +117,7 @@ impl NodeArgs {
             shed_after_ms: self.shed_after_ms.or(other.shed_after_ms),
             reconnect_timeout_ms: self.reconnect_timeout_ms.or(other.reconnect_timeout_ms),
             exchange_interval_ms: self.exchange_interval_ms.or(other.exchange_interval_ms),
+            unhealthy_above_percent: self.unhealthy_above_percent.or(other.unhealthy_above_percent),
             raft_heartbeat_ms: self.raft_heartbeat_ms.or(other.raft_heartbeat_ms),
             raft_election_min_ms: self.raft_election_min_ms.or(other.raft_election_min_ms),
             raft_election_max_ms: self.raft_election_max_ms.or(other.raft_election_max_ms),

@@ -73,6 +73,8 @@ pub struct NodeConfig {
     pub reconnect_timeout: Duration,
     /// How often nodes tell each other whom they heard.
     pub exchange_interval: Duration,
+    /// A worker that reports a resource used more than this is in ERROR (R41), per cent; 100: never.
+    pub unhealthy_above_percent: u32,
     /// Heartbeats and elections of Raft.
     pub raft: RaftTimings,
     /// How long offered workers have to confirm.
@@ -117,6 +119,7 @@ impl NodeConfig {
             shed_after: ms(args.shed_after_ms, 5_000),
             reconnect_timeout: ms(args.reconnect_timeout_ms, 10_000),
             exchange_interval: ms(args.exchange_interval_ms, 1_000),
+            unhealthy_above_percent: args.unhealthy_above_percent.unwrap_or(90),
             raft: RaftTimings {
                 heartbeat: ms(args.raft_heartbeat_ms, 50),
                 election_min: ms(args.raft_election_min_ms, 150),
@@ -275,6 +278,11 @@ impl NodeConfig {
             "shed_after_ms",
             "must be at least twice exchange_interval_ms, so that one lost digest sheds nobody".to_owned(),
         );
+        check(
+            (10..=100).contains(&self.unhealthy_above_percent),
+            "unhealthy_above_percent",
+            "must be from 10 to 100".to_owned(),
+        );
         let moving = self.heartbeat_interval + self.shed_after + self.reconnect_timeout;
         check(
             moving <= self.down_after,
@@ -355,8 +363,12 @@ impl NodeConfig {
 
     /// What the store needs of it.
     pub fn store_config(&self) -> StoreConfig {
-        let mut store =
-            StoreConfig::new(self.id, self.cluster_id.clone(), self.data_dir.clone(), self.raft_addr);
+        let mut store = StoreConfig::new(
+            self.id,
+            self.cluster_id.clone(),
+            self.data_dir.clone(),
+            self.raft_addr,
+        );
         store.node_name = self.name.clone();
         store.members = self.peers.clone();
         store.raft = self.raft;

@@ -23,8 +23,8 @@ impl Pass<'_> {
                 EndpointOutcome::Oserror,
             );
         }
-        // D12: this wins over “all endpoints closed”.
-        if started.iter().all(|assignment| assignment.lost) {
+        // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
+        if run.stop_requested_at.is_none() && started.iter().all(|assignment| assignment.lost) {
             let code = RunReasonCode::AllWorkersDisconnected;
             return self.fail(run, code, "All workers disconnected", EndpointOutcome::Oserror);
         }

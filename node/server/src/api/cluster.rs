@@ -19,8 +19,7 @@ impl Api {
             None
         };
         // The hash belongs to the index that it was computed at.
-        let (last_applied_index, state_hash) =
-            state_hash.unwrap_or((status.applied_index, String::new()));
+        let (last_applied_index, state_hash) = state_hash.unwrap_or((status.applied_index, String::new()));
         v1::GetStatusResponse {
             cluster_id: context.config.cluster_id.clone(),
             node_id: status.node_id.0,
@@ -101,13 +100,16 @@ impl Api {
         in_time(call, self.context.store.transfer_leader(to)).await?;
         // This node may hear of it later than the old leader did.
         let mut leadership = self.context.store.leadership();
-        let follows = leadership.wait_for(|now| now.leader.is_some_and(|leader| to.is_none_or(|to| to == leader)));
+        let follows =
+            leadership.wait_for(|now| now.leader.is_some_and(|leader| to.is_none_or(|to| to == leader)));
         let now = match tokio::time::timeout_at(call.deadline.into(), follows).await {
             Ok(Ok(now)) => *now,
             Ok(Err(_)) => return Err(ApiError::ShuttingDown),
             Err(_) => return Err(AdminError::Unavailable.into()),
         };
-        Ok(v1::TransferLeaderResponse { leader_id: now.leader.map_or(0, |leader| leader.0) })
+        Ok(v1::TransferLeaderResponse {
+            leader_id: now.leader.map_or(0, |leader| leader.0),
+        })
     }
 
     fn members(&self) -> Vec<v1::Member> {
@@ -116,10 +118,7 @@ impl Api {
 }
 
 /// A change that takes longer than the call may yet happen.
-async fn in_time<T>(
-    call: &Call,
-    change: impl Future<Output = Result<T, AdminError>>,
-) -> Result<T, ApiError> {
+async fn in_time<T>(call: &Call, change: impl Future<Output = Result<T, AdminError>>) -> Result<T, ApiError> {
     let changed = tokio::time::timeout_at(call.deadline.into(), change).await;
     Ok(changed.unwrap_or(Err(AdminError::Unavailable))?)
 }

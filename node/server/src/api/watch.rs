@@ -83,7 +83,10 @@ impl Api {
             .context
             .store
             .watch(Some(revision))
-            .map_err(|compacted| ApiError::Compacted { asked: revision, oldest: compacted.oldest })?;
+            .map_err(|compacted| ApiError::Compacted {
+                asked: revision,
+                oldest: compacted.oldest,
+            })?;
         let mut bookmarks = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watcher = Watcher {

@@ -115,9 +115,10 @@ impl Api {
     /// This node's state once it has reached a revision, which the leader may have reached before it.
     async fn state_at(&self, revision: Revision, deadline: Instant) -> Result<Arc<State>, ApiError> {
         let store = &self.context.store;
-        let mut feed = store
-            .watch(None)
-            .map_err(|compacted| ApiError::Compacted { asked: revision, oldest: compacted.oldest })?;
+        let mut feed = store.watch(None).map_err(|compacted| ApiError::Compacted {
+            asked: revision,
+            oldest: compacted.oldest,
+        })?;
         let reached = async {
             loop {
                 let state = store.local();

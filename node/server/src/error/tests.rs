@@ -4,8 +4,8 @@
 
 use axum::body::to_bytes;
 use reeve_state::command::PlacementFault;
-use reeve_store::FatalError;
 use reeve_state::id::{AssignmentEpoch, RunId, SessionEpoch, WorkerId};
+use reeve_store::FatalError;
 
 use super::*;
 
@@ -175,11 +175,7 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
             Code::Unavailable,
             word,
         ));
-        rows.push((
-            ReadError::Unavailable { reason }.into(),
-            Code::Unavailable,
-            word,
-        ));
+        rows.push((ReadError::Unavailable { reason }.into(), Code::Unavailable, word));
     }
     rows.extend([
         (
@@ -216,7 +212,11 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
             Code::Internal,
             "NODE_FAILED",
         ),
-        (ReadError::Fatal(FatalError { message: "f".into() }).into(), Code::Internal, "NODE_FAILED"),
+        (
+            ReadError::Fatal(FatalError { message: "f".into() }).into(),
+            Code::Internal,
+            "NODE_FAILED",
+        ),
         (
             AdminError::Refused("last voter".into()).into(),
             Code::FailedPrecondition,
@@ -233,7 +233,10 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
             "NODE_FAILED",
         ),
         (
-            ApiError::Compacted { asked: Revision(1), oldest: Revision(5) },
+            ApiError::Compacted {
+                asked: Revision(1),
+                oldest: Revision(5),
+            },
             Code::OutOfRange,
             "REVISION_COMPACTED",
         ),

@@ -89,7 +89,7 @@ fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, Se
         node: gateway.context.config.id,
         incarnation: decode::incarnation(&hello.incarnation)?,
         capacity: hello.capacity,
-        health: health::assess(&before, &report),
+        health: health::assess(&before, &report, gateway.context.config.unhealthy_above_percent),
         held: decode::held(&hello.held)?,
         draining: hello.draining.then_some(DEFAULT_DRAIN),
     })

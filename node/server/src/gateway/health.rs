@@ -4,24 +4,28 @@
 use reeve_proto::v1::HealthReport;
 use reeve_state::transition::worker::{HealthIssue, Resource};
 
-/// A resource used more than this is an issue, per cent.
-pub const RAISE_ABOVE: u32 = 90;
-/// An issue is over when its resource is used less than this, per cent.
-pub const CLEAR_BELOW: u32 = 85;
+/// An issue is over when its resource is used less than the threshold minus this, per cent.
+const HYSTERESIS: u32 = 5;
 
-/// What follows from a report, given the issues in force. An issue keeps the figure with which it was raised.
-pub(super) fn assess(in_force: &[HealthIssue], report: &HealthReport) -> Vec<HealthIssue> {
+/// What follows from a report, given the issues in force. A resource used more than `threshold` per cent is an issue; an issue
+/// keeps the figure with which it was raised.
+pub(super) fn assess(in_force: &[HealthIssue], report: &HealthReport, threshold: u32) -> Vec<HealthIssue> {
     Resource::ALL
         .into_iter()
-        .filter_map(|resource| assess_one(in_force, resource, used(report, resource)))
+        .filter_map(|resource| assess_one(in_force, resource, used(report, resource), threshold))
         .collect()
 }
 
-fn assess_one(in_force: &[HealthIssue], resource: Resource, percent: u32) -> Option<HealthIssue> {
+fn assess_one(
+    in_force: &[HealthIssue],
+    resource: Resource,
+    percent: u32,
+    threshold: u32,
+) -> Option<HealthIssue> {
     match in_force.iter().find(|issue| issue.resource == resource) {
-        Some(issue) if percent >= CLEAR_BELOW => Some(*issue),
+        Some(issue) if percent >= threshold.saturating_sub(HYSTERESIS) => Some(*issue),
         Some(_) => None,
-        None if percent > RAISE_ABOVE => Some(HealthIssue {
+        None if percent > threshold => Some(HealthIssue {
             resource,
             percent: u8::try_from(percent).unwrap_or(u8::MAX),
         }),
@@ -68,7 +72,7 @@ mod tests {
         ];
         for (in_force, percent, expected) in rows {
             assert_eq!(
-                assess(in_force, &cpu(percent)),
+                assess(in_force, &cpu(percent), 90),
                 expected,
                 "{in_force:?} then {percent} %"
             );
@@ -84,6 +88,7 @@ mod tests {
         };
         let before = [issue(Resource::Cpu, 92), issue(Resource::Disk, 97)];
         let after = [issue(Resource::Memory, 91), issue(Resource::Disk, 97)];
-        assert_eq!(assess(&before, &report), after);
+        assert_eq!(assess(&before, &report, 90), after);
+        assert_eq!(assess(&[], &cpu(100), 100), [], "100 switches it off");
     }
 }

@@ -107,8 +107,7 @@ pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Repl
             } => return Err(SessionEnd::ShuttingDown),
             ProposeError::LaneFull { retry_after } => pause = pause.max(retry_after),
             ProposeError::Unavailable {
-                reason:
-                    UnavailableReason::NoLeader | UnavailableReason::NoQuorum | UnavailableReason::Overdue,
+                reason: UnavailableReason::NoLeader | UnavailableReason::NoQuorum | UnavailableReason::Overdue,
             }
             | ProposeError::OutcomeUnknown
             | ProposeError::NotLeader => {}

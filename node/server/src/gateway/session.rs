@@ -167,7 +167,11 @@ impl Session {
             .note_heard(handle.worker, handle.epoch, heartbeat.active_endpoints);
         metrics::counter!("reeve_worker_heartbeats_total").increment(1);
         if heartbeat.health.is_some() {
-            self.issues.wanted = health::assess(&self.issues.wanted, &report);
+            self.issues.wanted = health::assess(
+                &self.issues.wanted,
+                &report,
+                self.context.config.unhealthy_above_percent,
+            );
             self.propose_health();
         }
         let ack = v1::HeartbeatAck {

@@ -168,13 +168,7 @@ impl Call {
         let sent = Instant::now();
         let answer = tokio::time::timeout(TIMEOUT, self.client.exchange(self.request)).await;
         match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
-            Ok(response) => note_answer(
-                &self.liveness,
-                &self.store,
-                id,
-                sent,
-                &response.into_inner(),
-            ),
+            Ok(response) => note_answer(&self.liveness, &self.store, id, sent, &response.into_inner()),
             Err(status) => {
                 tracing::debug!(node = id.0, code = ?status.code(), "exchange failed: {}", status.message())
             }

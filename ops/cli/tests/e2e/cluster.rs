@@ -95,6 +95,7 @@ impl Cluster {
             ("--down-after-ms", DOWN_AFTER_MS.to_string()),
             ("--shed-after-ms", "2000".to_owned()),
             ("--reconnect-timeout-ms", "2000".to_owned()),
+            ("--unhealthy-above-percent", "100".to_owned()),
         ];
         let args = flags
             .into_iter()

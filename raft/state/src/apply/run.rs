@@ -146,8 +146,8 @@ pub(super) fn complete(tx: &mut Tx, command: &CompleteRun) -> Result<Reply, Refu
             open.key.ordinal
         ));
     }
-    if started.iter().all(|a| a.lost) {
-        // D12: this wins over “all endpoints closed”.
+    if run.stop_requested_at.is_none() && started.iter().all(|a| a.lost) {
+        // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
         return not_yet("all workers were lost, so it can only FAIL".to_owned());
     }
     let reason = run.stop_requested_at.map(|_| RunReason {
