@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{
-    Consistency, EndpointOutcome, EndpointPhase, ListRunsRequest, ListTestsRequest, Run, RunStatus,
+    Consistency, EndpointOutcome, EndpointPhase, ListRunsRequest, ListTestsRequest, Run, RunReason,
+    RunReasonCode, RunStatus,
 };
 use reeve_testkit::{Cluster, until_some};
 use tonic::transport::Channel;
@@ -39,6 +40,8 @@ pub struct NodeFinal {
 pub struct RunFinal {
     /// Its status.
     pub status: RunStatus,
+    /// Why, where there is something to say.
+    pub reason: RunReasonCode,
     /// Whether its endpoints ever began.
     pub began: bool,
     /// Its size.
@@ -62,6 +65,7 @@ impl From<&Run> for RunFinal {
             .filter(|count| count.outcome() != EndpointOutcome::Unspecified);
         Self {
             status: run.status(),
+            reason: run.reason.as_ref().map(RunReason::code).unwrap_or_default(),
             began: run.start_at.is_some(),
             total: counts.total,
             closed: closed.map(|count| count.count).sum(),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
+use reeve_proto::v1::RunReasonCode;
 
 use crate::check::{Checked, Evidence};
+use crate::finals::RunFinal;
 use crate::history::{Outcome, Records};
 use crate::plan::Fault;
 
@@ -29,7 +31,7 @@ pub fn print(out: &mut impl Write, evidence: &Evidence, checks: &[Checked]) -> R
     writeln!(out, "  {:>6}  linearizable reads", records.reads.len())?;
     if let Some(node) = evidence.nodes.first() {
         writeln!(out, "runs")?;
-        for (label, count) in tally(node.runs.values().map(|run| run.status.as_str_name().to_owned())) {
+        for (label, count) in tally(node.runs.values().map(ending)) {
             writeln!(out, "  {count:>6}  {label}")?;
         }
     }
@@ -68,6 +70,14 @@ fn tally(labels: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
         *counts.entry(label).or_default() += 1;
     }
     counts
+}
+
+fn ending(run: &RunFinal) -> String {
+    let status = run.status.as_str_name();
+    if run.reason == RunReasonCode::Unspecified {
+        return status.to_owned();
+    }
+    format!("{status}, {}", run.reason.as_str_name())
 }
 
 fn label(outcome: &Outcome) -> String {

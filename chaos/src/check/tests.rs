@@ -1,6 +1,6 @@
 //! Each check passes on a good history and fails on the history that breaks its rule, and only on that.
 
-use reeve_proto::v1::{EndpointOutcome, RunStatus};
+use reeve_proto::v1::{EndpointOutcome, RunReasonCode, RunStatus};
 
 use super::*;
 use crate::finals::RunFinal;
@@ -44,6 +44,7 @@ fn completed() -> RunFinal {
         began: true,
         total: 30,
         closed: 30,
+        reason: RunReasonCode::Unspecified,
         outcomes: [(EndpointOutcome::Success, 25), (EndpointOutcome::Oserror, 5)].into(),
     }
 }
