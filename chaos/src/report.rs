@@ -37,7 +37,7 @@ pub fn print(out: &mut impl Write, evidence: &Evidence, checks: &[Checked]) -> R
     }
     for (label, mut gaps) in outages_ms(records) {
         gaps.sort_unstable();
-        let (middle, last) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);
+        let (middle, last) = (gaps[(gaps.len() - 1) / 2], gaps[gaps.len() - 1]);
         writeln!(
             out,
             "{label} to first acknowledged write: median {middle} ms, worst {last} ms"
