@@ -213,7 +213,7 @@ impl NodeConfig {
                 == count
         };
         check(
-            self.peers.iter().all(|peer| peer.id.0 > 0),
+            self.id.0 == 0 || self.peers.iter().all(|peer| peer.id.0 > 0),
             "peers",
             "ids must be greater than 0".to_owned(),
         );

@@ -85,6 +85,10 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let ended = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         reason = fatal(&context.store) => Err(NodeError::Fatal(reason)),
+        () = context.liveness.removed() => {
+            tracing::warn!("this node was removed from the cluster; it stops, and its data can be deleted");
+            Ok(())
+        }
         error = parts.failed() => Err(error),
     };
     stop(&context, parts).await;

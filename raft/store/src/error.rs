@@ -64,6 +64,15 @@ impl OpenError {
         }
     }
 
+    /// A database that does not open: damaged, or in use or out of reach.
+    pub(crate) fn database(path: &Path, error: rocksdb::Error) -> Self {
+        if error.kind() == rocksdb::ErrorKind::Corruption {
+            Self::corrupt(path, error.into_string())
+        } else {
+            Self::io(path, io::Error::other(error.into_string()))
+        }
+    }
+
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
@@ -95,13 +104,25 @@ impl UnavailableReason {
             Self::Overdue => "OVERDUE",
         }
     }
+
+    /// What it means, for people.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::NoLeader => {
+                "this node knows of no leader: an election is under way, or too few nodes are up, or it is cut off"
+            }
+            Self::NoQuorum => "the leader does not reach a majority of the nodes",
+            Self::ShuttingDown => "this node is shutting down",
+            Self::Overdue => "the deadline passed before its turn came",
+        }
+    }
 }
 
 /// Why a command has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
     /// It was certainly not proposed and may be repeated freely.
-    #[error("not proposed: {}", reason.name())]
+    #[error("nothing was written: {}", reason.explanation())]
     Unavailable {
         /// Why.
         reason: UnavailableReason,
@@ -127,7 +148,7 @@ pub enum ProposeError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No confirmation by a leader in time.
-    #[error("not readable: {}", reason.name())]
+    #[error("not readable now: {}", reason.explanation())]
     Unavailable {
         /// Why.
         reason: UnavailableReason,

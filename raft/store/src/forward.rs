@@ -9,7 +9,7 @@ use reeve_proto::internal::leader_service_server::LeaderService;
 use reeve_proto::internal::propose_outcome::Outcome as Sent;
 use reeve_state::command::Applied;
 use reeve_state::id::NodeId;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::admin::{self, Change};
 use crate::codec::{Wire, decode_envelope};
@@ -68,14 +68,16 @@ pub(crate) async fn propose(shared: &Shared, leader: NodeId, batch: &[Item]) -> 
         }
         Ok(_) => Attempt::Unknown,
         // Refused by the target before it looked at the commands, or not sent at all.
-        Err(status) if status.code() == tonic::Code::FailedPrecondition || never_sent(&status) => {
-            Attempt::NotProposed
-        }
+        Err(status) if refused_at_once(&status) => Attempt::NotProposed,
         Err(status) => {
             tracing::debug!(%leader, %status, "handing commands on failed");
             Attempt::Unknown
         }
     }
+}
+
+fn refused_at_once(status: &Status) -> bool {
+    matches!(status.code(), Code::FailedPrecondition | Code::InvalidArgument) || never_sent(status)
 }
 
 fn outcome(sent: wire::ProposeOutcome) -> Outcome {

@@ -3,6 +3,7 @@
 //! The one crate that knows how the state is kept. Everything else sees [`Store`]: propose, read, watch, and change the cluster.
 
 mod admin;
+mod boot;
 mod clock;
 mod codec;
 mod config;
@@ -27,6 +28,8 @@ mod shared;
 mod snapshots;
 mod status;
 mod store;
+#[cfg(test)]
+mod suite;
 mod types;
 
 pub use codec::{DecodeError, decode_envelope, encode_envelope};

@@ -84,6 +84,9 @@ impl RaftTransport for TransportService {
             AppendEntriesResponse::Conflict => Appended::Conflict(wire::Empty {}),
             AppendEntriesResponse::HigherVote(vote) => Appended::HigherVote(vote.to_proto()),
         };
+        if !matches!(result, Appended::HigherVote(_)) {
+            self.0.note_leader();
+        }
         Ok(Response::new(wire::AppendEntriesResponse {
             result: Some(result),
             wall_ms: wall_ms(),
@@ -202,5 +205,7 @@ async fn receive_rows(meta: Meta, chunks: &mut Streaming<wire::SnapshotChunk>) -
             }
         }
     }
-    Ok(State::from_rows(meta, rows))
+    // Builds every index: too long for Raft's own threads.
+    let built = tokio::task::spawn_blocking(move || State::from_rows(meta, rows)).await;
+    built.map_err(|error| Status::internal(error.to_string()))
 }

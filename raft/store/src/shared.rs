@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) fatal: FatalCell,
     pub(crate) stopping: AtomicBool,
     pub(crate) election_max: std::time::Duration,
+    /// When a leader last spoke to this node.
+    pub(crate) heard_leader: Mutex<Instant>,
 }
 
 impl Shared {
@@ -82,6 +84,21 @@ impl Shared {
     /// Who leads, as far as this node knows.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         self.leadership.borrow().leader
+    }
+
+    /// Notes that a leader spoke to this node.
+    pub(crate) fn note_leader(&self) {
+        *self.heard_leader.lock() = Instant::now();
+    }
+
+    /// The leader, unless it is silent: with pre-votes a node keeps the term of a leader that died until another is elected.
+    pub(crate) fn live_leader(&self) -> Option<NodeId> {
+        self.leader().filter(|leader| {
+            if *leader == self.me {
+                return self.has_quorum();
+            }
+            self.heard_leader.lock().elapsed() <= 2 * self.election_max
+        })
     }
 
     /// How a member is reached.
@@ -117,15 +134,15 @@ impl Shared {
         if self.stopping.load(Ordering::Relaxed) {
             return UnavailableReason::ShuttingDown;
         }
-        match self.leader() {
-            None => UnavailableReason::NoLeader,
-            Some(leader) if leader == self.me && !self.has_quorum() => UnavailableReason::NoQuorum,
-            Some(_) => UnavailableReason::Overdue,
+        match (self.leader(), self.live_leader()) {
+            (_, Some(_)) => UnavailableReason::Overdue,
+            (Some(leader), None) if leader == self.me => UnavailableReason::NoQuorum,
+            (Some(_) | None, None) => UnavailableReason::NoLeader,
         }
     }
 
     fn has_quorum(&self) -> bool {
         let acked = self.metrics().last_quorum_acked;
-        acked.is_some_and(|at| at.elapsed() <= self.election_max)
+        acked.is_some_and(|at| at.elapsed() <= 2 * self.election_max)
     }
 }

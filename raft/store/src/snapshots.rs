@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::SnapshotPolicy;
 use crate::shared::Shared;
+use crate::types::LogId;
 
 const TICK: Duration = Duration::from_secs(1);
 
@@ -23,12 +24,8 @@ pub(crate) async fn run(shared: Arc<Shared>, policy: SnapshotPolicy) {
             last_index = snapshot;
             last_at = Instant::now();
         }
-        let applied = metrics.last_applied.map(|id| id.index);
         let bytes = shared.published.bytes_since_snapshot.load(Ordering::Relaxed);
-        let entries = applied.map_or(0, |index| index + 1)
-            - snapshot
-                .map_or(0, |index| index + 1)
-                .min(applied.map_or(0, |index| index + 1));
+        let entries = next(metrics.last_applied).saturating_sub(next(metrics.snapshot));
         let due = bytes >= policy.bytes
             || entries >= policy.entries
             || (entries > 0 && last_at.elapsed() >= policy.interval);
@@ -39,4 +36,9 @@ pub(crate) async fn run(shared: Arc<Shared>, policy: SnapshotPolicy) {
             }
         }
     }
+}
+
+/// The index after an entry.
+fn next(log_id: Option<LogId>) -> u64 {
+    log_id.map_or(0, |id| id.index + 1)
 }

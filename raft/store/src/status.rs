@@ -52,6 +52,8 @@ pub struct StoreStatus {
     pub revision: Revision,
     /// The last entry that the newest snapshot covers.
     pub snapshot_index: Option<u64>,
+    /// The last entry that is cut off the log; members that lack it get a snapshot.
+    pub purged_index: Option<u64>,
     /// Everyone, by id.
     pub members: Vec<MemberStatus>,
 }
@@ -68,18 +70,19 @@ pub(crate) fn status(shared: &Shared) -> StoreStatus {
         node_name: shared.name.clone(),
         cluster_id: shared.cluster_id.clone(),
         term: metrics.current_term,
-        leader: shared.leader(),
+        leader: shared.live_leader(),
         last_log_index: metrics.last_log_index.unwrap_or(0),
         applied_index,
         revision: state.meta().revision,
         snapshot_index: metrics.snapshot.map(|id| id.index),
+        purged_index: metrics.purged.map(|id| id.index),
         members: members.collect(),
     }
 }
 
 fn member(shared: &Shared, metrics: &Metrics, id: u64, info: &MemberInfo) -> MemberStatus {
     let leads = metrics.state == ServerState::Leader;
-    let role = if shared.leader() == Some(NodeId(id)) {
+    let role = if shared.live_leader() == Some(NodeId(id)) {
         MemberRole::Leader
     } else if metrics.membership_config.voter_ids().any(|voter| voter == id) {
         MemberRole::Follower

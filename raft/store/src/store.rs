@@ -1,15 +1,10 @@
 //! The store as the rest of Reeve sees it.
 
-use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
-use reeve_proto::internal::leader_service_server::LeaderServiceServer;
-use reeve_proto::internal::raft_transport_server::RaftTransportServer;
 use reeve_state::State;
 use reeve_state::command::{Applied, Envelope};
 use reeve_state::id::{NodeId, Revision};
@@ -18,32 +13,22 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::admin::{self, Change};
-use crate::clock::{ClusterClock, LeaderTime};
+use crate::boot;
+use crate::clock::LeaderTime;
 use crate::codec::{encode_envelope, meta_to_bytes, row_to_bytes};
 use crate::config::StoreConfig;
 use crate::error::{AdminError, Compacted, OpenError, ProposeError, ReadError, UnavailableReason};
-use crate::fatal::{FatalCell, FatalError};
+use crate::fatal::FatalError;
 use crate::feed::Feed;
 use crate::files::claim;
-use crate::forward::ForwardService;
-use crate::lanes::{Item, Lane, Lanes, Route};
-use crate::leadership::{self, Leadership};
-use crate::log::LogStore;
-use crate::machine::StateMachine;
+use crate::lanes::{Item, Lane, Route};
+use crate::leadership::Leadership;
 use crate::member::MemberInfo;
-use crate::network::Network;
-use crate::peers::{MAX_MESSAGE_BYTES, Peers};
-use crate::proposer;
-use crate::reader::{self, Consistency, ReadIndexer};
-use crate::server::TransportService;
-use crate::shared::{Shared, Walls};
-use crate::snapshots;
+use crate::reader::{self, Consistency};
+use crate::shared::Shared;
 use crate::status::{self, StoreStatus};
-use crate::types::Raft;
 
 /// Threads for Raft alone, so that load on the API does not delay a heartbeat.
 const RAFT_THREADS: usize = 2;
@@ -51,6 +36,8 @@ const RAFT_THREADS: usize = 2;
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a snapshot that was asked for may take.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long closing waits for what still runs on Raft's threads.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for another leader.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -67,10 +54,21 @@ struct Inner {
 }
 
 impl Drop for Inner {
+    /// Nothing is handed over, but the databases are closed when this returns: RocksDB must not outlive the process's end.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.lock().take() {
-            runtime.shutdown_background();
+            close(runtime);
         }
+    }
+}
+
+/// Ends the runtime, and with it the tasks that hold the databases, on a thread that may block.
+fn close(runtime: Runtime) {
+    let closing = std::thread::Builder::new()
+        .name("raft-close".to_owned())
+        .spawn(move || runtime.shutdown_timeout(CLOSE_TIMEOUT));
+    if closing.is_ok_and(|thread| thread.join().is_err()) {
+        tracing::warn!("the raft runtime did not end in order");
     }
 }
 
@@ -96,7 +94,7 @@ impl Store {
         // Held from here on, so that a failure below stops what has started.
         let guard = RuntimeGuard(Some(runtime));
         let started = handle
-            .spawn(start(config, raft_config, listener, extra, stopped))
+            .spawn(boot::start(config, raft_config, listener, extra, stopped))
             .await;
         let shared = started.map_err(|error| OpenError::Raft(error.to_string()))??;
         let runtime = guard.release();
@@ -293,13 +291,10 @@ impl Store {
         }
         self.inner.stop_server.send_replace(true);
         let runtime = self.inner.runtime.lock().take();
-        if let Some(runtime) = runtime {
-            // Waits for the tasks that hold the databases.
-            let closed =
-                tokio::task::spawn_blocking(move || runtime.shutdown_timeout(HANDOVER_TIMEOUT)).await;
-            if closed.is_err() {
-                tracing::warn!("the raft runtime did not end in order");
-            }
+        if let Some(runtime) = runtime
+            && tokio::task::spawn_blocking(move || close(runtime)).await.is_err()
+        {
+            tracing::warn!("the databases were not closed in order");
         }
     }
 
@@ -309,7 +304,7 @@ impl Store {
     }
 }
 
-/// Stops the runtime without waiting if opening fails.
+/// Ends the runtime if opening fails.
 struct RuntimeGuard(Option<Runtime>);
 
 impl RuntimeGuard {
@@ -321,7 +316,7 @@ impl RuntimeGuard {
 impl Drop for RuntimeGuard {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+            close(runtime);
         }
     }
 }
@@ -335,116 +330,4 @@ fn hash(state: &State) -> String {
         hash.update(bytes);
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Everything that runs on Raft's own threads.
-async fn start(
-    config: StoreConfig,
-    raft_config: Arc<openraft::Config>,
-    listener: std::net::TcpListener,
-    extra: Option<Routes>,
-    stopped: watch::Receiver<bool>,
-) -> Result<Arc<Shared>, OpenError> {
-    let fatal = FatalCell::new();
-    let (data_dir, cell) = (config.data_dir.clone(), fatal.clone());
-    let opened = tokio::task::spawn_blocking(move || {
-        Ok::<_, OpenError>((
-            LogStore::open(&data_dir, cell.clone())?,
-            StateMachine::open(&data_dir, cell)?,
-        ))
-    });
-    let (log, machine) = opened
-        .await
-        .map_err(|error| OpenError::Raft(error.to_string()))??;
-    let published = machine.published();
-    let walls = Walls::default();
-    let timeout = config.raft.election_min * 4 / 5;
-    let peers = Arc::new(Peers::new(config.cluster_id.clone(), config.node_id.0, timeout));
-    let network = Network {
-        peers: Arc::clone(&peers),
-        walls: walls.clone(),
-        timeout,
-    };
-    let raft = Raft::new(config.node_id.0, raft_config, network, log, machine)
-        .await
-        .map_err(|fault| OpenError::corrupt(&config.data_dir, fault.to_string()))?;
-    let (reads, waiters) = ReadIndexer::new();
-    let shared = Arc::new(Shared {
-        me: config.node_id,
-        name: config.node_name.clone(),
-        cluster_id: config.cluster_id.clone(),
-        raft,
-        peers,
-        published,
-        lanes: Lanes::new(config.lane_capacity),
-        reads,
-        leadership: watch::Sender::new(Leadership::unknown()),
-        walls,
-        clock: Mutex::new(ClusterClock::new(Instant::now())),
-        leader_time: Mutex::new(None),
-        voters: Mutex::new(Vec::new()),
-        fatal,
-        stopping: AtomicBool::new(false),
-        election_max: config.raft.election_max,
-    });
-    tokio::spawn(serve(Arc::clone(&shared), listener, extra, stopped)?);
-    tokio::spawn(leadership::run(Arc::clone(&shared)));
-    tokio::spawn(proposer::run(Arc::clone(&shared)));
-    tokio::spawn(reader::run(Arc::clone(&shared), waiters));
-    tokio::spawn(snapshots::run(Arc::clone(&shared), config.snapshot));
-    found(&shared, &config.members).await?;
-    Ok(shared)
-}
-
-fn serve(
-    shared: Arc<Shared>,
-    listener: std::net::TcpListener,
-    extra: Option<Routes>,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()>, OpenError> {
-    let addr = listener
-        .local_addr()
-        .map_err(|source| OpenError::Raft(source.to_string()))?;
-    let listener =
-        tokio::net::TcpListener::from_std(listener).map_err(|source| OpenError::Listen { addr, source })?;
-    let transport = RaftTransportServer::new(TransportService(Arc::clone(&shared)))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let leader = LeaderServiceServer::new(ForwardService(Arc::clone(&shared)))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let routes = extra
-        .unwrap_or_default()
-        .add_service(transport)
-        .add_service(leader);
-    let server = Server::builder()
-        .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(8 << 20)
-        .add_routes(routes);
-    Ok(async move {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-        if let Err(error) = server.serve_with_incoming_shutdown(incoming, stop).await {
-            shared
-                .fatal
-                .set(format!("the listener for other nodes failed: {error}"));
-        }
-    })
-}
-
-/// The member with the lowest id writes the first membership, when nothing is stored yet.
-async fn found(shared: &Shared, members: &[MemberInfo]) -> Result<(), OpenError> {
-    let first = members.iter().map(|member| member.id).min();
-    if first != Some(shared.me) {
-        return Ok(());
-    }
-    let members: BTreeMap<u64, MemberInfo> = members
-        .iter()
-        .map(|member| (member.id.0, member.clone()))
-        .collect();
-    match shared.raft.initialize(members).await {
-        // Not the first start.
-        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-        Err(error) => Err(OpenError::Raft(error.to_string())),
-    }
 }

@@ -147,3 +147,56 @@ async fn the_feed_has_every_change_in_order_and_resumes_where_it_was_left() {
         matches!(resumed.next().await, Some(FeedItem::Changes { revision, .. }) if revision == revisions[2])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_another_cluster_or_node_is_refused() {
+    use reeve_proto::internal::raft_transport_client::RaftTransportClient;
+    use reeve_proto::internal::{Peering, VoteRequest};
+
+    let cluster = Cluster::start(1).await;
+    let term = cluster.store(1).status().term;
+    let addr = format!("http://{}", cluster.members[0].raft_addr);
+    let mut client = RaftTransportClient::connect(addr).await.unwrap();
+    for (cluster_id, to_node) in [("other", 1), ("test", 2)] {
+        let peering = Peering {
+            cluster_id: cluster_id.to_owned(),
+            from_node: 9,
+            to_node,
+        };
+        let request = VoteRequest {
+            peering: Some(peering),
+            ..VoteRequest::default()
+        };
+        let refused = client.vote(request).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
+    }
+    assert_eq!(cluster.store(1).status().term, term);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_time_is_near_the_wall_clocks_and_never_goes_back() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let wall = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as u64;
+    let first = propose(cluster.store(leader), 1).await.unwrap();
+    let stamped = cluster.store(leader).local().meta().cluster_time;
+    assert!(stamped.0.abs_diff(wall) < 10_000, "{stamped:?} at {wall}");
+    cluster.store(leader).transfer_leader(None).await.unwrap();
+    let second = propose(cluster.store(leader), 2).await.unwrap();
+    assert!(second.revision > first.revision);
+    let state = cluster
+        .store(leader)
+        .read(Consistency::Linearizable, soon())
+        .await
+        .unwrap();
+    assert!(state.meta().cluster_time >= stamped);
+    let (leaders, followers) = (cluster.leader().await, cluster.follower().await);
+    assert!(cluster.store(leaders).cluster_now() >= stamped);
+    cluster
+        .store(followers)
+        .note_leader_time(state.meta().cluster_time, std::time::Duration::ZERO);
+    assert!(cluster.store(followers).cluster_now() >= state.meta().cluster_time);
+}

@@ -180,6 +180,9 @@ impl Call {
 fn note_answer(liveness: &Liveness, store: &Store, peer: NodeId, sent: Instant, answer: &ExchangeResponse) {
     liveness.0.acknowledged.lock().note(peer, sent);
     store.note_peer_wall(peer, answer.wall_ms);
+    if answer.removed {
+        liveness.0.removed.send_replace(true);
+    }
     if answer.leader {
         let cluster_time = Time(u64::try_from(answer.cluster_time_ms).unwrap_or(0));
         store.note_leader_time(cluster_time, sent.elapsed());

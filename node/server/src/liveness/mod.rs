@@ -57,6 +57,7 @@ struct Shared {
     pulse: Mutex<Pulse>,
     acknowledged: Mutex<Acknowledged>,
     shedding: watch::Sender<bool>,
+    removed: watch::Sender<bool>,
     sessions: watch::Sender<usize>,
     /// Bound when the store is open: its listener is what the exchange is served on, so the service exists before it.
     store: OnceLock<Store>,
@@ -77,6 +78,7 @@ impl Liveness {
             pulse: Mutex::new(Pulse::new(now)),
             acknowledged: Mutex::new(Acknowledged::new(now)),
             shedding: watch::Sender::new(false),
+            removed: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
             store: OnceLock::new(),
         }))
@@ -102,6 +104,13 @@ impl Liveness {
     /// Whether this node is shedding its sessions, and every change of that.
     pub fn shedding(&self) -> watch::Receiver<bool> {
         self.0.shedding.subscribe()
+    }
+
+    /// Resolves when the leader says that this node is not a member any more.
+    pub async fn removed(&self) {
+        let mut removed = self.0.removed.subscribe();
+        // The sender lives as long as `self`.
+        let _ = removed.wait_for(|removed| *removed).await;
     }
 
     /// A worker was heard on a session that this node holds.

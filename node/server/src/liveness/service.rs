@@ -41,17 +41,29 @@ impl NodeExchange for ExchangeService {
             .map(entry)
             .collect::<Result<Vec<_>, _>>()?;
         let from = NodeId(request.from_node);
-        shared
-            .table
-            .lock()
-            .digest(from, &entries, request.ages_unknown, now);
+        self.take_digest(from, entries, request.ages_unknown, now).await;
         store.note_peer_wall(from, request.wall_ms);
-        let leader = store.leadership().borrow().leader == Some(shared.me);
+        let leadership = *store.leadership().borrow();
+        let leader = leadership.leader == Some(shared.me);
+        let member = store.status().members.iter().any(|member| member.info.id == from);
         Ok(Response::new(ExchangeResponse {
             wall_ms: wall_ms(),
             cluster_time_ms: i64::try_from(store.cluster_now().0).unwrap_or(i64::MAX),
             leader,
+            // Only a leader whose term is established knows all members for sure.
+            removed: leader && leadership.established && !member,
         }))
+    }
+}
+
+impl ExchangeService {
+    /// On a thread of its own: the table may be in use, a digest may be large, and the listener's runtime is Raft's.
+    async fn take_digest(&self, from: NodeId, entries: Vec<DigestEntry>, ages_unknown: bool, now: Instant) {
+        let liveness = self.0.clone();
+        let take = move || liveness.0.table.lock().digest(from, &entries, ages_unknown, now);
+        if let Err(error) = tokio::task::spawn_blocking(take).await {
+            tracing::error!(%error, "a digest was not taken in");
+        }
     }
 }
 

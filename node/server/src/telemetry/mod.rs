@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use parking_lot::Mutex;
+
 use crate::context::Context;
 
 pub use feed::follow;
@@ -31,29 +33,25 @@ const QUEUE_BUCKETS: [f64; 12] = [
 
 /// There is one recorder in a process, whatever runs in it.
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Installs the recorder, once in a process.
 ///
 /// # Errors
 /// Another recorder is installed already, or the buckets are not acceptable.
 pub fn install() -> Result<(), BuildError> {
+    // Held until the handle is there: of two nodes that start together, the second must find it.
+    let _installing = INSTALLING.lock();
     if HANDLE.get().is_some() {
         return Ok(());
     }
     let handle = PrometheusBuilder::new()
         .set_buckets(&LATENCY_BUCKETS)?
         .set_buckets_for_metric(Matcher::Full(RUN_QUEUE_SECONDS.to_owned()), &QUEUE_BUCKETS)?
-        .install_recorder();
-    match handle {
-        Ok(handle) => {
-            // Whoever was faster installed the same one.
-            let _ = HANDLE.set(handle);
-            describe();
-            Ok(())
-        }
-        Err(_) if HANDLE.get().is_some() => Ok(()),
-        Err(error) => Err(error),
-    }
+        .install_recorder()?;
+    HANDLE.get_or_init(|| handle);
+    describe();
+    Ok(())
 }
 
 fn describe() {

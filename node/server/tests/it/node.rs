@@ -1,6 +1,7 @@
 //! Starts a node of its own for a test, and stops it.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reeve_node::{NodeArgs, NodeError};
@@ -144,10 +145,16 @@ pub fn definition(name: &str) -> v1::TestDefinition {
     }
 }
 
-/// Held all at once while they are chosen, so that they differ.
+/// Below the ports that the system gives to outgoing connections, so that none of those takes one before the node does.
 fn free_addrs<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners
-        .each_ref()
-        .map(|listener| listener.local_addr().unwrap())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    [(); N].map(|()| {
+        loop {
+            let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000;
+            if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+                return listener.local_addr().unwrap();
+            }
+        }
+    })
 }

@@ -1,5 +1,7 @@
 //! The REST API.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::http::{Answer, get, send};
@@ -60,20 +62,41 @@ async fn tests_and_runs_over_rest() {
     node.stop().await.unwrap();
 }
 
+// Covers: R185, R188
 #[tokio::test]
-async fn a_stopped_run_says_so_and_a_test_without_live_runs_can_be_deleted() {
+async fn a_run_without_workers_ends_with_its_explanation_and_then_its_test_can_be_deleted() {
     let node = Node::start().await;
-    post(&node, "/tests", &smoke("smoke")).await;
+    let created = post(&node, "/tests", &smoke("smoke").replace("20s", "21s")).await;
+    assert_eq!(created.status, 201, "{}", created.body);
     let run = post(&node, "/tests/smoke/run", "").await.json();
-    let stopped = post(&node, &format!("/runs/{}/stop", run["id"].as_str().unwrap()), "").await;
-    // Without workers the reconciler may have been faster; then the run is terminal and the stop is refused.
-    if stopped.status == 200 {
-        assert!(
-            stopped.json()["stopRequestedAt"].is_string() || stopped.json()["status"] == "CANNOT_RUN_FOR_NOW"
-        );
-    } else {
-        assert_eq!(stopped.reason(), "RUN_CANNOT_RUN_FOR_NOW");
-    }
+    let path = format!("/runs/{}", run["id"].as_str().unwrap());
+    let ended = async {
+        loop {
+            let run = get(node.http, &path).await.unwrap().json();
+            if run["status"] == "CANNOT_RUN_FOR_NOW" {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let run = tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .expect("the run ends");
+    assert_eq!(run["reason"]["code"], "NO_ONLINE_WORKERS");
+    let explained = get(node.http, &format!("{path}/explain")).await.unwrap();
+    assert_eq!(
+        (explained.status, explained.json()),
+        (200, run["explanation"].clone())
+    );
+    let stopped = post(&node, &format!("{path}/stop"), "").await;
+    assert_eq!(
+        (stopped.status, stopped.reason().as_str()),
+        (400, "RUN_CANNOT_RUN_FOR_NOW")
+    );
+    let deleted = send(node.http, "DELETE", "/tests/smoke", &[], "").await.unwrap();
+    assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
+    assert_eq!(get(node.http, "/tests/smoke").await.unwrap().status, 404);
+    assert_eq!(get(node.http, &path).await.unwrap().status, 200, "runs stay");
     node.stop().await.unwrap();
 }
 

@@ -86,8 +86,16 @@ async fn revision(cluster: &Cluster) -> u64 {
     any_status(cluster).await.map_or(0, |status| status.revision)
 }
 
-/// What any node says about itself and the members.
+/// What a node says about itself and the members: one that has a leader if there is one, because a node that is cut off or was
+/// removed knows only what was.
 pub(crate) async fn any_status(cluster: &Cluster) -> Result<GetStatusResponse, CliError> {
+    for node in cluster.nodes() {
+        if let Ok(status) = status_of(node.channel, false, MEMBER_TIMEOUT).await
+            && status.leader_id != 0
+        {
+            return Ok(status);
+        }
+    }
     cluster
         .call(GetStatusRequest::default(), |channel, request| async move {
             ClusterClient::new(channel).get_status(request).await

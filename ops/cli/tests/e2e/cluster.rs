@@ -169,6 +169,10 @@ impl Cluster {
         format!("127.0.0.1:{}", self.ports[node][0])
     }
 
+    pub fn raft(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[node][1])
+    }
+
     pub fn http(&self, node: usize) -> String {
         format!("127.0.0.1:{}", self.ports[node][2])
     }

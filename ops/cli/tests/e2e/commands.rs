@@ -51,10 +51,12 @@ fn a_run_that_cannot_be_placed_says_why_and_exits_2() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     let run: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(run["reason"]["code"], "NO_ONLINE_WORKERS");
-    assert_eq!(
-        run["explanation"]["groups"][0]["removed"][0]["filter"],
-        "OTHER_REGION"
-    );
+    let removed = run["explanation"]["groups"][0]["removed"].as_array().unwrap();
+    let by_region = removed
+        .iter()
+        .find(|count| count["filter"] == "OTHER_REGION")
+        .unwrap();
+    assert_eq!(by_region["workers"], 1, "{removed:?}");
     cluster.apply(&definition("huge", 1_000_000, 1));
     let ran = cluster.reeve(&["-o", "json", "run", "start", "huge", "--wait"]);
     assert_eq!(ran.code, 2);
@@ -165,12 +167,18 @@ fn a_run_that_takes_too_long_fails() {
 
 #[test]
 fn members_are_added_and_removed_and_leadership_is_handed_over() {
-    let cluster = Cluster::start(3, 0);
+    let mut cluster = Cluster::start(3, 0);
     let (old, next) = (cluster.leader(), cluster.follower());
     let asked = cluster.json(&["cluster", "transfer-leader", &(next + 1).to_string()]);
     assert_eq!(asked["leaderId"], next as u64 + 1);
     assert_eq!(cluster.leader(), next);
     cluster.json(&["cluster", "remove", &(old + 1).to_string()]);
+    assert_eq!(
+        cluster.node(old).exit_code(SOON),
+        0,
+        "a node that was removed stops"
+    );
+    assert!(cluster.node(old).printed().contains("removed from the cluster"));
     let members = cluster.json(&["cluster", "members"]);
     let ids: Vec<_> = members["items"]
         .as_array()

@@ -107,6 +107,7 @@ fn a_node_of_another_cluster_or_with_another_id_does_not_start() {
     let mut cluster = Cluster::start(1, 0);
     cluster.kill_node(0);
     let dir = cluster.data_dir(0).display().to_string();
+    let raft = cluster.raft(0);
     let start = |flags: &[&str]| {
         let mut args: Vec<String> = ["node", "--data-dir", &dir].map(str::to_owned).to_vec();
         args.extend(flags.iter().map(|flag| (*flag).to_owned()));
@@ -115,7 +116,7 @@ fn a_node_of_another_cluster_or_with_another_id_does_not_start() {
                 "--grpc-addr",
                 "127.0.0.1:0",
                 "--raft-addr",
-                "127.0.0.1:0",
+                &raft,
                 "--http-addr",
                 "127.0.0.1:0",
             ]

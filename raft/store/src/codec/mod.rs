@@ -9,6 +9,8 @@ mod record;
 mod reply;
 mod row;
 mod run;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use bytes::Bytes;

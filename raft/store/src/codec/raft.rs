@@ -93,10 +93,7 @@ impl Wire for Membership {
 
     fn to_proto(&self) -> Self::Proto {
         let configs = self.get_joint_config().iter();
-        let nodes = self.nodes().map(|(id, node)| wire::Member {
-            id: *id,
-            ..node.to_proto()
-        });
+        let nodes = self.nodes().map(|(id, node)| (*id, node.to_proto()));
         wire::Membership {
             configs: configs
                 .map(|ids| wire::VoterSet {
@@ -113,11 +110,12 @@ impl Wire for Membership {
             .into_iter()
             .map(|set| set.ids.into_iter().collect())
             .collect();
-        let mut nodes = BTreeMap::new();
-        for node in proto.nodes {
-            let node = MemberInfo::from_proto(node)?;
-            nodes.insert(node.id.0, node);
-        }
+        let nodes: Result<BTreeMap<u64, MemberInfo>, DecodeError> = proto
+            .nodes
+            .into_iter()
+            .map(|(id, node)| Ok((id, MemberInfo::from_proto(node)?)))
+            .collect();
+        let nodes = nodes?;
         if configs.is_empty() && nodes.is_empty() {
             return Ok(Self::default());
         }

@@ -200,7 +200,6 @@ impl Wire for Refusal {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm a refusal, nothing else")]
 fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
     use refused::Refusal as Kind;
     match refusal {

@@ -47,7 +47,7 @@ pub(super) fn open(path: &Path) -> Result<DB, OpenError> {
     options.set_max_total_wal_size(128 << 20);
     options.set_keep_log_file_num(4);
     options.set_max_open_files(256);
-    DB::open(&options, path).map_err(|error| OpenError::corrupt(path, error.into_string()))
+    DB::open(&options, path).map_err(|error| OpenError::database(path, error))
 }
 
 /// Reads the log through once: every entry is there, and every block's checksum holds.
@@ -60,8 +60,9 @@ pub(super) fn inspect(db: &DB, path: &Path) -> Result<Found, OpenError> {
         purged,
         last: purged,
     };
-    let mut expected = purged.map_or(0, |id| id.index + 1);
-    for item in db.iterator(IteratorMode::From(&entry_key(0), Direction::Forward)) {
+    let start = purged.map_or(0, |id| id.index + 1);
+    let items = db.iterator(IteratorMode::From(&entry_key(0), Direction::Forward));
+    for (expected, item) in (start..).zip(items) {
         let (key, value) = item.map_err(|error| corrupt(error.into_string()))?;
         if key.first() != Some(&ENTRY) {
             break;
@@ -77,7 +78,6 @@ pub(super) fn inspect(db: &DB, path: &Path) -> Result<Found, OpenError> {
             )));
         }
         found.last = Some(entry.log_id);
-        expected += 1;
     }
     Ok(found)
 }

@@ -66,7 +66,7 @@ impl Memory {
             }
         }
         self.flushed = self.flushed.min(next);
-        self.last = last;
+        self.last = self.last.min(last);
     }
 
     /// Forgets entries up to `upto`.

@@ -71,13 +71,13 @@ impl LogStore {
         if start < end.min(tail_start) {
             entries = disk::read_entries(&self.db, start, end.min(tail_start), max_bytes)?;
         }
-        let next = entries.last().map_or(start, |entry| entry.log_id.index + 1);
         let mut bytes: usize = entries.iter().map(size).sum();
-        if next < tail_start {
+        let next = start.max(tail_start);
+        if bytes >= max_bytes || next >= end {
             return Ok(entries);
         }
         let memory = self.memory.lock();
-        if next < memory.tail_start() && next < end {
+        if next < memory.tail_start() {
             // The tail moved on between the two looks: what was in memory is on disk now.
             drop(memory);
             entries.extend(disk::read_entries(

@@ -26,7 +26,7 @@ pub(super) struct Pending {
     batch: WriteBatch,
     steps: Vec<Step>,
     replies: Vec<(ApplyResponder<TypeConfig>, Vec<Applied>)>,
-    bytes: usize,
+    pub(super) bytes: usize,
     pub(super) entries: usize,
 }
 

@@ -56,7 +56,7 @@ impl StateDb {
         };
         remove_others(&root, generation).map_err(|source| OpenError::io(&root, source))?;
         let path = root.join(name(generation));
-        let db = open_db(&path).map_err(|detail| OpenError::corrupt(&path, detail))?;
+        let db = open_db(&path).map_err(|error| OpenError::database(&path, error))?;
         Ok(Self { db, root, generation })
     }
 
@@ -173,14 +173,14 @@ pub(super) fn put(batch: &mut WriteBatch, row: &Row) -> usize {
     size
 }
 
-fn open_db(path: &Path) -> Result<DB, String> {
+fn open_db(path: &Path) -> Result<DB, rocksdb::Error> {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.set_paranoid_checks(true);
     options.set_write_buffer_size(64 << 20);
     options.set_keep_log_file_num(4);
     options.set_max_open_files(256);
-    DB::open(&options, path).map_err(rocksdb::Error::into_string)
+    DB::open(&options, path)
 }
 
 fn name(generation: u64) -> String {

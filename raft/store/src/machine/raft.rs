@@ -14,6 +14,8 @@ use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Entries that are written and published together at most.
 const ENTRIES_PER_BATCH: usize = 128;
+/// And bytes of commands.
+const BYTES_PER_BATCH: usize = 1 << 20;
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotData = SnapshotData;
@@ -31,8 +33,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             self.stage(entry, responder, &mut pending)?;
-            if pending.entries >= ENTRIES_PER_BATCH {
+            if pending.entries >= ENTRIES_PER_BATCH || pending.bytes >= BYTES_PER_BATCH {
                 self.commit(std::mem::take(&mut pending))?;
+                // A long catch-up must not keep a thread from heartbeats.
+                tokio::task::yield_now().await;
             }
         }
         self.commit(pending)

@@ -71,9 +71,10 @@ fn retry(error: &str) -> bool {
 }
 
 pub struct Cluster {
+    // Before the directories: a store that closes still writes.
+    pub stores: Vec<Option<Store>>,
     pub dirs: Vec<TempDir>,
     pub members: Vec<MemberInfo>,
-    pub stores: Vec<Option<Store>>,
     pub configs: Vec<StoreConfig>,
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod connect;
+mod exchange;
 mod fake;
 mod reports;
 mod runs;
