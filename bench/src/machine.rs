@@ -9,6 +9,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 const SYNCS: usize = 300;
+/// Load average from which a machine counts as not idle.
+const BUSY: f64 = 0.5;
 const SYNC_BYTES: usize = 512;
 
 /// The machine and its disk.
@@ -56,6 +58,18 @@ impl Machine {
             fdatasync_mean_us: micros(total) / f64::from(u32::try_from(syncs.len())?),
             fdatasync_p99_us: micros(p99),
         })
+    }
+}
+
+impl Machine {
+    /// Says so if something else was running when the measurements began.
+    pub fn remark(&self, remarks: &mut Vec<String>) {
+        if self.load_average >= BUSY {
+            let load = self.load_average;
+            remarks.push(format!(
+                "the machine was not idle (load average {load:.1} at the start): trust ratios, not figures"
+            ));
+        }
     }
 }
 

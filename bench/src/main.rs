@@ -129,6 +129,7 @@ async fn measure(args: &Args) -> Result<()> {
     let options = options(args);
     let mut report = Report::new(args.experiment.name(), Machine::look(directory.path())?);
     settings(&mut report, &options, args.quick);
+    report.machine.remark(&mut report.remarks);
     let mut bed = Bed::start(program, directory, &mut report).await?;
     run(args.experiment, &mut bed, &options, &mut report).await?;
     report.machine.load_average_at_end = load_average();
