@@ -162,7 +162,12 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
         clients.spawn(client.run());
     }
     say("load and faults …");
-    victims.suffer(plan, &history).await?;
+    if let Err(problem) = victims.suffer(plan, &history).await {
+        let ends = victims.unexpected_ends();
+        return Err(problem.context(format!(
+            "the cluster did not recover; ended by themselves: {ends:?}"
+        )));
+    }
     say("faults are over; every request and every run must end …");
     stop.send_replace(true);
     while let Some(client) = clients.join_next().await {
