@@ -189,6 +189,11 @@ impl Store {
         self.inner.shared.published.with_index()
     }
 
+    /// The state as soon as this node has applied a revision: how a caller sees its own write on a node that follows.
+    pub async fn reached(&self, revision: Revision) -> Arc<State> {
+        self.inner.shared.published.reached(revision).await
+    }
+
     /// Changes after a revision, as long as the feed has them. `None`: the first item is a `Reset`, list then.
     pub fn watch(&self, after: Option<Revision>) -> Result<Feed, Compacted> {
         self.inner.shared.published.feed.watch(after)
