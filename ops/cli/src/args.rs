@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_proto::names::Named;
 use reeve_proto::v1;
@@ -238,10 +239,10 @@ pub(crate) enum WorkersCommand {
     /// Register a worker and print its token, which is shown this once.
     Create {
         /// Unique name.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// Where it is.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         region: String,
         /// What selectors match; may be repeated.
         #[arg(long = "label", value_parser = parse_label, value_name = "KEY=VALUE")]
