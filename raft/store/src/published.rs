@@ -22,6 +22,8 @@ pub(crate) struct Published {
     pub(crate) feed: FeedHub,
     /// Bytes of commands applied since the last snapshot.
     pub(crate) bytes_since_snapshot: AtomicU64,
+    /// Bytes of commands applied since the start.
+    pub(crate) bytes_applied: AtomicU64,
 }
 
 impl Published {
@@ -35,6 +37,7 @@ impl Published {
             next: watch::Sender::new(next),
             feed,
             bytes_since_snapshot: AtomicU64::new(0),
+            bytes_applied: AtomicU64::new(0),
         }
     }
 
@@ -67,5 +70,6 @@ impl Published {
     pub(crate) fn count_bytes(&self, bytes: usize) {
         self.bytes_since_snapshot
             .fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes_applied.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
