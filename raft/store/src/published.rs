@@ -27,6 +27,8 @@ pub(crate) struct Published {
     pub(crate) feed: FeedHub,
     /// Bytes of commands applied since the last snapshot.
     pub(crate) bytes_since_snapshot: AtomicU64,
+    /// Bytes of commands applied since the start.
+    pub(crate) bytes_applied: AtomicU64,
 }
 
 impl Published {
@@ -41,6 +43,7 @@ impl Published {
             waiting: Mutex::new(BTreeMap::new()),
             feed,
             bytes_since_snapshot: AtomicU64::new(0),
+            bytes_applied: AtomicU64::new(0),
         }
     }
 
@@ -101,5 +104,6 @@ impl Published {
     pub(crate) fn count_bytes(&self, bytes: usize) {
         self.bytes_since_snapshot
             .fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes_applied.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
