@@ -37,7 +37,8 @@ struct Witness {
 
 impl Witness {
     fn at(cluster: &Cluster, node: usize) -> Self {
-        let (seen, broken) = (Arc::default(), Arc::default());
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let broken: Arc<Mutex<Option<String>>> = Arc::default();
         let stop = CancellationToken::new();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let task = watch(
