@@ -35,6 +35,23 @@ impl Default for BackoffLimits {
     }
 }
 
+impl BackoffLimits {
+    /// The same for a cluster that gives a silent worker up after `down_after`: several attempts at other nodes fit in.
+    #[must_use]
+    pub fn within(&self, down_after: Duration) -> Self {
+        if down_after.is_zero() {
+            return self.clone();
+        }
+        Self {
+            first: self.first.min(down_after / 12),
+            max: self.max.min(down_after / 12),
+            connect_timeout: self.connect_timeout.min(down_after / 6),
+            welcome_timeout: self.welcome_timeout.min(down_after / 3),
+            ..self.clone()
+        }
+    }
+}
+
 /// Failures since the last session that worked.
 #[derive(Debug, Default)]
 pub struct Backoff {
@@ -93,6 +110,21 @@ mod tests {
         assert!(waits.iter().any(|wait| *wait < limits.max / 10), "jitter is full");
         backoff.reset();
         assert!(backoff.after_fault(&limits, &mut random) <= limits.first);
+    }
+
+    #[test]
+    fn several_attempts_fit_into_the_time_after_which_a_silent_worker_is_given_up() {
+        let limits = BackoffLimits::default();
+        assert_eq!(
+            limits.within(Duration::from_secs(60)),
+            limits,
+            "the defaults are made for a minute"
+        );
+        assert_eq!(limits.within(Duration::ZERO), limits, "the node does not say");
+        let short = limits.within(Duration::from_secs(6));
+        let attempt = short.max + short.connect_timeout + short.welcome_timeout;
+        assert!(attempt * 3 / 2 < Duration::from_secs(6), "{attempt:?}");
+        assert_eq!(short.refused_min, limits.refused_min, "a refusal holds everywhere");
     }
 
     #[test]

@@ -74,11 +74,6 @@ impl CauseKind {
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::TokenRejected | Self::WorkerDeleted)
     }
-
-    /// Whether the node may have committed our Hello without our knowing.
-    pub fn leaves_hello_in_doubt(self) -> bool {
-        matches!(self, Self::TimedOut | Self::Silent | Self::Broken)
-    }
 }
 
 /// Why a session ended.

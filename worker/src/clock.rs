@@ -49,12 +49,25 @@ impl Clock {
 
 /// Samples that are remembered; network delay is judged by the best of them.
 const WINDOW: usize = 8;
+/// Two readings of whole milliseconds of two clocks may differ by so much and yet be the same.
+const ROUNDING_MS: i64 = 3;
+/// A message that was longer on its way than this is taken for a jump of the clock.
+const SLOWEST_MS: i64 = 1_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     round_trip_ms: i64,
     /// Cluster time minus monotonic time.
     offset_ms: i64,
+}
+
+impl Sample {
+    /// Whether both can be true of one clock.
+    fn agrees(&self, other: &Self) -> bool {
+        let apart_ms = self.offset_ms.abs_diff(other.offset_ms);
+        let error_ms = (self.round_trip_ms + other.round_trip_ms) / 2 + ROUNDING_MS;
+        apart_ms <= error_ms.unsigned_abs()
+    }
 }
 
 /// Cluster time as seen from here. The error is at most half the round trip of the best of the last samples.
@@ -83,19 +96,47 @@ impl ClusterClock {
             self.samples.pop_front();
         }
         let offset_ms = cluster_time_ms.saturating_sub(middle_ms);
-        self.samples.push_back(Sample {
+        let sample = Sample {
             round_trip_ms,
             offset_ms,
-        });
+        };
+        // Cluster time is slewed, and jumps when a leader starts: what was true then says nothing about now.
+        self.samples.retain(|older| older.agrees(&sample));
+        self.samples.push_back(sample);
         Some(Duration::from_millis(round_trip_ms.unsigned_abs()))
+    }
+
+    /// What the node's clock says, on a message that has just come. Much coarser than a round trip, but it cannot be from before
+    /// a jump: where the samples contradict it, they are.
+    pub fn told(&mut self, cluster_time_ms: i64, received: MonoMs) {
+        if cluster_time_ms <= 0 {
+            return;
+        }
+        let told_ms = cluster_time_ms.saturating_sub(received.0);
+        // A message takes time, so it tells at most the truth, and seldom much less.
+        let possible = |best: &Sample| {
+            let error_ms = best.round_trip_ms / 2 + ROUNDING_MS;
+            let least_ms = told_ms.saturating_sub(error_ms);
+            (least_ms..=told_ms.saturating_add(SLOWEST_MS)).contains(&best.offset_ms)
+        };
+        if !self.best().is_some_and(possible) {
+            self.samples.clear();
+            self.first_guess_ms = Some(told_ms);
+        }
     }
 
     /// When it is (or was) that cluster time on our clock; None before the first Welcome.
     #[must_use]
     pub fn to_monotonic(&self, cluster_time_ms: i64) -> Option<MonoMs> {
-        let best = self.samples.iter().min_by_key(|sample| sample.round_trip_ms);
-        let offset_ms = best.map(|sample| sample.offset_ms).or(self.first_guess_ms)?;
-        Some(MonoMs(cluster_time_ms.saturating_sub(offset_ms)))
+        Some(MonoMs(cluster_time_ms.saturating_sub(self.offset_ms()?)))
+    }
+
+    fn offset_ms(&self) -> Option<i64> {
+        self.best().map(|sample| sample.offset_ms).or(self.first_guess_ms)
+    }
+
+    fn best(&self) -> Option<&Sample> {
+        self.samples.iter().min_by_key(|sample| sample.round_trip_ms)
     }
 }
 
@@ -127,12 +168,47 @@ mod tests {
             "a worse sample changes nothing"
         );
         for at in 6..14 {
-            clock.acknowledged(MonoMs(at * 100), at * 100 + 10_030, MonoMs(at * 100 + 20));
+            clock.acknowledged(MonoMs(at * 100), at * 100 + 10_012, MonoMs(at * 100 + 20));
         }
         assert_eq!(
             clock.to_monotonic(20_000),
-            Some(MonoMs(9_980)),
+            Some(MonoMs(9_998)),
             "old samples are forgotten"
+        );
+    }
+
+    #[test]
+    fn samples_from_before_a_jump_do_not_count_however_good_they_were() {
+        let mut clock = ClusterClock::default();
+        clock.welcome(10_000, MonoMs(0));
+        clock.acknowledged(MonoMs(0), 10_000, MonoMs(1));
+        // A leader started and jumped an hour forward.
+        clock.acknowledged(MonoMs(1_000), 3_611_010, MonoMs(1_020));
+        assert_eq!(clock.to_monotonic(3_612_000), Some(MonoMs(2_000)));
+    }
+
+    #[test]
+    fn a_start_is_understood_by_the_clock_of_the_node_that_sends_it() {
+        let mut clock = ClusterClock::default();
+        clock.welcome(10_000, MonoMs(0));
+        clock.acknowledged(MonoMs(0), 10_000, MonoMs(1));
+        clock.told(10_490, MonoMs(500));
+        assert_eq!(
+            clock.to_monotonic(12_000),
+            Some(MonoMs(2_000)),
+            "it agrees: the round trip is the better measure"
+        );
+        clock.told(3_610_000, MonoMs(600));
+        assert_eq!(
+            clock.to_monotonic(3_611_000),
+            Some(MonoMs(1_600)),
+            "the clock jumped since the last heartbeat"
+        );
+        clock.told(0, MonoMs(700));
+        assert_eq!(
+            clock.to_monotonic(3_611_000),
+            Some(MonoMs(1_600)),
+            "an older node does not say"
         );
     }
 

@@ -19,6 +19,8 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait for the network; more is not built.
 const OUTGOING: usize = 64;
+/// Of those, places that reports do not take.
+const URGENT: usize = 8;
 const INCOMING: usize = 256;
 
 /// What a link has to say.
@@ -68,11 +70,11 @@ impl Link {
             .is_some_and(|outgoing| outgoing.try_send(message).is_ok())
     }
 
-    /// Whether [`Link::send`] would take a message.
+    /// Whether there is room for a report. Some is always left for heartbeats: a flood of reports must not make the worker silent.
     pub fn has_room(&self) -> bool {
         self.outgoing
             .as_ref()
-            .is_some_and(|outgoing| outgoing.capacity() > 0)
+            .is_some_and(|outgoing| outgoing.capacity() > URGENT)
     }
 
     /// The next event.

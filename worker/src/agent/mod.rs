@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 use self::drain::{Drain, Verdict};
 use self::session::{Session, Stage, next_event};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, BackoffLimits};
 use crate::cause::CauseKind;
 use crate::clock::{Clock, ClusterClock, MonoMs};
 use crate::config::WorkerConfig;
@@ -82,7 +82,8 @@ struct Agent {
     drain: Option<Drain>,
     /// Causes that were logged since the last session that worked.
     told: BTreeSet<CauseKind>,
-    hello_in_doubt_until: MonoMs,
+    /// As configured; what is in force may be shorter.
+    limits: BackoffLimits,
     superseded: bool,
     telemetry: Telemetry,
     shown: SharedHealth,
@@ -112,7 +113,7 @@ impl Agent {
             congested_until: MonoMs(0),
             drain: None,
             told: BTreeSet::new(),
-            hello_in_doubt_until: MonoMs(0),
+            limits: config.reconnect.clone(),
             superseded: false,
             telemetry,
             shown,

@@ -15,9 +15,6 @@ use crate::clock::MonoMs;
 use crate::config::is_address;
 use crate::link::{Link, LinkEvent};
 
-/// A Hello that got no answer may still be committed for so long, and supersede a later session of this very process.
-const HELLO_IN_DOUBT: Duration = Duration::from_secs(10);
-
 impl Agent {
     pub(super) fn open(&mut self) {
         let Some(node) = self.nodes.next(&mut self.random) else {
@@ -55,7 +52,10 @@ impl Agent {
             Response::Welcome(welcome) => self.on_welcome(welcome, now),
             Response::HeartbeatAck(ack) => self.on_heartbeat_ack(ack, now),
             Response::Offer(offer) => self.fleet.offer(offer),
-            Response::Start(start) => self.fleet.start(&start, &self.cluster),
+            Response::Start(start) => {
+                self.cluster.told(start.cluster_time_ms, now);
+                self.fleet.start(&start, &self.cluster);
+            }
             Response::Stop(stop) => self.fleet.stop(&stop),
             Response::ReportAck(ack) => self.fleet.acknowledged(&ack, now),
             Response::DrainAck(_) => {
@@ -81,6 +81,9 @@ impl Agent {
         if let Some(drain) = self.drain.as_mut().filter(|_| session.told_drain) {
             drain.confirmed = true;
         }
+        self.config.reconnect = self
+            .limits
+            .within(Duration::from_millis(u64::from(welcome.down_after_ms)));
         self.cluster.welcome(welcome.cluster_time_ms, now);
         self.nodes.announce(
             welcome
@@ -123,10 +126,8 @@ impl Agent {
         let node = &session.link.node;
         self.telemetry.disconnected(cause.kind);
         self.shown.lock().node = None;
-        if !session.is_up() && cause.kind.leaves_hello_in_doubt() {
-            self.hello_in_doubt_until = now.after(HELLO_IN_DOUBT);
-        }
-        if cause.kind == CauseKind::Superseded && now >= self.hello_in_doubt_until {
+        // Nodes say so only of another process: a stream that this one replaced itself just ends.
+        if cause.kind == CauseKind::Superseded {
             warn!(node, detail = %cause.detail, "{}; this one ends", cause.kind.explanation());
             self.superseded = true;
             return;

@@ -95,6 +95,7 @@ impl World {
             run_id: "r".to_owned(),
             epoch,
             start_at_ms: 1_005_000,
+            cluster_time_ms: 0,
         };
         self.fleet.start(&start, &self.cluster);
     }

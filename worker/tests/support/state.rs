@@ -129,6 +129,7 @@ impl Cluster {
             run_id: "run-1".to_owned(),
             epoch,
             start_at_ms,
+            cluster_time_ms: 0,
         };
         self.state().assignments.get_mut(&epoch).unwrap().start = Some(start.clone());
         let _ = self.push.send(Message::Start(start));

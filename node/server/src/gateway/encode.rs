@@ -27,12 +27,13 @@ pub(super) fn offer(run: &Run, assignment: &Assignment) -> Option<v1::Offer> {
 }
 
 /// `None` while the run has no start instant, which apply rules out for an assignment that started.
-pub(super) fn start(run: &Run, assignment: &Assignment) -> Option<v1::Start> {
+pub(super) fn start(run: &Run, assignment: &Assignment, now: Time) -> Option<v1::Start> {
     let start_at = run.start_at?;
     Some(v1::Start {
         run_id: run.id.to_string(),
         epoch: assignment.epoch.0,
         start_at_ms: instant(start_at),
+        cluster_time_ms: instant(now),
     })
 }
 

@@ -121,7 +121,12 @@ impl Gateway {
     }
 
     async fn converse(&self, requests: &mut Streaming<SessionRequest>, outbound: &Outbound) -> SessionEnd {
-        match handshake::welcome(self, requests, outbound).await {
+        let welcomed = tokio::select! {
+            // A worker that gave up has said Hello elsewhere: this one must not be committed after that, as far as it can be helped.
+            () = outbound.closed() => Err(SessionEnd::Left),
+            welcomed = handshake::welcome(self, requests, outbound) => welcomed,
+        };
+        match welcomed {
             Ok(session) => session.run(requests).await,
             Err(end) => {
                 end.log_refusal();

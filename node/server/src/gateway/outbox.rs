@@ -7,6 +7,7 @@ use reeve_proto::v1::session_response::Message;
 use reeve_state::State;
 use reeve_state::id::{AssignmentEpoch, WorkerId};
 use reeve_state::record::Assignment;
+use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentStatus;
 
 use super::encode;
@@ -54,14 +55,14 @@ impl Outbox {
         Self { told }
     }
 
-    /// The messages that are due now, each once per stream and assignment.
-    pub(super) fn due(&mut self, state: &State, worker: WorkerId) -> Vec<v1::SessionResponse> {
+    /// The messages that are due now, each once per stream and assignment. `now` is cluster time.
+    pub(super) fn due(&mut self, state: &State, worker: WorkerId, now: Time) -> Vec<v1::SessionResponse> {
         let mut messages = Vec::new();
         let mut told = BTreeMap::new();
         for assignment in state.worker_assignments(worker) {
             let mut known = self.told.get(&assignment.epoch).copied().unwrap_or_default();
             if let Some(due) = next(&mut known, assignment)
-                && let Some(message) = message(state, assignment, due)
+                && let Some(message) = message(state, assignment, due, now)
             {
                 messages.push(v1::SessionResponse {
                     message: Some(message),
@@ -96,11 +97,11 @@ fn next(told: &mut Told, assignment: &Assignment) -> Option<Due> {
     first.then_some(due)
 }
 
-fn message(state: &State, assignment: &Assignment, due: Due) -> Option<Message> {
+fn message(state: &State, assignment: &Assignment, due: Due, now: Time) -> Option<Message> {
     let run = state.run(assignment.key.run)?;
     match due {
         Due::Offer => encode::offer(run, assignment).map(Message::Offer),
-        Due::Start => encode::start(run, assignment).map(Message::Start),
+        Due::Start => encode::start(run, assignment, now).map(Message::Start),
         Due::Stop { abandon } => Some(Message::Stop(encode::stop(run, assignment, abandon))),
     }
 }

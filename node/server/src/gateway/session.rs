@@ -139,7 +139,8 @@ impl Session {
             Standing::InForce => {}
             Standing::Over(end) => return Err(end),
         }
-        for message in self.outbox.due(&state, self.registration.handle.worker) {
+        let now = self.context.store.cluster_now();
+        for message in self.outbox.due(&state, self.registration.handle.worker, now) {
             self.send_response(message).await?;
         }
         Ok(())
@@ -251,10 +252,10 @@ impl Session {
             epoch: handle.epoch,
             reason,
         };
-        match propose(self.context.clone(), Command::DisconnectWorker(command)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(refusal)) => tracing::info!(worker = %handle.worker, %refusal, "a Goodbye came too late"),
-            Err(error) => tracing::warn!(worker = %handle.worker, %error, "a Goodbye is not committed"),
+        // A task of its own: the worker does not wait for ever, and the cluster is to know that it left although its stream is gone.
+        let leave = tokio::spawn(leave(self.context.clone(), command));
+        if let Err(error) = leave.await {
+            tracing::error!(worker = %handle.worker, %error, "a Goodbye was not committed");
         }
         SessionEnd::Left
     }
@@ -332,6 +333,15 @@ impl Session {
             .send(Ok(response))
             .await
             .map_err(|_| SessionEnd::Left)
+    }
+}
+
+async fn leave(context: Context, command: DisconnectWorker) {
+    let worker = command.worker;
+    match propose(context, Command::DisconnectWorker(command)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(refusal)) => tracing::info!(%worker, %refusal, "a Goodbye came too late"),
+        Err(error) => tracing::warn!(%worker, %error, "a Goodbye is not committed"),
     }
 }
 

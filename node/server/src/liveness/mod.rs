@@ -25,6 +25,7 @@ use quorum::Acknowledged;
 use table::LeaseTable;
 
 pub use pulse::TICK;
+pub(crate) use view::LOST_AFTER_HALVES;
 pub use service::{ExchangeService, exchange_service};
 pub use table::{DigestEntry, Lease};
 
@@ -160,6 +161,7 @@ impl Liveness {
                 late_ms = late.as_millis(),
                 "this process was paused; ages of leases are unknown for now"
             );
+            self.0.acknowledged.lock().restart(now);
         }
         let voters: Vec<NodeId> = store
             .status()

@@ -18,6 +18,7 @@ pub struct Pulse {
     last: Instant,
     unknown_until: Option<Instant>,
     steady_since: Instant,
+    was_paused: bool,
 }
 
 impl Pulse {
@@ -27,6 +28,7 @@ impl Pulse {
             last: now,
             unknown_until: None,
             steady_since: now,
+            was_paused: false,
         }
     }
 
@@ -37,6 +39,7 @@ impl Pulse {
         if late > LATE {
             self.unknown_until = Some(now + CATCH_UP);
             self.steady_since = now + CATCH_UP;
+            self.was_paused = true;
             return Some(late);
         }
         if self.unknown_until.is_some_and(|until| now >= until) {
@@ -54,6 +57,11 @@ impl Pulse {
     pub fn steady_since(&self) -> Instant {
         self.steady_since
     }
+
+    /// When the sockets counted as read after the last pause, if there was one.
+    pub fn woke(&self) -> Option<Instant> {
+        self.was_paused.then_some(self.steady_since)
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +76,7 @@ mod tests {
             assert_eq!(pulse.tick(start + TICK * n), None);
             assert!(!pulse.ages_unknown(start + TICK * n));
         }
-        assert_eq!(pulse.steady_since(), start);
+        assert_eq!((pulse.steady_since(), pulse.woke()), (start, None));
     }
 
     #[test]
@@ -84,6 +92,7 @@ mod tests {
         pulse.tick(woke + TICK * 4);
         assert!(!pulse.ages_unknown(woke + TICK * 4));
         assert_eq!(pulse.steady_since(), woke + CATCH_UP);
+        assert_eq!(pulse.woke(), Some(woke + CATCH_UP));
     }
 
     #[test]

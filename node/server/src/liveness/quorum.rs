@@ -22,6 +22,11 @@ impl Acknowledged {
         }
     }
 
+    /// This node was paused: nobody could acknowledge anything, which says nothing about the network.
+    pub fn restart(&mut self, now: Instant) {
+        self.started = now;
+    }
+
     /// A peer acknowledged a digest that was sent at `sent`.
     pub fn note(&mut self, peer: NodeId, sent: Instant) {
         self.acks
@@ -71,6 +76,16 @@ mod tests {
         acks.note(NodeId(3), later);
         assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, later + SHED));
         assert!(!acks.by_quorum(NodeId(1), &VOTERS, SHED, later + SHED + Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_node_that_was_paused_gets_the_time_of_one_that_has_just_started() {
+        let start = Instant::now();
+        let mut acks = Acknowledged::new(start);
+        let woke = start + Duration::from_secs(60);
+        acks.restart(woke);
+        assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, woke + SHED));
+        assert!(!acks.by_quorum(NodeId(1), &VOTERS, SHED, woke + SHED + Duration::from_millis(1)));
     }
 
     #[test]

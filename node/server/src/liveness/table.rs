@@ -40,6 +40,8 @@ pub struct Digests {
     pub last: Option<Instant>,
     /// Since when it says that it does not know the ages: it was paused.
     pub unsure_since: Option<Instant>,
+    /// When it last knew them again after such a pause.
+    pub sure_since: Option<Instant>,
 }
 
 /// One lease a worker, and what is known of each other node's digests.
@@ -77,10 +79,10 @@ impl LeaseTable {
         if ages_unknown {
             digests.unsure_since.get_or_insert(now);
         } else {
-            *digests = Digests {
-                last: Some(now),
-                unsure_since: None,
-            };
+            if digests.unsure_since.take().is_some() {
+                digests.sure_since = Some(now);
+            }
+            digests.last = Some(now);
         }
     }
 

@@ -10,8 +10,12 @@ use super::Liveness;
 use super::pulse::Pulse;
 use super::table::{Digests, LeaseTable};
 
+/// A node is lost when its digests stopped for so many halves of the interval.
+pub(crate) const LOST_AFTER_HALVES: u32 = 5;
+
 /// Everything a view is made of, at one instant.
 struct Look<'a> {
+    me: NodeId,
     table: &'a LeaseTable,
     pulse: &'a Pulse,
     /// Zero of the planner's milliseconds.
@@ -33,6 +37,7 @@ impl Liveness {
     pub(crate) fn view(&self, peers: &[NodeId], leader_since: Instant, now: Instant) -> LeaseView {
         let pulse = *self.0.pulse.lock();
         Look {
+            me: self.0.me,
             table: &self.0.table.lock(),
             pulse: &pulse,
             origin: self.0.origin,
@@ -87,13 +92,19 @@ impl Look<'_> {
                 .all(|peer| self.table.digests(*peer).last.is_some_and(|last| last >= since))
     }
 
-    /// Nodes whose digests stopped, and nodes that were paused and do not know the ages of their sessions (D4c).
+    /// Nodes whose digests stopped, and nodes, this one too, that were paused and do not know the ages of their sessions (D4c). A
+    /// pause ends where the ages are known again: only then can workers that found the node silent get through to it, or to
+    /// another that was paused with it.
     fn lost_nodes(&self) -> BTreeMap<NodeId, i64> {
-        let lost = |peer: &NodeId| {
-            let since = self.lost_since(self.table.digests(*peer))?;
-            Some((*peer, signed_ms(self.origin, since)))
-        };
-        self.peers.iter().filter_map(lost).collect()
+        let peers = self
+            .peers
+            .iter()
+            .filter_map(|peer| Some((*peer, self.lost_since(self.table.digests(*peer))?)));
+        let own = self.pulse.woke().map(|woke| (self.me, woke));
+        peers
+            .chain(own)
+            .map(|(node, since)| (node, signed_ms(self.origin, since)))
+            .collect()
     }
 
     fn lost_since(&self, digests: Digests) -> Option<Instant> {
@@ -102,7 +113,10 @@ impl Look<'_> {
         }
         let last = digests.last.unwrap_or(self.leader_since);
         let silent = self.now.saturating_duration_since(last);
-        (silent > self.exchange_interval * 5 / 2).then_some(last)
+        if silent > self.exchange_interval * LOST_AFTER_HALVES / 2 {
+            return Some(last);
+        }
+        digests.sure_since
     }
 }
 
@@ -127,6 +141,7 @@ mod tests {
     fn look<'a>(table: &'a LeaseTable, pulse: &'a Pulse, origin: Instant, now: Instant) -> Look<'a> {
         let leader_since = origin + SECOND * 60;
         Look {
+            me: NodeId(1),
             table,
             pulse,
             origin,
@@ -213,6 +228,33 @@ mod tests {
             look(&table, &pulse, origin, now).lost_nodes(),
             BTreeMap::from([(NodeId(2), 80_000)])
         );
+        table.digest(NodeId(2), &[], false, now + SECOND);
+        assert_eq!(
+            look(&table, &pulse, origin, now + SECOND).lost_nodes(),
+            BTreeMap::from([(NodeId(2), 81_000)]),
+            "its workers get the grace from when it knows again"
+        );
+    }
+
+    #[test]
+    fn the_workers_of_this_very_node_get_their_grace_when_it_was_paused() {
+        let origin = Instant::now();
+        let woke = origin + SECOND * 90;
+        let mut pulse = steady(origin + SECOND * 70, origin);
+        let table = LeaseTable::default();
+        assert_eq!(look_alone(&table, &pulse, origin), BTreeMap::new());
+        pulse.tick(woke);
+        assert_eq!(
+            look_alone(&table, &pulse, origin),
+            BTreeMap::from([(NodeId(1), 91_000)])
+        );
+    }
+
+    fn look_alone(table: &LeaseTable, pulse: &Pulse, origin: Instant) -> BTreeMap<NodeId, i64> {
+        let now = origin + SECOND * 92;
+        let mut look = look(table, pulse, origin, now);
+        look.peers = &[];
+        look.lost_nodes()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use reeve_plan::liveness::{LivenessConfig, Thresholds};
 use reeve_state::time::Millis;
 
 use crate::config::NodeConfig;
+use crate::liveness::LOST_AFTER_HALVES;
 
 /// Settings of the planner of runs.
 pub(super) fn plan_config(config: &NodeConfig) -> PlanConfig {
@@ -20,7 +21,9 @@ pub(super) fn plan_config(config: &NodeConfig) -> PlanConfig {
 /// Settings of the planner of liveness.
 pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
     let session = Thresholds {
-        suspect: millis(suspect_after(config.heartbeat_interval, config.exchange_interval)),
+        suspect: millis(
+            suspect_after(config.heartbeat_interval, config.exchange_interval).min(config.down_after),
+        ),
         down: millis(config.down_after),
     };
     LivenessConfig {
@@ -35,10 +38,11 @@ pub(super) fn liveness_interval(config: &NodeConfig) -> Duration {
     (config.heartbeat_interval / 10).clamp(Duration::from_millis(50), Duration::from_millis(500))
 }
 
-/// One heartbeat (D4). Workers send theirs after at most 0.9 of it, and a digest takes up to one interval of the exchange: where
-/// that is coarse against the heartbeat, a healthy worker still never counts a miss.
+/// One heartbeat (D4). Workers send theirs after at most 0.9 of it, and it takes some intervals of the exchange to see that the node
+/// that heard them is lost: where those are coarse against the heartbeat, its workers are still not suspect before that is
+/// known (D4c).
 fn suspect_after(heartbeat: Duration, exchange: Duration) -> Duration {
-    heartbeat.max(heartbeat * 9 / 10 + exchange * 5 / 4)
+    heartbeat.max(heartbeat * 9 / 10 + exchange * (LOST_AFTER_HALVES + 1) / 2)
 }
 
 fn millis(span: Duration) -> Millis {
@@ -54,7 +58,7 @@ mod tests {
     fn a_worker_is_suspect_after_one_missed_heartbeat() {
         let ms = Duration::from_millis;
         assert_eq!(suspect_after(ms(30_000), ms(1_000)), ms(30_000));
-        assert_eq!(suspect_after(ms(1_000), ms(1_000)), ms(2_150));
+        assert_eq!(suspect_after(ms(1_000), ms(1_000)), ms(3_900));
         assert_eq!(suspect_after(ms(1_000), ms(40)), ms(1_000));
     }
 }

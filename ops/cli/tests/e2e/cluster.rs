@@ -135,15 +135,23 @@ impl Cluster {
     }
 
     pub fn start_worker(&mut self, name: &str) {
-        let token = self.tokens[name].clone();
-        let process = self.spawn_worker(name, &token);
+        self.start_worker_at(name, &self.addresses());
+    }
+
+    /// Starts a worker that knows only these nodes until one of them tells it of the others.
+    pub fn start_worker_at(&mut self, name: &str, addresses: &str) {
+        let process = self.spawn_worker_at(name, &self.tokens[name], addresses);
         self.workers.insert(name.to_owned(), process);
     }
 
     pub fn spawn_worker(&self, name: &str, token: &str) -> Process {
+        self.spawn_worker_at(name, token, &self.addresses())
+    }
+
+    fn spawn_worker_at(&self, name: &str, token: &str, addresses: &str) -> Process {
         let env = [
             ("REEVE_WORKER_TOKEN", token.to_owned()),
-            ("REEVE_NODES", self.addresses()),
+            ("REEVE_NODES", addresses.to_owned()),
             ("REEVE_WORKER_HTTP_ADDR", "off".to_owned()),
             ("REEVE_WORKER_DRAIN_DEADLINE", "20s".to_owned()),
         ];

@@ -5,5 +5,6 @@ mod cluster;
 mod commands;
 mod deaths;
 mod faults;
+mod liveness;
 mod process;
 mod services;
