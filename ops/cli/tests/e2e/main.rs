@@ -4,6 +4,9 @@
 mod cluster;
 mod commands;
 mod deaths;
+mod disks;
 mod faults;
+mod nodes;
 mod process;
 mod services;
+mod snapshots;
