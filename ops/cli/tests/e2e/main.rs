@@ -4,7 +4,10 @@
 mod cluster;
 mod commands;
 mod deaths;
+mod disks;
 mod faults;
 mod liveness;
+mod nodes;
 mod process;
 mod services;
+mod snapshots;

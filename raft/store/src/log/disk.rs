@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use prost::Message;
-use rocksdb::{DB, DBRecoveryMode, Direction, IteratorMode, Options};
+use rocksdb::{DB, DBRecoveryMode, Direction, IteratorMode, LogLevel, Options};
 
 use super::memory::size;
 use crate::codec::Wire;
@@ -47,6 +47,8 @@ pub(super) fn open(path: &Path) -> Result<DB, OpenError> {
     options.set_write_buffer_size(32 << 20);
     options.set_max_total_wal_size(128 << 20);
     options.set_keep_log_file_num(4);
+    // RocksDB aborts the process when a line of its own diary cannot be written, as on a full disk. We report what it returns.
+    options.set_log_level(LogLevel::Fatal);
     options.set_max_open_files(256);
     DB::open(&options, path).map_err(|error| OpenError::database(path, error))
 }

@@ -129,7 +129,10 @@ impl Worker {
         if let Err(error) = &result {
             let message = format!("writing the log failed: {error}");
             self.fatal.set(message.clone());
-            self.failed = Some(message);
+            if self.failed.replace(message).is_none() {
+                // Closing a database after a failed write may abort the process: it stays open until the process ends.
+                std::mem::forget(Arc::clone(&self.db));
+            }
         } else if let Some(next) = next {
             self.memory.lock().flushed(next);
         }

@@ -127,6 +127,8 @@ impl StateMachine {
         if let Err(error) = written {
             let message = format!("writing the state failed: {error}");
             self.fatal.set(message.clone());
+            // As with the log: closing a database after a failed write may abort the process.
+            std::mem::forget(Arc::clone(&self.db));
             return Err(io::Error::other(message));
         }
         let next = self.applied.map_or(0, |id| id.index + 1);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use reeve_state::change::Row;
 use reeve_state::{Meta, State};
-use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
+use rocksdb::{DB, Direction, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions};
 
 use crate::codec::{TABLES, Wire, key_of, meta_from_bytes, meta_to_bytes, row_from_bytes, row_to_bytes};
 use crate::error::OpenError;
@@ -179,6 +179,8 @@ fn open_db(path: &Path) -> Result<DB, rocksdb::Error> {
     options.set_paranoid_checks(true);
     options.set_write_buffer_size(64 << 20);
     options.set_keep_log_file_num(4);
+    // RocksDB aborts the process when a line of its own diary cannot be written, as on a full disk. We report what it returns.
+    options.set_log_level(LogLevel::Fatal);
     options.set_max_open_files(256);
     DB::open(&options, path)
 }
