@@ -89,7 +89,7 @@ fn more_endpoints_than_all_capacity_are_rejected_at_once() {
     );
 }
 
-// Covers: R137, R189, R194, R204
+// Covers: R137, R138, R189, R194, R204
 #[test]
 fn busy_workers_are_waited_for_until_the_queue_deadline() {
     let mut world = World::new();

@@ -70,6 +70,12 @@ pub struct NodeArgs {
     /// Raft: longest election timeout, milliseconds [default: 300]
     #[arg(long, env = "REEVE_RAFT_ELECTION_MAX_MS", value_name = "MS")]
     pub raft_election_max_ms: Option<u64>,
+    /// A snapshot is made after this many entries of the log [default: 200000]
+    #[arg(long, env = "REEVE_SNAPSHOT_AFTER_ENTRIES", value_name = "N", hide = true)]
+    pub snapshot_after_entries: Option<u64>,
+    /// Entries that stay in the log although a snapshot has them, at most [default: 1000000]
+    #[arg(long, env = "REEVE_LOG_KEEP_ENTRIES", value_name = "N", hide = true)]
+    pub log_keep_entries: Option<u64>,
     /// How long offered workers have to confirm, milliseconds [default: 10000]
     #[arg(long, env = "REEVE_READY_TIMEOUT_MS", value_name = "MS")]
     pub ready_timeout_ms: Option<u64>,
@@ -121,6 +127,8 @@ impl NodeArgs {
             raft_heartbeat_ms: self.raft_heartbeat_ms.or(other.raft_heartbeat_ms),
             raft_election_min_ms: self.raft_election_min_ms.or(other.raft_election_min_ms),
             raft_election_max_ms: self.raft_election_max_ms.or(other.raft_election_max_ms),
+            snapshot_after_entries: self.snapshot_after_entries.or(other.snapshot_after_entries),
+            log_keep_entries: self.log_keep_entries.or(other.log_keep_entries),
             ready_timeout_ms: self.ready_timeout_ms.or(other.ready_timeout_ms),
             start_delay_ms: self.start_delay_ms.or(other.start_delay_ms),
             stop_grace_ms: self.stop_grace_ms.or(other.stop_grace_ms),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reeve_state::id::NodeId;
-use reeve_store::{MemberInfo, RaftTimings, StoreConfig};
+use reeve_store::{MemberInfo, RaftTimings, SnapshotPolicy, StoreConfig};
 use thiserror::Error;
 
 use crate::args::NodeArgs;
@@ -77,6 +77,8 @@ pub struct NodeConfig {
     pub unhealthy_above_percent: u32,
     /// Heartbeats and elections of Raft.
     pub raft: RaftTimings,
+    /// When a snapshot is made, and how much log stays after it.
+    pub snapshot: SnapshotPolicy,
     /// How long offered workers have to confirm.
     pub ready_timeout: Duration,
     /// From RUNNING until the common start instant.
@@ -103,6 +105,7 @@ impl NodeConfig {
         }
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default));
+        let snapshot = SnapshotPolicy::default();
         let mut config = Self {
             id: NodeId(id),
             data_dir: args
@@ -124,6 +127,11 @@ impl NodeConfig {
                 heartbeat: ms(args.raft_heartbeat_ms, 50),
                 election_min: ms(args.raft_election_min_ms, 150),
                 election_max: ms(args.raft_election_max_ms, 300),
+            },
+            snapshot: SnapshotPolicy {
+                entries: args.snapshot_after_entries.unwrap_or(snapshot.entries),
+                keep_entries: args.log_keep_entries.unwrap_or(snapshot.keep_entries),
+                ..snapshot
             },
             ready_timeout: ms(args.ready_timeout_ms, 10_000),
             start_delay: ms(args.start_delay_ms, 500),
@@ -305,6 +313,11 @@ impl NodeConfig {
             "must be at least twice raft_heartbeat_ms".to_owned(),
         );
         check(
+            self.snapshot.entries > 0,
+            "snapshot_after_entries",
+            "must be greater than 0".to_owned(),
+        );
+        check(
             raft.election_max > raft.election_min,
             "raft_election_max_ms",
             "must be greater than raft_election_min_ms, so that elections do not tie".to_owned(),
@@ -372,6 +385,7 @@ impl NodeConfig {
         store.node_name = self.name.clone();
         store.members = self.peers.clone();
         store.raft = self.raft;
+        store.snapshot = self.snapshot;
         store
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_proto::names::Named;
 use reeve_proto::v1;
@@ -89,6 +90,14 @@ pub(crate) struct ReadArgs {
     pub(crate) local: bool,
 }
 
+/// Whether a list is shown once or kept up to date.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WatchArgs {
+    /// Show the list again whenever it changes, until Ctrl-C; jsonl and name print only what changed.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+}
+
 impl ReadArgs {
     pub(crate) fn consistency(self) -> i32 {
         let consistency = if self.local {
@@ -109,12 +118,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Run(RunCommand),
     /// Run a worker agent, or manage the registry of workers.
-    Worker(WorkerCommand),
+    Worker(Box<WorkerCommand>),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Run a node.
-    Node(NodeCommand),
+    Node(Box<NodeCommand>),
     /// Start a cluster for development: nodes and workers as processes of their own.
     Dev(DevArgs),
     /// Show that a run survives the death of the leader.
@@ -140,6 +149,8 @@ pub(crate) enum TestCommand {
     },
     /// List the tests.
     List {
+        #[command(flatten)]
+        watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -181,6 +192,8 @@ pub(crate) enum RunCommand {
         /// Only runs of this test (id or name).
         #[arg(long)]
         test: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -226,10 +239,10 @@ pub(crate) enum WorkersCommand {
     /// Register a worker and print its token, which is shown this once.
     Create {
         /// Unique name.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// Where it is.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         region: String,
         /// What selectors match; may be repeated.
         #[arg(long = "label", value_parser = parse_label, value_name = "KEY=VALUE")]
@@ -249,6 +262,8 @@ pub(crate) enum WorkersCommand {
         /// Only workers of this region.
         #[arg(long)]
         region: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -345,6 +360,9 @@ mod tests {
             "reeve test delete smoke",
             "reeve run start smoke --request-id x --wait --timeout 1m30s",
             "reeve run list --status queued --test smoke",
+            "reeve run list --watch -o jsonl",
+            "reeve worker list -w",
+            "reeve test list --watch",
             "reeve run get 1 -o json",
             "reeve run watch 1",
             "reeve run stop 1",

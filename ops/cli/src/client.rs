@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt;
 
 use crate::args::GlobalArgs;
 use crate::error::CliError;
@@ -55,7 +56,10 @@ impl Cluster {
 
     /// A client whose calls are bounded by the default even where the user's time-out is about something longer.
     pub(crate) fn for_waiting(global: &GlobalArgs) -> Result<Self, CliError> {
-        Self::connect_to(&global.addr, DEFAULT_TIMEOUT)
+        let timeout = global
+            .timeout
+            .map_or(DEFAULT_TIMEOUT, |limit| limit.min(DEFAULT_TIMEOUT));
+        Self::connect_to(&global.addr, timeout)
     }
 
     /// A client for these addresses.
@@ -158,9 +162,22 @@ impl Cluster {
 }
 
 fn connect(address: &str) -> Result<Node, CliError> {
+    let refused = |rule: &str| {
+        CliError::message(format!(
+            "{address:?} is not an address of a node: {rule}; write HOST:PORT, such as 127.0.0.1:50052"
+        ))
+    };
+    if address.starts_with("https://") {
+        return Err(refused("nodes do not speak TLS yet"));
+    }
     let bare = address.strip_prefix("http://").unwrap_or(address);
-    let endpoint = Endpoint::from_shared(format!("http://{bare}"))
-        .map_err(|error| CliError::message(format!("{address:?} is not an address: {error}")))?
+    let endpoint =
+        Endpoint::from_shared(format!("http://{bare}")).map_err(|error| refused(&error.to_string()))?;
+    // Without a port it would be HTTP's, where no node ever is.
+    if endpoint.uri().port().is_none() {
+        return Err(refused("it has no port"));
+    }
+    let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
@@ -181,15 +198,21 @@ where
     request.set_timeout(left);
     match tokio::time::timeout(left + DEADLINE_SLACK, attempt(node.channel.clone(), request)).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(classify(status)),
+        Ok(Err(status)) => Err(classify(&node.address, status)),
         Err(_) => Err(Failure::Final(Status::deadline_exceeded(
             "no answer before the deadline",
         ))),
     }
 }
 
-fn classify(status: Status) -> Failure {
-    if is_broken_connection(&status) {
+fn classify(address: &str, status: Status) -> Failure {
+    if is_not_a_node(&status) {
+        let text = format!(
+            "{address} answers, but not as a node of this version does; \
+             is it the gRPC address (usually port 50052), not that of HTTP or of node to node?"
+        );
+        Failure::Final(Status::unimplemented(text))
+    } else if is_broken_connection(&status) {
         Failure::NextNode {
             answered: false,
             status,
@@ -202,6 +225,14 @@ fn classify(status: Status) -> Failure {
     } else {
         Failure::Final(status)
     }
+}
+
+/// Whether something answered that does not know our calls: another port of a node, or another program.
+fn is_not_a_node(status: &Status) -> bool {
+    let unknown_call =
+        status.code() == Code::Unimplemented && status.get_error_details().error_info().is_none();
+    // An answer of an HTTP server, read as if it were gRPC.
+    unknown_call || (status.code() == Code::Internal && status.message().starts_with("protocol error"))
 }
 
 /// Whether the status was made here because the connection failed, rather than sent by a node.
@@ -241,6 +272,19 @@ pub(crate) fn is_transient(error: &CliError) -> bool {
     }
 }
 
+/// Why there was no answer, in a few words.
+pub(crate) fn short_reason(error: &CliError) -> String {
+    match error {
+        CliError::Status(status) if is_broken_connection(status) => root_cause(status),
+        CliError::Status(_)
+        | CliError::Unreachable(_)
+        | CliError::Definition { .. }
+        | CliError::TimedOut(_)
+        | CliError::Message(_)
+        | CliError::Io(_) => error.to_string(),
+    }
+}
+
 /// The innermost cause: “Connection refused” rather than “transport error”.
 fn root_cause(status: &Status) -> String {
     let mut text = status.message().to_owned();
@@ -249,7 +293,17 @@ fn root_cause(status: &Status) -> String {
         text = error.to_string();
         cause = error.source();
     }
-    text
+    if status.message().starts_with("h2 protocol error") {
+        return "the connection broke".to_owned();
+    }
+    without_number(&text)
+}
+
+/// `Connection refused (os error 111)` without what only programmers want.
+pub(crate) fn without_number(text: &str) -> String {
+    text.split_once(" (os error ")
+        .map_or(text, |(words, _)| words)
+        .to_owned()
 }
 
 /// An id under which a write may be repeated; the user's own if there is one.
@@ -335,6 +389,46 @@ mod tests {
             .unwrap_err();
         assert!(matches!(answer, CliError::Status(status) if status.message() == "no leader"));
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_one_is_refused_with_the_rule() {
+        for (address, rule) in [
+            ("127.0.0.1", "no port"),
+            ("https://127.0.0.1:50052", "TLS"),
+            ("a b:1", "invalid"),
+            ("http://", "invalid"),
+        ] {
+            let error = Cluster::connect_to(&[address.to_owned()], DEFAULT_TIMEOUT)
+                .err()
+                .map(|error| error.to_string());
+            assert!(
+                error
+                    .as_ref()
+                    .is_some_and(|error| error.contains(address) && error.contains(rule)),
+                "{address}: {error:?}"
+            );
+        }
+        assert!(Cluster::connect_to(&["http://localhost:50052".to_owned()], DEFAULT_TIMEOUT).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_node_is_named_as_such() {
+        let cluster = Cluster::connect_to(&["127.0.0.1:1".to_owned()], DEFAULT_TIMEOUT).unwrap();
+        for status in [
+            Status::unimplemented(""),
+            Status::internal("protocol error: received message with invalid compression flag: 123"),
+        ] {
+            let error = cluster
+                .call((), |_, _| async { Err::<Response<()>, _>(status.clone()) })
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("127.0.0.1:1") && error.contains("gRPC address"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use reeve_proto::definition::{self, FieldViolation};
 use reeve_proto::v1::TestDefinition;
 
+use crate::client::without_number;
 use crate::error::CliError;
 
 /// Far above any real definition; a guard against the wrong file.
@@ -19,21 +20,28 @@ pub(crate) fn load(path: &Path) -> Result<TestDefinition, CliError> {
     } else {
         path.display().to_string()
     };
-    let mut source = String::new();
+    let unreadable =
+        |error: std::io::Error| CliError::message(format!("{file}: {}", without_number(&error.to_string())));
+    let mut bytes = Vec::new();
     let reader: Box<dyn Read> = if stdin {
         Box::new(std::io::stdin().lock())
     } else {
-        Box::new(std::fs::File::open(path).map_err(|error| CliError::message(format!("{file}: {error}")))?)
+        Box::new(std::fs::File::open(path).map_err(unreadable)?)
     };
     reader
         .take(MAX_BYTES + 1)
-        .read_to_string(&mut source)
-        .map_err(|error| CliError::message(format!("{file}: {error}")))?;
-    if source.len() as u64 > MAX_BYTES {
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(CliError::message(format!(
-            "{file}: larger than {MAX_BYTES} bytes"
+            "{file}: larger than 1 MiB, which no test definition is"
         )));
     }
+    let source = String::from_utf8(bytes).map_err(|_| {
+        CliError::message(format!(
+            "{file}: not a text file; a test definition is YAML or JSON in UTF-8"
+        ))
+    })?;
     parse(&source).map_err(|violations| CliError::Definition { file, violations })
 }
 
@@ -73,10 +81,7 @@ pub(crate) fn parse(source: &str) -> Result<TestDefinition, Vec<FieldViolation>>
 /// The message with its line, without the picture of the source around it.
 fn first_lines(error: &serde_saphyr::Error) -> String {
     let error = error.without_snippet();
-    // The advice in the message is for programmers.
-    let text = error
-        .to_string()
-        .replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+    let text = in_plain_words(error.to_string());
     let text = text
         .lines()
         .next()
@@ -89,6 +94,31 @@ fn first_lines(error: &serde_saphyr::Error) -> String {
         }
         Some(_) | None => text,
     }
+}
+
+/// What the reader says is for programmers; people want to know what to write instead.
+fn in_plain_words(text: String) -> String {
+    [
+        (", set DuplicateKeyPolicy in Options if acceptable", ""),
+        ("invalid u32", "must be a whole number from 0 to 4294967295"),
+        ("invalid f64", "must be a number"),
+        (
+            "expected mapping start",
+            "must be fields, written as `name: value`",
+        ),
+        ("expected sequence start", "must be a list, each item after a `-`"),
+        (
+            "multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options",
+            "only one definition per file; `---` begins a second one",
+        ),
+        (
+            "mapping values are not allowed in this context",
+            "`:` is not expected here; is the line indented like its neighbours?",
+        ),
+        ("found a tab", "found a tab; indent with blanks"),
+    ]
+    .into_iter()
+    .fold(text, |text, (said, meant)| text.replace(said, meant))
 }
 
 #[cfg(test)]
@@ -138,6 +168,20 @@ groups:
                 "no unit",
             ),
             ("name: t\nname: u\n", "", "duplicate mapping key: name at line 2"),
+            (
+                "name: t\nduration: 1s\ngroups:\n- {name: g, endpoints: 99999999999}\n",
+                "groups[0].endpoints",
+                "a whole number from 0 to 4294967295",
+            ),
+            ("name: t\ngroups: 5\n", "groups", "must be a list"),
+            ("- 1\n", "", "`name: value`"),
+            ("name: t\n---\nname: u\n", "", "only one definition per file"),
+            ("name: t\n\tduration: 1s\n", "", "indent with blanks"),
+            (
+                "name: t\ngroups:\n- name: g\n   endpoints: 3\n",
+                "groups[0]",
+                "indented like its neighbours",
+            ),
             ("", "", "empty"),
             ("- 1\n- 2\n", "", ""),
             ("name: [", "name", ""),
@@ -150,6 +194,20 @@ groups:
                     .any(|v| v.field == field && v.description.contains(words)),
                 "{source:?}: wanted {field:?} {words:?}; got {violations:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_no_definition_at_all_is_refused_before_it_is_read_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.yaml");
+        for (content, words) in [
+            (vec![b'a'; 2 << 20], "larger than 1 MiB"),
+            (vec![0xff, 0xfe, 0], "not a text file"),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let error = load(&file).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains("x.yaml"), "{error}");
         }
     }
 

@@ -92,16 +92,19 @@ fn render_status(status: &Status) -> String {
         .error_info()
         .map(|info| format!(" ({})", info.reason))
         .unwrap_or_default();
-    let mut text = format!(
-        "error: {}{reason}: {}",
-        code_name(status.code()),
-        status.message()
-    );
-    for violation in details
+    let violations = details
         .bad_request()
         .map(|bad| bad.field_violations.as_slice())
-        .unwrap_or_default()
-    {
+        .unwrap_or_default();
+    let mut text = format!("error: {}{reason}", code_name(status.code()));
+    // The message may be nothing but the violations on one line.
+    let said_twice = violations
+        .first()
+        .is_some_and(|first| status.message().contains(&first.description));
+    if !said_twice {
+        let _ = write!(text, ": {}", status.message());
+    }
+    for violation in violations {
         violation_line(&mut text, &violation.field, &violation.description);
     }
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
@@ -189,6 +192,17 @@ mod tests {
             CliError::from(status).render().unwrap(),
             "error: INVALID_ARGUMENT (INVALID_DEFINITION): the definition is not valid\n  \
              groups[0].endpoints: must be at least 1\n  duration: must be at most 24h"
+        );
+    }
+
+    #[test]
+    fn a_message_that_repeats_its_violations_is_left_out() {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELDS", "reeve", HashMap::new());
+        details.add_bad_request_violation("id", "is required");
+        let status = Status::with_error_details(Code::InvalidArgument, "invalid: id: is required", details);
+        assert_eq!(
+            CliError::from(status).render().unwrap(),
+            "error: INVALID_ARGUMENT (INVALID_FIELDS)\n  id: is required"
         );
     }
 

@@ -6,13 +6,14 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// Each crate of the workspace and its level. A crate may use only crates on lower levels.
-const LEVELS: [(&str, u8); 9] = [
+const LEVELS: [(&str, u8); 10] = [
     ("reeve-proto", 0),
     ("reeve-state", 0),
     ("reeve-store", 1),
     ("reeve-plan", 1),
     ("reeve-node", 2),
     ("reeve-worker", 2),
+    ("reeve-testkit", 2),
     ("reeve-cli", 3),
     ("reeve-chaos", 3),
     ("reeve-bench", 3),

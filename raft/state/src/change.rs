@@ -34,6 +34,30 @@ pub enum Change {
     Request(Delta<RequestKey, RequestRecord>),
 }
 
+impl<K, V> Delta<K, V> {
+    fn inverse(self) -> Self {
+        Self {
+            key: self.key,
+            before: self.after,
+            after: self.before,
+        }
+    }
+}
+
+impl Change {
+    /// What takes this change back.
+    pub(crate) fn inverse(self) -> Self {
+        match self {
+            Self::Test(delta) => Self::Test(delta.inverse()),
+            Self::Run(delta) => Self::Run(delta.inverse()),
+            Self::Assignment(delta) => Self::Assignment(delta.inverse()),
+            Self::Chunk(delta) => Self::Chunk(delta.inverse()),
+            Self::Worker(delta) => Self::Worker(delta.inverse()),
+            Self::Request(delta) => Self::Request(delta.inverse()),
+        }
+    }
+}
+
 /// One row as it is, for loading and for snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {

@@ -75,9 +75,32 @@ fn write<K: Ord + Clone, V>(table: &mut imbl::OrdMap<K, Arc<V>>, delta: Delta<K,
     };
 }
 
+/// Whether a row was replaced by one that is indexed the same way: most changes are, and then no index is touched.
+fn indexed_alike<K, V>(delta: &Delta<K, V>, alike: impl Fn(&V, &V) -> bool) -> bool {
+    matches!((&delta.before, &delta.after), (Some(before), Some(after)) if alike(before, after))
+}
+
+fn runs_alike(before: &Run, after: &Run) -> bool {
+    before.life.status().is_terminal() == after.life.status().is_terminal()
+}
+
+fn assignments_alike(before: &Assignment, after: &Assignment) -> bool {
+    let holds = |row: &Assignment| row.life.status().holds_capacity();
+    (holds(before), before.worker, before.count) == (holds(after), after.worker, after.count)
+}
+
+fn workers_alike(before: &Worker, after: &Worker) -> bool {
+    let deleted = |row: &Worker| row.facts.deleted_at.is_some();
+    (&before.name, before.token_hash, deleted(before)) == (&after.name, after.token_hash, deleted(after))
+}
+
 impl Index {
     fn update(&mut self, change: &Change) {
         match change {
+            Change::Test(delta) if indexed_alike(delta, |b, a| b.definition.name == a.definition.name) => {}
+            Change::Run(delta) if indexed_alike(delta, runs_alike) => {}
+            Change::Assignment(delta) if indexed_alike(delta, assignments_alike) => {}
+            Change::Worker(delta) if indexed_alike(delta, workers_alike) => {}
             Change::Test(delta) => {
                 delta.before.iter().for_each(|row| self.forget_test(row));
                 delta.after.iter().for_each(|row| self.learn_test(row));

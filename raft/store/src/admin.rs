@@ -12,6 +12,7 @@ use crate::error::AdminError;
 use crate::forward;
 use crate::member::MemberInfo;
 use crate::shared::Shared;
+use crate::status::answers_leader;
 use crate::types::TypeConfig;
 
 /// How long a change may take; a new member has to catch up first.
@@ -134,11 +135,18 @@ async fn remove(shared: &Shared, node: NodeId) -> Result<(), AdminError> {
 pub(crate) async fn transfer(shared: &Shared, to: Option<NodeId>) -> Result<(), AdminError> {
     let target = match to {
         Some(to) if to == shared.me => return Ok(()),
-        Some(to) if shared.voters.lock().contains(&to) => to,
-        Some(to) => return Err(AdminError::Refused(format!("node {to} is not a voter"))),
-        None => {
-            best_successor(shared).ok_or_else(|| AdminError::Refused("there is no other voter".to_owned()))?
+        Some(to) if !shared.voters.lock().contains(&to) => {
+            return Err(AdminError::Refused(format!("node {to} is not a voter")));
         }
+        // Raft would stop leading for the sake of a node that cannot.
+        Some(to) if !answers_leader(shared, &shared.metrics(), to.0) => {
+            return Err(AdminError::Refused(format!(
+                "node {to} does not answer the leader, so it cannot lead"
+            )));
+        }
+        Some(to) => to,
+        None => best_successor(shared)
+            .ok_or_else(|| AdminError::Refused("there is no other voter that answers".to_owned()))?,
     };
     let mut leadership = shared.leadership.subscribe();
     let others = |leader: Option<NodeId>| leader.is_some_and(|leader| leader != shared.me);
@@ -160,7 +168,7 @@ pub(crate) async fn transfer(shared: &Shared, to: Option<NodeId>) -> Result<(), 
     }
 }
 
-/// The voter that has the most of the log.
+/// The voter that has the most of the log, of those that answer: in a quiet cluster one that died has all of it.
 fn best_successor(shared: &Shared) -> Option<NodeId> {
     let metrics = shared.metrics();
     let replication = metrics.replication.as_ref();
@@ -174,6 +182,6 @@ fn best_successor(shared: &Shared) -> Option<NodeId> {
         .lock()
         .iter()
         .copied()
-        .filter(|voter| *voter != shared.me)
+        .filter(|voter| *voter != shared.me && answers_leader(shared, &metrics, voter.0))
         .max_by_key(matched)
 }

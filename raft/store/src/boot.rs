@@ -24,7 +24,7 @@ use crate::forward::ForwardService;
 use crate::lanes::Lanes;
 use crate::leadership::{self, Leadership};
 use crate::log::LogStore;
-use crate::machine::StateMachine;
+use crate::machine::{Apply, StateMachine};
 use crate::member::MemberInfo;
 use crate::network::Network;
 use crate::peers::{MAX_MESSAGE_BYTES, Peers};
@@ -42,12 +42,13 @@ pub(crate) async fn start(
     listener: std::net::TcpListener,
     extra: Option<Routes>,
     stopped: watch::Receiver<bool>,
+    apply: Apply,
 ) -> Result<Arc<Shared>, OpenError> {
     let fatal = FatalCell::new();
     let (data_dir, cell) = (config.data_dir.clone(), fatal.clone());
     let opened = tokio::task::spawn_blocking(move || {
         let log = LogStore::open(&data_dir, cell.clone())?;
-        let machine = StateMachine::open(&data_dir, cell)?;
+        let machine = StateMachine::open(&data_dir, cell, apply)?;
         sync_directory(&data_dir).map_err(|source| OpenError::io(&data_dir, source))?;
         Ok::<_, OpenError>((log, machine))
     });
@@ -65,7 +66,11 @@ pub(crate) async fn start(
     };
     let raft = Raft::new(config.node_id.0, raft_config, network, log, machine)
         .await
-        .map_err(|fault| OpenError::corrupt(&config.data_dir, fault.to_string()))?;
+        .map_err(|fault| match fatal.get() {
+            // What was committed before the restart cannot be applied, or the disk takes no writes.
+            Some(fatal) => OpenError::Raft(fatal.message),
+            None => OpenError::corrupt(&config.data_dir, fault.to_string()),
+        })?;
     let (reads, waiters) = ReadIndexer::new();
     let shared = Arc::new(Shared {
         me: config.node_id,

@@ -85,8 +85,13 @@ pub struct SnapshotPolicy {
     pub entries: u64,
     /// After this time, if anything was applied.
     pub interval: Duration,
-    /// Entries that stay in the log although a snapshot has them, so that a short absence does not cost a snapshot.
+    /// Entries that a snapshot has stay in the log for this long, so that a short absence does not cost a snapshot. A node that
+    /// restarts counts from then.
+    pub keep_for: Duration,
+    /// They go sooner when there are more than this.
     pub keep_entries: u64,
+    /// And when their commands have more bytes than this.
+    pub keep_bytes: u64,
 }
 
 impl Default for SnapshotPolicy {
@@ -95,7 +100,9 @@ impl Default for SnapshotPolicy {
             bytes: 256 << 20,
             entries: 200_000,
             interval: Duration::from_secs(600),
-            keep_entries: 100_000,
+            keep_for: Duration::from_secs(600),
+            keep_entries: 1_000_000,
+            keep_bytes: 512 << 20,
         }
     }
 }
@@ -123,6 +130,9 @@ impl StoreConfig {
         if election_max <= election_min {
             return refuse("raft.election_max", "must be greater than election_min");
         }
+        if self.snapshot.entries == 0 || self.snapshot.bytes == 0 {
+            return refuse("snapshot", "bytes and entries must be greater than 0");
+        }
         if self.cluster_id.is_empty() {
             return refuse("cluster_id", "must not be empty");
         }
@@ -137,7 +147,8 @@ impl StoreConfig {
             // The transport gives up when nothing moves; a large state may take its time.
             install_snapshot_timeout: 600_000,
             snapshot_policy: RaftSnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: self.snapshot.keep_entries,
+            // The log is cut by our own policy, which knows bytes and time.
+            max_in_snapshot_log_to_keep: u64::MAX,
             // A learner this close to the leader may become a voter.
             replication_lag_threshold: 1_000,
             enable_pre_vote: Some(true),

@@ -161,18 +161,23 @@ impl LeaderService for ForwardService {
         let now = Instant::now();
         let (mut items, mut tickets) = (Vec::new(), Vec::new());
         for item in request.items {
-            // What this node could not apply must not enter the log.
-            decode_envelope(&item.envelope).map_err(invalid)?;
-            let lane = Lane::numbered(item.lane).ok_or_else(|| Status::invalid_argument("unknown lane"))?;
+            let Some(lane) = acceptable(&item) else {
+                tickets.push(None);
+                continue;
+            };
             let deadline = now + Duration::from_millis(item.deadline_ms);
             let (item, ticket) = Item::new(item.envelope, lane, deadline, Route::Here, false);
             items.push(item);
-            tickets.push(ticket);
+            tickets.push(Some(ticket));
         }
         self.0.lanes.push(items);
         let mut outcomes = Vec::with_capacity(tickets.len());
         for ticket in tickets {
-            let outcome = match ticket.wait(|| self.0.why_unavailable()).await {
+            let result = match ticket {
+                Some(ticket) => ticket.wait(|| self.0.why_unavailable()).await,
+                None => Err(ProposeError::NotLeader),
+            };
+            let outcome = match result {
                 Ok(applied) => Sent::Applied(applied.to_proto()),
                 Err(ProposeError::Unavailable { .. } | ProposeError::NotLeader | ProposeError::Fatal(_)) => {
                     Sent::NotProposed(wire::Empty {})
@@ -224,6 +229,17 @@ impl LeaderService for ForwardService {
             Err(AdminError::Refused(rule)) => Err(Status::failed_precondition(rule)),
             Err(AdminError::Unavailable) => Err(Status::unavailable("the change was not confirmed in time")),
             Err(AdminError::Fatal(fault)) => Err(Status::unavailable(fault.to_string())),
+        }
+    }
+}
+
+/// The lane of a command that this node can apply. Any other must not enter the log; it is refused without its neighbours.
+fn acceptable(item: &wire::ProposeItem) -> Option<Lane> {
+    match decode_envelope(&item.envelope) {
+        Ok(_) => Lane::numbered(item.lane),
+        Err(error) => {
+            tracing::warn!(%error, "a command that was handed on is not known here");
+            None
         }
     }
 }

@@ -141,14 +141,13 @@ impl Item {
         self.phase.store(UNCERTAIN, Ordering::Release);
     }
 
-    fn overdue(self) {
+    /// Ends it without this attempt having proposed anything. If an earlier attempt may yet commit, that is the answer.
+    pub(crate) fn refuse(self, error: ProposeError) {
         let uncertain = self.phase.load(Ordering::Acquire) == UNCERTAIN;
         self.answer(Err(if uncertain {
             ProposeError::OutcomeUnknown
         } else {
-            ProposeError::Unavailable {
-                reason: UnavailableReason::Overdue,
-            }
+            error
         }));
     }
 }
@@ -260,7 +259,9 @@ impl Lanes {
                     break 'lanes;
                 }
                 if item.deadline <= now {
-                    item.overdue();
+                    item.refuse(ProposeError::Unavailable {
+                        reason: UnavailableReason::Overdue,
+                    });
                 } else if item.take() {
                     bytes += item.envelope.len();
                     batch.push(item);
@@ -305,6 +306,35 @@ mod tests {
             batch.iter().map(|item| item.envelope.len()).collect::<Vec<_>>(),
             [1, 2, 1]
         );
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_attempt_may_have_proposed_is_never_told_to_be_refused() {
+        let errors = [
+            ProposeError::NotLeader,
+            ProposeError::LaneFull {
+                retry_after: RETRY_AFTER,
+            },
+        ];
+        for error in errors {
+            let lanes = Lanes::new(10);
+            let (fresh, answer) = item(Lane::Users, 1);
+            fresh.refuse(error.clone());
+            assert_eq!(
+                answer.wait(|| UnavailableReason::Overdue).await,
+                Err(error.clone())
+            );
+            let (sent, answer) = item(Lane::Users, 1);
+            lanes.push([sent]);
+            let batch = lanes.next_batch().await;
+            batch.iter().for_each(Item::set_uncertain);
+            lanes.put_back(batch);
+            for again in lanes.next_batch().await {
+                again.refuse(error.clone());
+            }
+            let result = answer.wait(|| UnavailableReason::Overdue).await;
+            assert_eq!(result, Err(ProposeError::OutcomeUnknown));
+        }
     }
 
     #[tokio::test]

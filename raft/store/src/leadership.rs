@@ -102,7 +102,9 @@ fn record(shared: &Shared, metrics: &Metrics, leads: bool) {
     metrics::gauge!("reeve_raft_term").set(metrics.current_term as f64);
     let applied = metrics.last_applied.map_or(0, |id| id.index);
     metrics::gauge!("reeve_raft_last_applied_index").set(applied as f64);
+    metrics::gauge!("reeve_raft_purged_index").set(metrics.purged.map_or(0, |id| id.index) as f64);
     let Some(replication) = metrics.replication.as_ref().filter(|_| leads) else {
+        metrics::gauge!("reeve_raft_quorum_lag_entries").set(0.0);
         return;
     };
     let voters = shared.voters.lock();

@@ -23,6 +23,7 @@ mod peers;
 mod proposer;
 mod published;
 mod reader;
+mod retention;
 mod server;
 mod shared;
 mod snapshots;
@@ -30,6 +31,8 @@ mod status;
 mod store;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use codec::{DecodeError, decode_envelope, encode_envelope};

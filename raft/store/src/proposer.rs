@@ -1,6 +1,7 @@
 //! Turns waiting commands into entries: many to an entry, two entries in flight.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use openraft::errors::ClientWriteError;
@@ -58,6 +59,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 let batch = split_off_local(batch);
                 tokio::spawn(propose_there(Arc::clone(&shared), leader, batch, permit));
             }
+            // No leader will come that this node would hear of.
+            None if shared.fatal.get().is_some() || shared.stopping.load(Ordering::Relaxed) => {
+                refuse_all(&shared, batch);
+            }
             None => {
                 shared.lanes.put_back(split_off_local(batch));
                 let mut leadership = shared.leadership.subscribe();
@@ -72,7 +77,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 fn split_off_local(batch: Vec<Item>) -> Vec<Item> {
     let (here, anywhere): (Vec<_>, Vec<_>) = batch.into_iter().partition(|item| item.route == Route::Here);
     here.into_iter()
-        .for_each(|item| item.answer(Err(ProposeError::NotLeader)));
+        .for_each(|item| item.refuse(ProposeError::NotLeader));
     anywhere
 }
 
@@ -133,8 +138,8 @@ async fn settle(shared: &Shared, batch: Vec<Item>, attempt: Attempt) {
     for (item, outcome) in batch.into_iter().zip(outcomes) {
         match outcome {
             Outcome::Applied(applied) => item.answer(Ok(applied)),
-            Outcome::LaneFull(retry_after) => item.answer(Err(ProposeError::LaneFull { retry_after })),
-            Outcome::NotProposed if item.route == Route::Here => item.answer(Err(ProposeError::NotLeader)),
+            Outcome::LaneFull(retry_after) => item.refuse(ProposeError::LaneFull { retry_after }),
+            Outcome::NotProposed if item.route == Route::Here => item.refuse(ProposeError::NotLeader),
             Outcome::NotProposed => again.push(item),
             Outcome::Unknown if item.repeatable && item.route == Route::Anywhere => {
                 item.set_uncertain();
@@ -149,7 +154,7 @@ async fn settle(shared: &Shared, batch: Vec<Item>, attempt: Attempt) {
     }
 }
 
-/// Raft has stopped: nothing was proposed, and nothing will be.
+/// Raft has stopped or stops: this attempt proposed nothing, and there will be no other.
 fn refuse_all(shared: &Shared, batch: Vec<Item>) {
     let error = match shared.fatal.get() {
         Some(fault) => ProposeError::Fatal(fault),
@@ -157,5 +162,5 @@ fn refuse_all(shared: &Shared, batch: Vec<Item>) {
             reason: UnavailableReason::ShuttingDown,
         },
     };
-    batch.into_iter().for_each(|item| item.answer(Err(error.clone())));
+    batch.into_iter().for_each(|item| item.refuse(error.clone()));
 }

@@ -1,6 +1,7 @@
 //! Linearizable reads: a leader confirmed by a quorum names the index up to which a reader must have applied.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use openraft::ReadPolicy;
@@ -95,6 +96,11 @@ async fn confirmed(shared: &Shared) -> Result<Arc<State>, ReadError> {
         if let Ok(index) = shared.reads.next().await {
             shared.published.applied(index).await;
             return Ok(shared.published.state());
+        }
+        if shared.stopping.load(Ordering::Relaxed) {
+            return Err(ReadError::Unavailable {
+                reason: UnavailableReason::ShuttingDown,
+            });
         }
         tokio::time::sleep(PAUSE).await;
     }

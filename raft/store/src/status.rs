@@ -94,16 +94,10 @@ fn member(shared: &Shared, metrics: &Metrics, id: u64, info: &MemberInfo) -> Mem
         .as_ref()
         .and_then(|r| r.get(&id))
         .and_then(|id| id.map(|id| id.index));
-    let heard = metrics
-        .heartbeat
-        .as_ref()
-        .and_then(|h| h.get(&id))
-        .copied()
-        .flatten();
     let reachable = if id == shared.me.0 {
         Some(true)
     } else if leads {
-        Some(heard.is_some_and(|at| at.elapsed() <= 2 * shared.election_max))
+        Some(answers_leader(shared, metrics, id))
     } else {
         None
     };
@@ -118,4 +112,13 @@ fn member(shared: &Shared, metrics: &Metrics, id: u64, info: &MemberInfo) -> Mem
         matched_index: matched_index.filter(|_| leads),
         reachable,
     }
+}
+
+/// Whether a node answered our heartbeats lately; only the leader has any to be answered.
+pub(crate) fn answers_leader(shared: &Shared, metrics: &Metrics, id: u64) -> bool {
+    let heard = metrics.heartbeat.as_ref().and_then(|heard| heard.get(&id));
+    heard
+        .copied()
+        .flatten()
+        .is_some_and(|at| at.elapsed() <= 2 * shared.election_max)
 }

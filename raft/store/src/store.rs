@@ -25,6 +25,7 @@ use crate::feed::Feed;
 use crate::files::claim;
 use crate::lanes::{Item, Lane, Route};
 use crate::leadership::Leadership;
+use crate::machine::Apply;
 use crate::member::MemberInfo;
 use crate::reader::{self, Consistency};
 use crate::shared::Shared;
@@ -75,6 +76,15 @@ fn close(runtime: Runtime) {
 impl Store {
     /// Opens what is on disk, starts Raft, and serves the other nodes. `extra`: services of the caller on the same listener.
     pub async fn open(config: StoreConfig, extra: Option<Routes>) -> Result<Self, OpenError> {
+        Self::open_with(config, extra, reeve_state::apply).await
+    }
+
+    /// As [`Store::open`], with another function in the place of `apply`.
+    pub(crate) async fn open_with(
+        config: StoreConfig,
+        extra: Option<Routes>,
+        apply: Apply,
+    ) -> Result<Self, OpenError> {
         let raft_config = Arc::new(config.to_raft()?);
         claim(&config.data_dir, &config.cluster_id, config.node_id.0)?;
         let incoming = |source| OpenError::Listen {
@@ -94,7 +104,7 @@ impl Store {
         // Held from here on, so that a failure below stops what has started.
         let guard = RuntimeGuard(Some(runtime));
         let started = handle
-            .spawn(boot::start(config, raft_config, listener, extra, stopped))
+            .spawn(boot::start(config, raft_config, listener, extra, stopped, apply))
             .await;
         let shared = started.map_err(|error| OpenError::Raft(error.to_string()))??;
         let runtime = guard.release();
@@ -187,6 +197,11 @@ impl Store {
     /// What this node has applied, and up to which entry.
     pub fn local_with_index(&self) -> (u64, Arc<State>) {
         self.inner.shared.published.with_index()
+    }
+
+    /// The state as soon as this node has applied a revision: how a caller sees its own write on a node that follows.
+    pub async fn reached(&self, revision: Revision) -> Arc<State> {
+        self.inner.shared.published.reached(revision).await
     }
 
     /// Changes after a revision, as long as the feed has them. `None`: the first item is a `Reset`, list then.
@@ -296,6 +311,11 @@ impl Store {
         {
             tracing::warn!("the databases were not closed in order");
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
     }
 
     /// Set once this process must stop; the node logs the message and exits.

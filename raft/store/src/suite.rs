@@ -16,7 +16,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let dir = TempDir::new().unwrap();
         let log = LogStore::open(dir.path(), FatalCell::new()).unwrap();
-        let machine = StateMachine::open(dir.path(), FatalCell::new()).unwrap();
+        let machine = StateMachine::open(dir.path(), FatalCell::new(), reeve_state::apply).unwrap();
         Ok((dir, log, machine))
     }
 }

@@ -6,6 +6,7 @@ mod common;
 use std::time::Instant;
 
 use common::{Cluster, created, eventually, propose, soon, worker_id};
+use reeve_state::id::NodeId;
 use reeve_store::{Consistency, FeedItem};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +98,34 @@ async fn leadership_moves_when_asked_and_no_acknowledged_write_is_lost() {
         .await
         .unwrap();
     assert!(state.worker(worker_id(1)).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_is_not_handed_to_a_node_that_does_not_answer() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let dead = (1..=3).find(|id| *id != leader).unwrap();
+    cluster.crash(dead);
+    eventually("the leader misses the node", || {
+        let status = cluster.store(leader).status();
+        status
+            .members
+            .iter()
+            .any(|member| member.info.id == NodeId(dead) && member.reachable == Some(false))
+    })
+    .await;
+    let refused = cluster
+        .store(leader)
+        .transfer_leader(Some(NodeId(dead)))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("does not answer"), "{refused}");
+    assert_eq!(cluster.leader().await, leader, "it still leads");
+    // Without a wish it goes to the one that lives, whatever the other one has of the log.
+    cluster.store(leader).transfer_leader(None).await.unwrap();
+    let next = cluster.leader().await;
+    assert!(next != leader && next != dead, "{next}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

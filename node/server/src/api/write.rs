@@ -8,7 +8,7 @@ use reeve_state::State;
 use reeve_state::command::{Command, Envelope, Reply, RequestTag};
 use reeve_state::id::Revision;
 use reeve_state::record::{ObjectRef, RequestKey};
-use reeve_store::{FeedItem, Lane, ProposeError};
+use reeve_store::{Lane, ProposeError};
 use sha2::{Digest, Sha256};
 
 use super::{Api, Call};
@@ -65,8 +65,8 @@ impl Asked {
     /// The name under which the answer is remembered.
     pub(super) fn key(&self, call: &Call) -> RequestKey {
         RequestKey {
-            caller: call.caller.clone(),
-            request_id: self.request_id.clone(),
+            caller: call.caller.as_str().into(),
+            request_id: self.request_id.as_str().into(),
         }
     }
 }
@@ -114,25 +114,9 @@ impl Api {
 
     /// This node's state once it has reached a revision, which the leader may have reached before it.
     async fn state_at(&self, revision: Revision, deadline: Instant) -> Result<Arc<State>, ApiError> {
-        let store = &self.context.store;
-        let mut feed = store.watch(None).map_err(|compacted| ApiError::Compacted {
-            asked: revision,
-            oldest: compacted.oldest,
-        })?;
-        let reached = async {
-            loop {
-                let state = store.local();
-                if state.meta().revision >= revision {
-                    return Some(state);
-                }
-                match feed.next().await? {
-                    FeedItem::Changes { .. } | FeedItem::Reset { .. } => {}
-                }
-            }
-        };
+        let reached = self.context.store.reached(revision);
         match tokio::time::timeout_at(deadline.into(), reached).await {
-            Ok(Some(state)) => Ok(state),
-            Ok(None) => Err(ApiError::ShuttingDown),
+            Ok(state) => Ok(state),
             // It is committed, but what it made cannot be shown from here in time.
             Err(_) => Err(ProposeError::OutcomeUnknown.into()),
         }

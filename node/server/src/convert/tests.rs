@@ -127,10 +127,12 @@ fn a_definition_survives_the_way_there_and_back() {
     assert_eq!(definition::encode(&decoded), wire);
 }
 
+// Covers: R138
 #[test]
 fn what_a_definition_does_not_say_has_the_documented_default() {
     let decoded = definition::decode(Some(&smoke())).unwrap();
     assert_eq!(decoded.queue_timeout, DEFAULT_QUEUE_TIMEOUT);
+    assert_eq!(DEFAULT_QUEUE_TIMEOUT, Millis::from_secs(5), "D11");
     assert_eq!(
         decoded.max_execution,
         reeve_state::definition::default_max_execution(&decoded)

@@ -28,10 +28,14 @@ pub async fn report(context: Context, reporter: HealthReporter) {
     while !context.shutdown.is_cancelled() {
         let now = *leadership.borrow_and_update();
         let leads = now.established && now.leader == Some(context.config.id);
-        reporter.set_service_status(LEADER, serving(leads)).await;
+        if !leads {
+            reporter.set_service_status(LEADER, serving(false)).await;
+        }
         let look = async {
             let ready = readiness::check(&context).await.is_ok();
             reporter.set_service_status(READINESS, serving(ready)).await;
+            // A leader that lost its majority does not notice at once; readiness asks the others.
+            reporter.set_service_status(LEADER, serving(leads && ready)).await;
             tokio::time::sleep(LOOK_INTERVAL).await;
         };
         tokio::select! {

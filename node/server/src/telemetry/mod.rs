@@ -6,7 +6,7 @@ mod layer;
 
 use std::sync::OnceLock;
 
-use metrics::{Unit, describe_counter, describe_histogram};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use parking_lot::Mutex;
@@ -51,7 +51,36 @@ pub fn install() -> Result<(), BuildError> {
         .install_recorder()?;
     HANDLE.get_or_init(|| handle);
     describe();
+    describe_raft();
     Ok(())
+}
+
+/// What the store measures; it does not know where its figures go.
+fn describe_raft() {
+    describe_gauge!("reeve_raft_is_leader", "1 while this node leads.");
+    describe_gauge!("reeve_raft_term", "Raft's term, which rises with every election.");
+    describe_gauge!(
+        "reeve_raft_last_applied_index",
+        "Index of the last entry of the log that this node applied."
+    );
+    describe_gauge!(
+        "reeve_raft_quorum_lag_entries",
+        "Entries of the leader's log that a majority does not have yet; 0 on other nodes."
+    );
+    describe_histogram!(
+        "reeve_raft_commit_seconds",
+        Unit::Seconds,
+        "Time from a proposal to its reply, on the leader."
+    );
+    describe_histogram!(
+        "reeve_log_sync_seconds",
+        Unit::Seconds,
+        "Time of one write and fsync of the log."
+    );
+    describe_counter!(
+        "reeve_leader_changes_total",
+        "Changes of the leader that this node saw."
+    );
 }
 
 fn describe() {

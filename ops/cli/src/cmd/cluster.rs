@@ -11,7 +11,7 @@ use tonic::Request;
 use tonic::transport::Channel;
 
 use crate::args::{ClusterCommand, GlobalArgs, OutputFormat};
-use crate::client::Cluster;
+use crate::client::{Cluster, short_reason};
 use crate::error::CliError;
 use crate::output::{NodeView, Output, cluster_json, cluster_table, member_table, note};
 
@@ -137,10 +137,7 @@ async fn views(known: GetStatusResponse) -> Vec<NodeView> {
 }
 
 async fn ask(member: &Member) -> Result<GetStatusResponse, String> {
-    let text = |error: CliError| {
-        let text = error.render().unwrap_or_default();
-        text.strip_prefix("error: ").unwrap_or(&text).to_owned()
-    };
+    let text = |error: CliError| short_reason(&error);
     let one = Cluster::connect_to(std::slice::from_ref(&member.grpc_addr), MEMBER_TIMEOUT).map_err(text)?;
     let Some(node) = one.nodes().into_iter().next() else {
         return Err("no address".to_owned());

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod node;
 pub(crate) mod run;
 pub(crate) mod test;
+mod watch;
 pub(crate) mod worker;
 pub(crate) mod workers;
 

@@ -7,9 +7,10 @@ use reeve_proto::names::Named;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::{GetRunRequest, ListRunsRequest, Run, RunStatus, StartRunRequest, StopRunRequest};
 
+use super::watch::watch as watch_list;
 use super::{PAGE_SIZE, present};
 use crate::args::{GlobalArgs, OutputFormat, ReadArgs, RunCommand};
-use crate::client::{Cluster, request_id};
+use crate::client::{Cluster, request_id, short_reason};
 use crate::cmd::cluster::any_status;
 use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED};
 use crate::follow::{Seen, follow};
@@ -23,8 +24,17 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
             request_id,
             wait,
         } => start(global, output, test, request_id, wait).await,
-        RunCommand::List { status, test, read } => {
-            let (runs, revision) = list(&Cluster::new(global)?, status, test, read).await?;
+        RunCommand::List {
+            status,
+            test,
+            watch,
+            read,
+        } => {
+            let cluster = Cluster::new(global)?;
+            if watch.watch {
+                return watch_list(output, || list(&cluster, status, test.clone(), read)).await;
+            }
+            let (runs, revision) = list(&cluster, status, test, read).await?;
             output.list(&runs, revision)?;
             Ok(0)
         }
@@ -144,7 +154,8 @@ async fn follow_with_progress(
             Seen::Lost(address, error) => {
                 if let Some(progress) = progress.as_ref().filter(|_| connected) {
                     progress.remark(&format!(
-                        "{address} does not answer ({error}); asking another node"
+                        "{address} does not answer ({}); asking another node",
+                        short_reason(error)
                     ));
                 }
                 connected = false;

@@ -5,6 +5,7 @@ use std::path::Path;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{ApplyTestRequest, DeleteTestRequest, GetTestRequest, ListTestsRequest, Test};
 
+use super::watch::watch as watch_list;
 use super::{PAGE_SIZE, present};
 use crate::args::{GlobalArgs, ReadArgs, TestCommand};
 use crate::client::{Cluster, request_id};
@@ -16,7 +17,10 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: TestComma
     let cluster = Cluster::new(global)?;
     match command {
         TestCommand::Apply { file, request_id } => apply(&cluster, output, &file, request_id).await?,
-        TestCommand::List { read } => {
+        TestCommand::List { watch, read } => {
+            if watch.watch {
+                return watch_list(output, || list(&cluster, read)).await;
+            }
             let (tests, revision) = list(&cluster, read).await?;
             output.list(&tests, revision)?;
         }

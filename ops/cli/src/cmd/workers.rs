@@ -8,6 +8,7 @@ use reeve_proto::v1::{
     WorkerStatus,
 };
 
+use super::watch::watch as watch_list;
 use super::{PAGE_SIZE, present};
 use crate::args::{GlobalArgs, OutputFormat, ReadArgs, WorkersCommand};
 use crate::client::{Cluster, request_id};
@@ -38,7 +39,15 @@ pub(crate) async fn run(
             };
             print_created(output, create(&cluster, request).await?)?;
         }
-        WorkersCommand::List { status, region, read } => {
+        WorkersCommand::List {
+            status,
+            region,
+            watch,
+            read,
+        } => {
+            if watch.watch {
+                return watch_list(output, || list(&cluster, status, region.clone(), read)).await;
+            }
             let (workers, revision) = list(&cluster, status, region, read).await?;
             output.list(&workers, revision)?;
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::without_number;
 use crate::error::CliError;
 
 /// Ports of the first node (D27); each further node takes ten more.
@@ -95,7 +96,12 @@ impl Layout {
         let file = data_dir.join("dev.json");
         let problem = |error: std::io::Error| CliError::message(format!("{}: {error}", file.display()));
         let bytes = fs::read(&file).map_err(problem)?;
-        let layout: Self = serde_json::from_slice(&bytes).map_err(|error| problem(error.into()))?;
+        let layout: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            CliError::message(format!(
+                "{} is damaged ({error}); the workers' tokens were in it, so begin anew with another --data-dir",
+                file.display()
+            ))
+        })?;
         Ok(Self {
             data_dir: data_dir.to_owned(),
             ..layout
@@ -149,9 +155,10 @@ impl Layout {
             for address in [&node.grpc, &node.raft, &node.http] {
                 if let Err(error) = TcpListener::bind(address) {
                     return Err(CliError::message(format!(
-                        "{address}, which {} needs, cannot be used: {error}; is another cluster running? \
+                        "{address}, which {} needs, cannot be used: {}; is another cluster running? \
                          --random-ports with another --data-dir gives one beside it",
-                        node.name
+                        node.name,
+                        without_number(&error.to_string())
                     )));
                 }
             }
@@ -280,6 +287,17 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600, "tokens are for the owner only");
         let error = Layout::open(dir.path(), 5, true).unwrap_err().to_string();
         assert!(error.contains("3 nodes, not 5"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_the_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("dev.json"), "{").unwrap();
+        let error = Layout::open(dir.path(), 3, true).unwrap_err().to_string();
+        assert!(
+            error.contains("dev.json is damaged") && error.contains("--data-dir"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(crate) trait Resource: Sized + 'static {
     /// What `-o name` prints.
     fn id(&self) -> &str;
 
+    /// Rises with every change.
+    fn revision(&self) -> u64;
+
     /// An empty table with the headings.
     fn table(wide: bool) -> Table;
 
@@ -106,6 +109,11 @@ impl Output {
         }
     }
 
+    /// Makes room for a list that is drawn again in place of the last one.
+    pub(crate) fn clear_screen(&self) -> Result<(), CliError> {
+        self.raw(b"\x1b[H\x1b[2J")
+    }
+
     fn rows<R: Resource>(&self, objects: &[R]) -> Result<(), CliError> {
         let wide = self.format == OutputFormat::Wide;
         let mut table = R::table(wide);
@@ -119,6 +127,11 @@ impl Output {
 /// A line for people, on stderr. That nobody reads it is no reason to stop.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Whether a list can be drawn again in place.
+pub(crate) fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
 }
 
 /// Whether progress can be drawn.

@@ -19,6 +19,10 @@ impl Resource for Run {
         &self.id
     }
 
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
     fn table(wide: bool) -> Table {
         if wide {
             Table::new(&[
@@ -191,6 +195,7 @@ fn explanation(run: &Run) -> String {
         let removed: Vec<String> = group
             .removed
             .iter()
+            .filter(|count| count.workers > 0)
             .map(|count| format!("{} {}", count.filter, count.workers))
             .collect();
         table.row(vec![

@@ -3,7 +3,8 @@
 use comfy_table::Cell;
 use reeve_proto::definition::format_duration;
 use reeve_proto::json::TestJson;
-use reeve_proto::v1::Test;
+use reeve_proto::v1::group::Executor;
+use reeve_proto::v1::{Selector, Test};
 
 use super::Resource;
 use super::table::{Table, age};
@@ -13,6 +14,10 @@ impl Resource for Test {
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
     }
 
     fn table(wide: bool) -> Table {
@@ -61,5 +66,79 @@ impl Resource for Test {
             cells.extend([Cell::new(updated), Cell::new(&self.id)]);
         }
         table.row(cells);
+    }
+
+    fn details(&self) -> String {
+        let Some(definition) = &self.definition else {
+            return String::new();
+        };
+        let mut table = Table::new(&["GROUP", "#ENDPOINTS", "WORKERS", "EXECUTOR"]);
+        for group in &definition.groups {
+            table.row(vec![
+                Cell::new(&group.name),
+                Cell::new(group.endpoints),
+                Cell::new(workers(group.selector.as_ref())),
+                Cell::new(match group.executor {
+                    Some(Executor::Sim(_)) => "sim",
+                    None => "-",
+                }),
+            ]);
+        }
+        table.render()
+    }
+}
+
+/// Which workers may take a group, as the definition says it.
+fn workers(selector: Option<&Selector>) -> String {
+    let Some(selector) = selector else {
+        return "any".to_owned();
+    };
+    let named = [("worker", &selector.worker_id), ("region", &selector.region)];
+    let mut parts: Vec<String> = named
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(field, value)| format!("{field}={value}"))
+        .collect();
+    parts.extend(
+        selector
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}")),
+    );
+    if parts.is_empty() {
+        "any".to_owned()
+    } else {
+        parts.join(",")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_test_shows_its_groups_and_the_workers_they_want() {
+        let yaml = "
+name: t
+duration: 1s
+groups:
+- {name: a, endpoints: 10, region: eu, labels: {disk: ssd}}
+- {name: b, endpoints: 5}
+";
+        let test = Test {
+            definition: Some(crate::definition_file::parse(yaml).unwrap()),
+            ..Default::default()
+        };
+        let lines: Vec<String> = test.details().lines().map(str::to_owned).collect();
+        assert_eq!(
+            lines[1].split_whitespace().collect::<Vec<_>>(),
+            ["a", "10", "region=eu,disk=ssd", "sim"]
+        );
+        assert_eq!(
+            lines[2].split_whitespace().collect::<Vec<_>>(),
+            ["b", "5", "any", "sim"]
+        );
     }
 }

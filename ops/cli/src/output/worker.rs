@@ -15,6 +15,10 @@ impl Resource for Worker {
         &self.id
     }
 
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
     fn table(wide: bool) -> Table {
         if wide {
             Table::new(&[

@@ -20,7 +20,7 @@ pub(super) struct Ending<'a> {
 }
 
 /// Report *n* applies only after report *n* − 1; one that was applied before is acknowledged again (D30).
-pub(super) fn report(tx: &mut Tx, command: &Report) -> Result<Reply, Refusal> {
+pub(super) fn report(tx: &mut Tx<'_>, command: &Report) -> Result<Reply, Refusal> {
     let Some(assignment) = tx
         .state()
         .assignment_by_epoch(command.run, command.epoch)
@@ -68,13 +68,13 @@ pub(super) fn report(tx: &mut Tx, command: &Report) -> Result<Reply, Refusal> {
     })
 }
 
-fn ready(tx: &mut Tx, mut assignment: Assignment) -> Result<(), Refusal> {
+fn ready(tx: &mut Tx<'_>, mut assignment: Assignment) -> Result<(), Refusal> {
     advance(&mut assignment, AssignmentEvent::Confirm)?;
     tx.put_assignment(assignment);
     Ok(())
 }
 
-fn not_ready(tx: &mut Tx, assignment: Assignment, reason: &str) -> Result<(), Refusal> {
+fn not_ready(tx: &mut Tx<'_>, assignment: Assignment, reason: &str) -> Result<(), Refusal> {
     if assignment.started {
         return Err(invalid("not ready after the start"));
     }
@@ -88,7 +88,7 @@ fn not_ready(tx: &mut Tx, assignment: Assignment, reason: &str) -> Result<(), Re
 }
 
 /// The worker let go. Endpoints that it did not account for were lost with it.
-fn closed(tx: &mut Tx, assignment: &Assignment) -> Result<(), Refusal> {
+fn closed(tx: &mut Tx<'_>, assignment: &Assignment) -> Result<(), Refusal> {
     let detail = if assignment.all_closed() {
         ""
     } else {
@@ -106,7 +106,7 @@ fn closed(tx: &mut Tx, assignment: &Assignment) -> Result<(), Refusal> {
 }
 
 /// The worker confirms that it abandoned an epoch that was over.
-fn let_go(tx: &mut Tx, assignment: &Assignment, acked_seq: u64) -> Result<Reply, Refusal> {
+fn let_go(tx: &mut Tx<'_>, assignment: &Assignment, acked_seq: u64) -> Result<Reply, Refusal> {
     let mut next = Assignment {
         acked_seq,
         ..assignment.clone()
@@ -116,7 +116,7 @@ fn let_go(tx: &mut Tx, assignment: &Assignment, acked_seq: u64) -> Result<Reply,
     Ok(Reply::Reported { acked_seq })
 }
 
-fn progress(tx: &mut Tx, mut assignment: Assignment, reports: &[EndpointReport]) -> Result<(), Refusal> {
+fn progress(tx: &mut Tx<'_>, mut assignment: Assignment, reports: &[EndpointReport]) -> Result<(), Refusal> {
     match assignment.life.status() {
         AssignmentStatus::Started | AssignmentStatus::Stopping => {}
         AssignmentStatus::Offered
@@ -155,7 +155,7 @@ fn progress(tx: &mut Tx, mut assignment: Assignment, reports: &[EndpointReport])
     Ok(())
 }
 
-fn load(tx: &Tx, assignment: &Assignment, key: ChunkKey) -> EndpointChunk {
+fn load(tx: &Tx<'_>, assignment: &Assignment, key: ChunkKey) -> EndpointChunk {
     match tx.state().chunk(key) {
         Some(chunk) => EndpointChunk::clone(chunk),
         None => EndpointChunk::begin(assignment.chunk_len(key.chunk)),
@@ -163,7 +163,7 @@ fn load(tx: &Tx, assignment: &Assignment, key: ChunkKey) -> EndpointChunk {
 }
 
 /// Ends an epoch: open endpoints are closed with the ending's outcome, once and for all (R22, D14).
-pub(super) fn end(tx: &mut Tx, assignment: &Assignment, ending: &Ending<'_>) -> Result<(), Refusal> {
+pub(super) fn end(tx: &mut Tx<'_>, assignment: &Assignment, ending: &Ending<'_>) -> Result<(), Refusal> {
     let mut next = assignment.clone();
     if next.started && !next.all_closed() {
         close_open(tx, &mut next, ending.outcome);
@@ -177,7 +177,7 @@ pub(super) fn end(tx: &mut Tx, assignment: &Assignment, ending: &Ending<'_>) -> 
     Ok(())
 }
 
-fn close_open(tx: &mut Tx, assignment: &mut Assignment, outcome: EndpointOutcome) {
+fn close_open(tx: &mut Tx<'_>, assignment: &mut Assignment, outcome: EndpointOutcome) {
     for chunk in 0..assignment.chunks() {
         let key = ChunkKey {
             assignment: assignment.key,
@@ -198,7 +198,7 @@ fn close_open(tx: &mut Tx, assignment: &mut Assignment, outcome: EndpointOutcome
 }
 
 /// What becomes of a worker's assignments when it is given up or leaves: their epochs are over.
-pub(super) fn end_all(tx: &mut Tx, assignments: &[Arc<Assignment>], detail: &str) -> Result<(), Refusal> {
+pub(super) fn end_all(tx: &mut Tx<'_>, assignments: &[Arc<Assignment>], detail: &str) -> Result<(), Refusal> {
     for assignment in assignments.iter().filter(|a| a.life.status().is_current()) {
         // All of its endpoints are accounted for, so nothing is lost and nothing runs on.
         let event = if assignment.all_closed() {

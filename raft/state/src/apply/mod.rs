@@ -35,11 +35,11 @@ pub fn apply(state: &mut State, entry: &EntryMeta, envelope: &Envelope) -> Step 
         };
     }
     let mut tx = Tx::begin(state);
-    match execute(&mut tx, envelope)
-        .and_then(|reply| request::remember(&mut tx, envelope, &reply).map(|()| reply))
-    {
+    let result = execute(&mut tx, envelope)
+        .and_then(|reply| request::remember(&mut tx, envelope, &reply).map(|()| reply));
+    match result {
         Ok(reply) => {
-            let (revision, changes) = tx.commit(state);
+            let (revision, changes) = tx.commit();
             Step {
                 applied: Applied {
                     revision,
@@ -48,10 +48,13 @@ pub fn apply(state: &mut State, entry: &EntryMeta, envelope: &Envelope) -> Step 
                 changes,
             }
         }
-        Err(refusal) => Step {
-            applied: refused(state.meta.revision, refusal),
-            changes: Vec::new(),
-        },
+        Err(refusal) => {
+            tx.roll_back();
+            Step {
+                applied: refused(state.meta.revision, refusal),
+                changes: Vec::new(),
+            }
+        }
     }
 }
 
@@ -73,7 +76,7 @@ fn fenced(state: &State, entry: &EntryMeta, envelope: &Envelope) -> Option<Appli
     ))
 }
 
-fn execute(tx: &mut Tx, envelope: &Envelope) -> Result<Reply, Refusal> {
+fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
     let created_by = envelope.request.as_ref().map(|tag| tag.key.clone());
     match &envelope.command {
         Command::RaiseClusterVersion(command) => raise_cluster_version(tx, command),
@@ -98,7 +101,7 @@ fn execute(tx: &mut Tx, envelope: &Envelope) -> Result<Reply, Refusal> {
     }
 }
 
-fn raise_cluster_version(tx: &mut Tx, command: &RaiseClusterVersion) -> Result<Reply, Refusal> {
+fn raise_cluster_version(tx: &mut Tx<'_>, command: &RaiseClusterVersion) -> Result<Reply, Refusal> {
     let in_force = tx.state().meta.cluster_version;
     if command.version < in_force || command.version > KNOWN_CLUSTER_VERSION {
         return Err(Refusal::ClusterVersion {

@@ -23,7 +23,7 @@ pub(super) fn replayed(state: &State, envelope: &Envelope) -> Option<Applied> {
         return None;
     }
     if record.hash != tag.hash {
-        let request_id = tag.key.request_id.clone();
+        let request_id = tag.key.request_id.to_string();
         return Some(Applied {
             revision: state.meta.revision,
             result: Err(Refusal::RequestIdReused { request_id }),
@@ -50,7 +50,7 @@ fn object_lives(state: &State, object: ObjectRef) -> bool {
 }
 
 /// Remembers a request that succeeded, and clears away a few that expired.
-pub(super) fn remember(tx: &mut Tx, envelope: &Envelope, reply: &Reply) -> Result<(), Refusal> {
+pub(super) fn remember(tx: &mut Tx<'_>, envelope: &Envelope, reply: &Reply) -> Result<(), Refusal> {
     let Some(tag) = &envelope.request else {
         return Ok(());
     };
@@ -69,7 +69,7 @@ pub(super) fn remember(tx: &mut Tx, envelope: &Envelope, reply: &Reply) -> Resul
     Ok(())
 }
 
-fn clear_expired(tx: &mut Tx) {
+fn clear_expired(tx: &mut Tx<'_>) {
     let now = tx.now();
     let expiring = &tx.state().index.expiring_requests;
     let surplus = expiring.len().saturating_sub(MOST_EXPIRING);

@@ -19,7 +19,7 @@ use crate::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus};
 pub(super) use placement::place;
 
 pub(super) fn start(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     command: &StartRun,
     created_by: Option<RequestKey>,
 ) -> Result<Reply, Refusal> {
@@ -54,7 +54,7 @@ pub(super) fn start(
 }
 
 /// A user's stop is not a status (D8): before RUNNING it cancels, in RUNNING the endpoints hang up.
-pub(super) fn stop(tx: &mut Tx, command: &StopRun) -> Result<Reply, Refusal> {
+pub(super) fn stop(tx: &mut Tx<'_>, command: &StopRun) -> Result<Reply, Refusal> {
     let run = tx.run(command.run)?;
     match run.life.status() {
         RunStatus::Pending | RunStatus::Queued => {
@@ -88,7 +88,7 @@ pub(super) fn stop(tx: &mut Tx, command: &StopRun) -> Result<Reply, Refusal> {
     Ok(about(run.id, false))
 }
 
-pub(super) fn queue(tx: &mut Tx, command: &QueueRun) -> Result<Reply, Refusal> {
+pub(super) fn queue(tx: &mut Tx<'_>, command: &QueueRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Pending])?;
     let queue_deadline = Some(tx.now() + run.definition.queue_timeout);
     enter(
@@ -103,7 +103,7 @@ pub(super) fn queue(tx: &mut Tx, command: &QueueRun) -> Result<Reply, Refusal> {
     Ok(about(run.id, false))
 }
 
-pub(super) fn begin(tx: &mut Tx, command: &BeginRun) -> Result<Reply, Refusal> {
+pub(super) fn begin(tx: &mut Tx<'_>, command: &BeginRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Queued])?;
     let current = of_run(tx, run.id, |a| a.life.status().is_current());
     placement::covered(&run, current.iter().map(|a| (a.group, a.first, a.count)))?;
@@ -136,7 +136,7 @@ pub(super) fn begin(tx: &mut Tx, command: &BeginRun) -> Result<Reply, Refusal> {
     Ok(about(run.id, false))
 }
 
-pub(super) fn complete(tx: &mut Tx, command: &CompleteRun) -> Result<Reply, Refusal> {
+pub(super) fn complete(tx: &mut Tx<'_>, command: &CompleteRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Running])?;
     let started = of_run(tx, run.id, |a| a.started);
     let not_yet = |rule: String| Err(Refusal::NotYet { run: run.id, rule });
@@ -158,7 +158,7 @@ pub(super) fn complete(tx: &mut Tx, command: &CompleteRun) -> Result<Reply, Refu
     Ok(about(run.id, false))
 }
 
-pub(super) fn fail(tx: &mut Tx, command: &FailRun) -> Result<Reply, Refusal> {
+pub(super) fn fail(tx: &mut Tx<'_>, command: &FailRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Running])?;
     for assignment in of_run(tx, run.id, |a| a.life.status().is_current()) {
         let ending = Ending {
@@ -177,7 +177,7 @@ pub(super) fn fail(tx: &mut Tx, command: &FailRun) -> Result<Reply, Refusal> {
     Ok(about(run.id, false))
 }
 
-pub(super) fn reject(tx: &mut Tx, command: &RejectRun) -> Result<Reply, Refusal> {
+pub(super) fn reject(tx: &mut Tx<'_>, command: &RejectRun) -> Result<Reply, Refusal> {
     let run = planned(
         tx,
         command.run,
@@ -193,7 +193,7 @@ pub(super) fn reject(tx: &mut Tx, command: &RejectRun) -> Result<Reply, Refusal>
     Ok(about(run.id, false))
 }
 
-pub(super) fn abandon(tx: &mut Tx, command: &AbandonAssignments) -> Result<Reply, Refusal> {
+pub(super) fn abandon(tx: &mut Tx<'_>, command: &AbandonAssignments) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Running])?;
     for assignment in of_run(tx, run.id, |a| command.ordinals.contains(&a.key.ordinal)) {
         if assignment.life.status().is_current() {
@@ -209,7 +209,7 @@ pub(super) fn abandon(tx: &mut Tx, command: &AbandonAssignments) -> Result<Reply
 }
 
 /// The run that a planner decided about, if it is still as it was then.
-fn planned(tx: &Tx, id: RunId, revision: Revision, allowed: &[RunStatus]) -> Result<Arc<Run>, Refusal> {
+fn planned(tx: &Tx<'_>, id: RunId, revision: Revision, allowed: &[RunStatus]) -> Result<Arc<Run>, Refusal> {
     let run = tx.run(id)?;
     if !allowed.contains(&run.life.status()) {
         return Err(wrong_status(&run, allowed));
@@ -225,7 +225,7 @@ fn planned(tx: &Tx, id: RunId, revision: Revision, allowed: &[RunStatus]) -> Res
     Ok(run)
 }
 
-fn enter(tx: &mut Tx, mut run: Run, to: RunStatus, reason: Option<RunReason>) -> Result<(), Refusal> {
+fn enter(tx: &mut Tx<'_>, mut run: Run, to: RunStatus, reason: Option<RunReason>) -> Result<(), Refusal> {
     let now = tx.now();
     match run.life.enter(to, now, reason) {
         Ok(()) => {
@@ -236,7 +236,7 @@ fn enter(tx: &mut Tx, mut run: Run, to: RunStatus, reason: Option<RunReason>) ->
     }
 }
 
-fn withdraw_all(tx: &mut Tx, run: RunId, detail: &str) -> Result<(), Refusal> {
+fn withdraw_all(tx: &mut Tx<'_>, run: RunId, detail: &str) -> Result<(), Refusal> {
     for assignment in of_run(tx, run, |a| a.life.status().is_current()) {
         end(
             tx,
@@ -251,7 +251,7 @@ fn withdraw_all(tx: &mut Tx, run: RunId, detail: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn of_run(tx: &Tx, run: RunId, wanted: impl Fn(&Assignment) -> bool) -> Vec<Arc<Assignment>> {
+fn of_run(tx: &Tx<'_>, run: RunId, wanted: impl Fn(&Assignment) -> bool) -> Vec<Arc<Assignment>> {
     tx.state()
         .assignments(run)
         .filter(|assignment| wanted(assignment))
@@ -259,7 +259,7 @@ fn of_run(tx: &Tx, run: RunId, wanted: impl Fn(&Assignment) -> bool) -> Vec<Arc<
         .collect()
 }
 
-fn step(tx: &mut Tx, assignment: &Assignment, event: AssignmentEvent) -> Result<(), Refusal> {
+fn step(tx: &mut Tx<'_>, assignment: &Assignment, event: AssignmentEvent) -> Result<(), Refusal> {
     let mut next = assignment.clone();
     advance(&mut next, event)?;
     tx.put_assignment(next);

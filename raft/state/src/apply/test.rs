@@ -8,7 +8,7 @@ use crate::definition;
 use crate::record::{ObjectRef, RequestKey, Test, TestDefinition};
 
 pub(super) fn apply(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     command: &ApplyTest,
     created_by: Option<RequestKey>,
 ) -> Result<Reply, Refusal> {
@@ -30,7 +30,7 @@ pub(super) fn apply(
     }
 }
 
-fn create(tx: &mut Tx, command: &ApplyTest, created_by: Option<RequestKey>) -> Result<Reply, Refusal> {
+fn create(tx: &mut Tx<'_>, command: &ApplyTest, created_by: Option<RequestKey>) -> Result<Reply, Refusal> {
     if tx.state().test(command.id).is_some() {
         return Err(Refusal::AlreadyExists {
             kind: ObjectKind::Test,
@@ -55,7 +55,7 @@ fn create(tx: &mut Tx, command: &ApplyTest, created_by: Option<RequestKey>) -> R
 }
 
 /// The version rises only if the definition differs: applying the same file twice changes nothing.
-fn update(tx: &mut Tx, test: &Test, definition: &Arc<TestDefinition>) -> Reply {
+fn update(tx: &mut Tx<'_>, test: &Test, definition: &Arc<TestDefinition>) -> Reply {
     if test.definition != *definition {
         let now = tx.now();
         tx.put_test(Test {
@@ -72,7 +72,7 @@ fn update(tx: &mut Tx, test: &Test, definition: &Arc<TestDefinition>) -> Reply {
     }
 }
 
-pub(super) fn delete(tx: &mut Tx, command: &DeleteTest) -> Result<Reply, Refusal> {
+pub(super) fn delete(tx: &mut Tx<'_>, command: &DeleteTest) -> Result<Reply, Refusal> {
     let test = tx.test(command.test)?;
     let runs = tx.state().live_runs().filter(|run| run.test == test.id).count();
     if runs > 0 {

@@ -7,7 +7,7 @@ use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
 use crate::id::{Revision, RunId, TestId, WorkerId};
 use crate::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
-use crate::state::State;
+use crate::state::{Meta, State};
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
 
@@ -22,34 +22,45 @@ enum RowKey {
     Request(RequestKey),
 }
 
-/// A command in progress, on a clone of the state.
-pub(super) struct Tx {
-    state: State,
+/// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
+/// succeed, and a refusal takes everything back.
+pub(super) struct Tx<'a> {
+    state: &'a mut State,
+    meta: Meta,
     changes: Vec<Change>,
     position: BTreeMap<RowKey, usize>,
 }
 
-impl Tx {
-    pub(super) fn begin(state: &State) -> Self {
+impl<'a> Tx<'a> {
+    pub(super) fn begin(state: &'a mut State) -> Self {
+        let meta = state.meta;
         Self {
-            state: state.clone(),
+            state,
+            meta,
             changes: Vec::new(),
             position: BTreeMap::new(),
         }
     }
 
-    /// Publishes the changes; a command that changed nothing takes no revision.
-    pub(super) fn commit(mut self, state: &mut State) -> (Revision, Vec<Change>) {
-        if !self.changes.is_empty() || self.state.meta != state.meta {
-            self.state.meta.revision = self.revision();
+    /// Keeps the changes; a command that changed nothing takes no revision.
+    pub(super) fn commit(self) -> (Revision, Vec<Change>) {
+        if !self.changes.is_empty() || self.state.meta != self.meta {
+            self.state.meta.revision = self.meta.revision.next();
         }
-        *state = self.state;
-        (state.meta.revision, self.changes)
+        (self.state.meta.revision, self.changes)
+    }
+
+    /// Takes everything back.
+    pub(super) fn roll_back(self) {
+        for change in self.changes.into_iter().rev() {
+            self.state.set(change.inverse());
+        }
+        self.state.meta = self.meta;
     }
 
     /// The state with this command's writes.
     pub(super) fn state(&self) -> &State {
-        &self.state
+        self.state
     }
 
     /// Cluster time.
@@ -59,8 +70,7 @@ impl Tx {
 
     /// The revision that this command gets if it changes something.
     pub(super) fn revision(&self) -> Revision {
-        // `state.meta.revision` is untouched until commit.
-        self.state.meta.revision.next()
+        self.meta.revision.next()
     }
 
     pub(super) fn raise_cluster_version(&mut self, version: u32) {

@@ -19,7 +19,7 @@ use crate::transition::worker::{
 };
 
 pub(super) fn create(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     command: &CreateWorker,
     created_by: Option<RequestKey>,
 ) -> Result<Reply, Refusal> {
@@ -63,7 +63,7 @@ pub(super) fn create(
 }
 
 /// The newest session wins. What the process does not hold any more is over.
-pub(super) fn connect(tx: &mut Tx, command: &ConnectWorker) -> Result<Reply, Refusal> {
+pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply, Refusal> {
     let worker = tx
         .state()
         .worker_by_token(command.token_hash)
@@ -102,7 +102,11 @@ pub(super) fn connect(tx: &mut Tx, command: &ConnectWorker) -> Result<Reply, Ref
     }))
 }
 
-fn reconcile_held(tx: &mut Tx, worker: WorkerId, command: &ConnectWorker) -> Result<Vec<Resumed>, Refusal> {
+fn reconcile_held(
+    tx: &mut Tx<'_>,
+    worker: WorkerId,
+    command: &ConnectWorker,
+) -> Result<Vec<Resumed>, Refusal> {
     let mut resumed = Vec::new();
     for assignment in assignments_of(tx, worker) {
         let held = command.held.contains(&(assignment.key.run, assignment.epoch));
@@ -159,13 +163,13 @@ fn drain_on_connect(worker: &Worker, command: &ConnectWorker, now: crate::time::
     kept.or_else(|| command.draining.map(asked))
 }
 
-pub(super) fn disconnect(tx: &mut Tx, command: &DisconnectWorker) -> Result<Reply, Refusal> {
+pub(super) fn disconnect(tx: &mut Tx<'_>, command: &DisconnectWorker) -> Result<Reply, Refusal> {
     let worker = in_session(tx, command.worker, command.epoch)?;
     take_down(tx, &worker, &format!("left: {}", command.reason))?;
     Ok(Reply::Done)
 }
 
-pub(super) fn set_link(tx: &mut Tx, command: &SetLink) -> Result<Reply, Refusal> {
+pub(super) fn set_link(tx: &mut Tx<'_>, command: &SetLink) -> Result<Reply, Refusal> {
     let worker = in_session(tx, command.worker, command.epoch)?;
     match command.link {
         Link::Never => Err(wrong_status(&worker, &[])),
@@ -187,7 +191,7 @@ pub(super) fn set_link(tx: &mut Tx, command: &SetLink) -> Result<Reply, Refusal>
 }
 
 /// The session is over: its endpoints are accounted for here and now, whatever the worker says later (D14).
-fn take_down(tx: &mut Tx, worker: &Worker, reason: &str) -> Result<(), Refusal> {
+fn take_down(tx: &mut Tx<'_>, worker: &Worker, reason: &str) -> Result<(), Refusal> {
     let assignments = assignments_of(tx, worker.id);
     end_all(tx, &assignments, reason)?;
     let mut next = worker.clone();
@@ -206,7 +210,7 @@ fn take_down(tx: &mut Tx, worker: &Worker, reason: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
-pub(super) fn set_health(tx: &mut Tx, command: &SetHealth) -> Result<Reply, Refusal> {
+pub(super) fn set_health(tx: &mut Tx<'_>, command: &SetHealth) -> Result<Reply, Refusal> {
     let worker = in_session(tx, command.worker, command.epoch)?;
     let next = health_fact(&worker.facts.health, &command.issues, tx.now());
     if next != worker.facts.health {
@@ -238,7 +242,7 @@ fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Ti
     }
 }
 
-pub(super) fn set_drain(tx: &mut Tx, command: &SetDrain) -> Result<Reply, Refusal> {
+pub(super) fn set_drain(tx: &mut Tx<'_>, command: &SetDrain) -> Result<Reply, Refusal> {
     let worker = tx.worker(command.worker)?;
     let drain = match &command.drain {
         None => None,
@@ -260,7 +264,7 @@ pub(super) fn set_drain(tx: &mut Tx, command: &SetDrain) -> Result<Reply, Refusa
     })
 }
 
-fn ordered(tx: &Tx, worker: &Worker, order: &DrainOrder) -> Result<Drain, Refusal> {
+fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Refusal> {
     match worker.status() {
         WorkerStatus::Deleted => return Err(not_found(ObjectKind::Worker, worker.id)),
         WorkerStatus::Offline => {
@@ -291,7 +295,7 @@ fn same_process(worker: &Worker, incarnation: Incarnation) -> Result<(), Refusal
     }
 }
 
-fn in_session(tx: &Tx, id: WorkerId, epoch: SessionEpoch) -> Result<Arc<Worker>, Refusal> {
+fn in_session(tx: &Tx<'_>, id: WorkerId, epoch: SessionEpoch) -> Result<Arc<Worker>, Refusal> {
     let worker = tx.worker(id)?;
     match worker.session {
         Some(session) if session.epoch == epoch => Ok(worker),
@@ -299,7 +303,7 @@ fn in_session(tx: &Tx, id: WorkerId, epoch: SessionEpoch) -> Result<Arc<Worker>,
     }
 }
 
-fn assignments_of(tx: &Tx, worker: WorkerId) -> Vec<Arc<Assignment>> {
+fn assignments_of(tx: &Tx<'_>, worker: WorkerId) -> Vec<Arc<Assignment>> {
     tx.state().worker_assignments(worker).cloned().collect()
 }
 

@@ -1,15 +1,17 @@
 //! Requests that were answered, so that repeating one changes nothing (D15).
 
+use std::sync::Arc;
+
 use crate::id::{Revision, RunId, TestId, WorkerId};
 use crate::time::Time;
 
-/// A caller's own name for a request.
+/// A caller's own name for a request. Cheap to clone: tables copy their keys often.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestKey {
     /// Who asked; two callers may use the same id.
-    pub caller: String,
+    pub caller: Arc<str>,
     /// What the caller calls it.
-    pub request_id: String,
+    pub request_id: Arc<str>,
 }
 
 /// An object that a request was about.

@@ -119,6 +119,27 @@ fn the_run_goes_on_when_some_workers_are_lost() {
     assert_eq!(world.ended_in(1, EndpointOutcome::Oserror), 10);
 }
 
+// Covers: R167, R169
+#[test]
+fn an_unrecoverable_platform_error_fails_the_run_for_good() {
+    let mut world = World::running(1, 10);
+    world.progress(1, 0, 0..4, EndpointPhase::Closed, Some(EndpointOutcome::Success));
+    world.ok(world.fail(
+        1,
+        RunReasonCode::UnrecoverablePlatformError,
+        EndpointOutcome::Oserror,
+    ));
+    assert_eq!(world.status(1), RunStatus::Failed);
+    let reason = world.run(1).life.reason().map(|reason| reason.code);
+    assert_eq!(reason, Some(RunReasonCode::UnrecoverablePlatformError));
+    assert_eq!(
+        world.ended_in(1, EndpointOutcome::Success),
+        4,
+        "what ended keeps its outcome"
+    );
+    assert_eq!(world.ended_in(1, EndpointOutcome::Oserror), 6);
+}
+
 // Covers: R170, R172
 #[test]
 fn a_time_out_closes_what_is_open_and_fences_it() {

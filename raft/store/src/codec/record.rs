@@ -18,15 +18,15 @@ impl Wire for RequestKey {
 
     fn to_proto(&self) -> Self::Proto {
         wire::RequestKey {
-            caller: self.caller.clone(),
-            request_id: self.request_id.clone(),
+            caller: self.caller.to_string(),
+            request_id: self.request_id.to_string(),
         }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
         Ok(Self {
-            caller: proto.caller,
-            request_id: proto.request_id,
+            caller: proto.caller.into(),
+            request_id: proto.request_id.into(),
         })
     }
 }

@@ -36,8 +36,8 @@ fn worker() -> WorkerId {
 
 fn key() -> RequestKey {
     RequestKey {
-        caller: "alice".to_owned(),
-        request_id: "r-1".to_owned(),
+        caller: "alice".into(),
+        request_id: "r-1".into(),
     }
 }
 
@@ -558,8 +558,8 @@ fn every_record_comes_back_from_its_bytes() {
 fn no_two_requests_share_a_key() {
     let row = |caller: &str, request_id: &str| {
         let key = RequestKey {
-            caller: caller.to_owned(),
-            request_id: request_id.to_owned(),
+            caller: caller.into(),
+            request_id: request_id.into(),
         };
         let object = ObjectRef::Test(test());
         let revision = Revision(1);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use rocksdb::{DB, DBRecoveryMode, Direction, IteratorMode, Options};
 
+use super::memory::size;
 use crate::codec::Wire;
 use crate::error::OpenError;
 use crate::types::{Entry, LogId, Vote};
@@ -92,7 +93,8 @@ fn read<T: Wire>(db: &DB, key: &[u8]) -> io::Result<Option<T>> {
     }
 }
 
-/// Entries `start..end` as far as they are there.
+/// Entries of `start..end` without a gap between them, as far as they are there; at least one if one is there, and then about
+/// `max_bytes`.
 pub(super) fn read_entries(db: &DB, start: u64, end: u64, max_bytes: usize) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut bytes = 0;
@@ -101,8 +103,15 @@ pub(super) fn read_entries(db: &DB, start: u64, end: u64, max_bytes: usize) -> i
         if key.as_ref() >= entry_key(end).as_slice() || key.first() != Some(&ENTRY) || bytes >= max_bytes {
             break;
         }
-        bytes += value.len();
-        entries.push(decode(Bytes::from(value)).map_err(io::Error::other)?);
+        let entry = decode(Bytes::from(value)).map_err(io::Error::other)?;
+        if entries
+            .last()
+            .is_some_and(|last: &Entry| last.log_id.index + 1 != entry.log_id.index)
+        {
+            break;
+        }
+        bytes += size(&entry);
+        entries.push(entry);
     }
     Ok(entries)
 }

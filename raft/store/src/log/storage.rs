@@ -59,41 +59,36 @@ impl LogStore {
             .map_err(|_| io::Error::other("the log writer has stopped"))?
     }
 
+    /// Entries from `start` on, without a gap: what is not in memory comes from disk, piece by piece, as both move on.
     fn read(&self, start: u64, end: u64, max_bytes: usize) -> io::Result<Vec<Entry>> {
-        let (start, tail_start) = {
-            let memory = self.memory.lock();
-            (
-                start.max(memory.purged.map_or(0, |id| id.index + 1)),
-                memory.tail_start(),
-            )
-        };
-        let mut entries = Vec::new();
-        if start < end.min(tail_start) {
-            entries = disk::read_entries(&self.db, start, end.min(tail_start), max_bytes)?;
-        }
-        let mut bytes: usize = entries.iter().map(size).sum();
-        let next = start.max(tail_start);
-        if bytes >= max_bytes || next >= end {
-            return Ok(entries);
-        }
-        let memory = self.memory.lock();
-        if next < memory.tail_start() {
-            // The tail moved on between the two looks: what was in memory is on disk now.
-            drop(memory);
-            entries.extend(disk::read_entries(
-                &self.db,
-                next,
-                end,
-                max_bytes.saturating_sub(bytes),
-            )?);
-            return Ok(entries);
-        }
-        for entry in memory.range(next, end) {
-            if bytes >= max_bytes {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        let mut next = start;
+        while next < end && bytes < max_bytes {
+            let tail_start = {
+                let memory = self.memory.lock();
+                next = next.max(memory.purged.map_or(0, |id| id.index + 1));
+                if next >= memory.tail_start() {
+                    for entry in memory.range(next, end) {
+                        if bytes >= max_bytes {
+                            break;
+                        }
+                        bytes += size(entry);
+                        entries.push(entry.clone());
+                    }
+                    break;
+                }
+                memory.tail_start()
+            };
+            let found = disk::read_entries(&self.db, next, end.min(tail_start), max_bytes - bytes)?;
+            let first = found.first().map_or(tail_start, |entry| entry.log_id.index);
+            if first != next && !entries.is_empty() {
+                // Purged or truncated since the last look: what comes now does not follow.
                 break;
             }
-            bytes += size(entry);
-            entries.push(entry.clone());
+            next = found.last().map_or(tail_start, |entry| entry.log_id.index + 1);
+            bytes += found.iter().map(size).sum::<usize>();
+            entries.extend(found);
         }
         Ok(entries)
     }
@@ -190,3 +185,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.write(|done| Request::Purge { upto, done }).await
     }
 }
+
+#[cfg(test)]
+mod tests;

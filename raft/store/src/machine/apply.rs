@@ -88,9 +88,7 @@ impl StateMachine {
         pending: &mut Pending,
     ) -> io::Result<Applied> {
         let before = self.state.meta().revision;
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            reeve_state::apply(&mut self.state, meta, envelope)
-        }));
+        let applied = catch_unwind(AssertUnwindSafe(|| (self.apply)(&mut self.state, meta, envelope)));
         let Ok(step) = applied else {
             let command = describe(&envelope.command);
             let message = format!(

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use reeve_state::State;
+use reeve_state::command::{EntryMeta, Envelope};
+use reeve_state::{State, Step};
 
 pub(crate) use disk::StateDb;
 pub(crate) use snapshot::SnapshotData;
@@ -22,6 +23,9 @@ use crate::types::{LogId, SnapshotMeta, StoredMembership};
 /// The newest snapshot: what it covers, and the state itself, which costs next to nothing while little has changed since.
 type Slot = Arc<Mutex<Option<(SnapshotMeta, SnapshotData)>>>;
 
+/// What applies a command; tests give one that fails.
+pub(crate) type Apply = fn(&mut State, &EntryMeta, &Envelope) -> Step;
+
 /// Applies entries, in order, alone.
 pub(crate) struct StateMachine {
     db: Arc<StateDb>,
@@ -31,11 +35,12 @@ pub(crate) struct StateMachine {
     snapshot: Slot,
     published: Arc<Published>,
     fatal: FatalCell,
+    apply: Apply,
 }
 
 impl StateMachine {
     /// Loads what is on disk below `data_dir`.
-    pub(crate) fn open(data_dir: &Path, fatal: FatalCell) -> Result<Self, OpenError> {
+    pub(crate) fn open(data_dir: &Path, fatal: FatalCell, apply: Apply) -> Result<Self, OpenError> {
         let db = StateDb::open(data_dir)?;
         let loaded = db.load()?;
         let next = loaded.applied.map_or(0, |id| id.index + 1);
@@ -47,6 +52,7 @@ impl StateMachine {
             membership: loaded.membership,
             snapshot: Slot::default(),
             fatal,
+            apply,
         })
     }
 

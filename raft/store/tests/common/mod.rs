@@ -168,8 +168,8 @@ pub fn create(number: u64) -> Envelope {
     Envelope {
         request: Some(RequestTag {
             key: RequestKey {
-                caller: "test".to_owned(),
-                request_id: format!("create-{number}"),
+                caller: "test".into(),
+                request_id: format!("create-{number}").into(),
             },
             hash,
         }),

@@ -12,7 +12,7 @@ use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::run::RunStatus;
 use crate::transition::worker::WorkerStatus;
 
-pub(in crate::apply) fn place(tx: &mut Tx, command: &PlaceRun) -> Result<Reply, Refusal> {
+pub(in crate::apply) fn place(tx: &mut Tx<'_>, command: &PlaceRun) -> Result<Reply, Refusal> {
     let run = super::planned(tx, command.run, command.revision, &[RunStatus::Queued])?;
     withdraw(tx, &run, &command.withdraw)?;
     eligible(tx, &run, &command.placements)?;
@@ -49,7 +49,7 @@ fn offered(run: &Run, ordinal: u32, placement: &Placement) -> Assignment {
     }
 }
 
-fn withdraw(tx: &mut Tx, run: &Run, ordinals: &[u32]) -> Result<(), Refusal> {
+fn withdraw(tx: &mut Tx<'_>, run: &Run, ordinals: &[u32]) -> Result<(), Refusal> {
     for &ordinal in ordinals {
         let fault = Refusal::Placement(PlacementFault::NotWithdrawable { ordinal });
         let key = AssignmentKey { run: run.id, ordinal };
@@ -69,7 +69,7 @@ fn withdraw(tx: &mut Tx, run: &Run, ordinals: &[u32]) -> Result<(), Refusal> {
 }
 
 /// Every worker is ONLINE (R10), matches its group's selector (R95, R96) and has the capacity (R97).
-fn eligible(tx: &Tx, run: &Run, placements: &[Placement]) -> Result<(), Refusal> {
+fn eligible(tx: &Tx<'_>, run: &Run, placements: &[Placement]) -> Result<(), Refusal> {
     let mut asked: BTreeMap<WorkerId, u32> = BTreeMap::new();
     let mut matched: BTreeSet<(WorkerId, u32)> = BTreeSet::new();
     for placement in placements {

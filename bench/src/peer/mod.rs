@@ -1,0 +1,4 @@
+//! What Reeve is measured against.
+
+pub mod echo;
+pub mod etcd;

@@ -1,0 +1,130 @@
+//! Does what the plan says, to the processes of the cluster.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reeve_testkit::{Cluster, WorkerProcess, until_some};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::history::{Done, History};
+use crate::plan::{Fault, Step};
+
+const LEADER: Duration = Duration::from_secs(30);
+const CAUGHT_UP: Duration = Duration::from_secs(60);
+
+/// What the faults are done to.
+pub struct Victims {
+    /// The nodes.
+    pub cluster: Cluster,
+    /// The workers.
+    pub workers: Vec<WorkerProcess>,
+}
+
+/// Workers that are down: when each is due to be started again. The cluster goes on meanwhile.
+type Due = VecDeque<(Instant, usize)>;
+
+impl Victims {
+    /// Does every step of the plan, and brings everything back in the end.
+    ///
+    /// # Errors
+    /// A process cannot be started, or the cluster does not recover from a fault.
+    pub async fn suffer(&mut self, plan: &[Step], history: &History) -> Result<()> {
+        let mut due = Due::new();
+        for step in plan {
+            sleep(Duration::from_millis(step.after_ms)).await;
+            self.start_workers(&mut due, Instant::now())?;
+            self.step(step.fault, &mut due, history).await?;
+        }
+        if let Some((last, _)) = due.back().copied() {
+            sleep_until(last).await;
+            self.start_workers(&mut due, last)?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, fault: Fault, due: &mut Due, history: &History) -> Result<()> {
+        match fault {
+            Fault::Leader { .. } => {
+                let leader = self.leader().await?;
+                self.kill_nodes(fault, &[leader], history).await
+            }
+            Fault::Follower { offset, .. } => {
+                let nodes = self.cluster.nodes().len();
+                let follower = (self.leader().await? + offset) % nodes;
+                self.kill_nodes(fault, &[follower], history).await
+            }
+            Fault::AllNodes { .. } => {
+                let all: Vec<usize> = (0..self.cluster.nodes().len()).collect();
+                self.kill_nodes(fault, &all, history).await
+            }
+            Fault::Worker { worker, .. } => {
+                let victim = self
+                    .workers
+                    .get_mut(worker)
+                    .context("the plan names a worker that exists")?;
+                if victim.runs() {
+                    victim.kill();
+                    due.push_back((Instant::now() + fault.down(), worker));
+                    history.fault(Done {
+                        at_us: history.now_us(),
+                        fault,
+                        target: victim.name().to_owned(),
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn leader(&self) -> Result<usize> {
+        until_some(LEADER, "a leader to kill", || self.cluster.leader()).await
+    }
+
+    /// Kills, starts again, and waits until those that were killed have what they missed.
+    async fn kill_nodes(&mut self, fault: Fault, nodes: &[usize], history: &History) -> Result<()> {
+        for node in nodes {
+            self.cluster.kill(*node)?;
+        }
+        let names = nodes.iter().map(|node| self.cluster.nodes()[*node].name.as_str());
+        history.fault(Done {
+            at_us: history.now_us(),
+            fault,
+            target: names.collect::<Vec<_>>().join(" "),
+        });
+        sleep(fault.down()).await;
+        for node in nodes {
+            self.cluster.start_node(*node)?;
+        }
+        for node in nodes {
+            self.cluster.caught_up(*node, CAUGHT_UP).await?;
+        }
+        Ok(())
+    }
+
+    fn start_workers(&mut self, due: &mut Due, now: Instant) -> Result<()> {
+        let mut later = Due::new();
+        while let Some((at, worker)) = due.pop_front() {
+            if at <= now {
+                self.workers[worker].start()?;
+            } else {
+                later.push_back((at, worker));
+            }
+        }
+        later.make_contiguous().sort();
+        *due = later;
+        Ok(())
+    }
+
+    /// Processes that ended although nobody killed them.
+    pub fn unexpected_ends(&mut self) -> Vec<String> {
+        let mut ends = self.cluster.unexpected_ends();
+        ends.extend(self.workers.iter_mut().filter_map(WorkerProcess::unexpected_end));
+        ends
+    }
+
+    /// How many processes there are.
+    pub fn processes(&self) -> usize {
+        self.cluster.nodes().len() + self.workers.len()
+    }
+}

@@ -1,0 +1,230 @@
+//! `reeve-chaos`: real nodes and workers under load, killed by a seeded plan, and judged by what is true afterwards.
+//!
+//! SIGKILL loses nothing that was written to the page cache: this does not test fsync.
+
+mod check;
+mod client;
+mod definition;
+mod faults;
+mod finals;
+mod history;
+mod observer;
+mod plan;
+mod report;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use reeve_testkit::{Cluster, ClusterSpec, WorkerProcess, create_worker, reeve_program, until};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+
+use check::Evidence;
+use client::Client;
+use faults::Victims;
+use history::History;
+
+const NODES: usize = 3;
+const START: Duration = Duration::from_secs(30);
+const CAPACITY: u32 = 5_000;
+/// Short liveness intervals, so that a dead worker is noticed within the time of a run. Raft as by default.
+const NODE_FLAGS: [&str; 10] = [
+    // The machine is loaded on purpose; that must not make its workers unhealthy.
+    "--unhealthy-above-percent=100",
+    "--heartbeat-interval-ms=500",
+    "--exchange-interval-ms=250",
+    "--shed-after-ms=1000",
+    "--reconnect-timeout-ms=1500",
+    "--down-after-ms=4000",
+    "--ready-timeout-ms=5000",
+    "--start-delay-ms=300",
+    "--stop-grace-ms=5000",
+    "--shutdown-timeout-ms=2000",
+];
+
+/// Breaks a cluster of real processes, and checks that nobody was lied to.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Kills leaders, followers and workers under load, then compares what was promised with what every node holds
+    Run(RunArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// How long the faults go on
+    #[arg(long, default_value_t = 45)]
+    seconds: u64,
+    /// Which plan, and which requests [default: drawn from the clock]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many clients
+    #[arg(long, default_value_t = 6)]
+    clients: usize,
+    /// How many workers
+    #[arg(long, default_value_t = 3)]
+    workers: usize,
+    /// Keeps data, logs and history here; without it they are removed if every check passes
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The reeve program [default: the one beside this program]
+    #[arg(long, value_name = "FILE")]
+    reeve: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let Command::Run(args) = Args::parse().command;
+    // Dropping what runs ends every process that was started.
+    tokio::select! {
+        result = run(args) => result,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            bail!("interrupted")
+        }
+    }
+}
+
+async fn run(args: RunArgs) -> Result<ExitCode> {
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    let directory = tempfile::Builder::new().prefix("reeve-chaos-").tempdir()?;
+    let path = match &args.out {
+        Some(out) => out.join(format!("seed-{seed}")),
+        None => directory.path().to_owned(),
+    };
+    std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+    if std::fs::read_dir(&path)?.next().is_some() {
+        bail!("{} is not empty", path.display());
+    }
+    let plan = plan::draw(seed, Duration::from_secs(args.seconds), args.workers);
+    std::fs::write(path.join("plan.json"), serde_json::to_string_pretty(&plan)?)?;
+    let repro = format!("reeve-chaos run --seed {seed} --seconds {}", args.seconds);
+    say(&format!(
+        "{repro}: {} faults, {} clients, {} workers",
+        plan.len(),
+        args.clients,
+        args.workers
+    ));
+    let result = torment(&args, seed, &plan, &path).await;
+    let passed = matches!(result, Ok(true));
+    if !passed {
+        // What happened must be found again.
+        let kept = if args.out.is_some() {
+            path
+        } else {
+            directory.keep()
+        };
+        say(&format!("kept in {}; again with: {repro}", kept.display()));
+    }
+    result.map(|passed| {
+        if passed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// One run from start to report. True: every check passed.
+async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) -> Result<bool> {
+    let mut victims = bring_up(args, path).await?;
+    let history = Arc::new(History::create(&path.join("history.jsonl"))?);
+    let channels: Vec<Channel> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
+    let mut observers = JoinSet::new();
+    for (node, channel) in channels.iter().enumerate() {
+        observers.spawn(observer::observe(node, channel.clone(), Arc::clone(&history)));
+    }
+    let (stop, stopped) = watch::channel(false);
+    let mut clients = JoinSet::new();
+    for number in 0..args.clients {
+        let client = Client::new(
+            number,
+            seed,
+            channels.clone(),
+            Arc::clone(&history),
+            stopped.clone(),
+        );
+        clients.spawn(client.run());
+    }
+    say("load and faults …");
+    if let Err(problem) = victims.suffer(plan, &history).await {
+        let ends = victims.unexpected_ends();
+        return Err(problem.context(format!(
+            "the cluster did not recover; ended by themselves: {ends:?}"
+        )));
+    }
+    say("faults are over; every request and every run must end …");
+    stop.send_replace(true);
+    while let Some(client) = clients.join_next().await {
+        client.context("a client panicked")?;
+    }
+    let open = finals::settle(&victims.cluster).await?;
+    if open > 0 {
+        say(&format!("{open} runs did not end"));
+    }
+    let nodes = finals::collect(&victims.cluster).await?;
+    observers.shutdown().await;
+    let evidence = Evidence {
+        records: history.finish()?,
+        nodes,
+        unexpected_ends: victims.unexpected_ends(),
+        processes: victims.processes(),
+    };
+    let checks = check::all(&evidence);
+    std::fs::write(path.join("checks.json"), serde_json::to_string_pretty(&checks)?)?;
+    report::print(&mut std::io::stdout().lock(), &evidence, &checks)?;
+    Ok(checks.iter().all(check::Checked::passed))
+}
+
+/// Three nodes, and workers that have registered and are started.
+async fn bring_up(args: &RunArgs, path: &Path) -> Result<Victims> {
+    let program = reeve_program(args.reeve.as_deref())?;
+    let mut cluster = Cluster::start(ClusterSpec {
+        program: program.clone(),
+        directory: path.to_owned(),
+        nodes: NODES,
+        flags: NODE_FLAGS.map(str::to_owned).into(),
+    })?;
+    let leader = cluster.agreed_leader(START).await?;
+    let addresses: Vec<String> = cluster.nodes().iter().map(|node| node.grpc.clone()).collect();
+    let mut workers = Vec::new();
+    for number in 1..=args.workers {
+        let created = create_worker(cluster.channel(leader), &format!("w{number}"), CAPACITY).await?;
+        let mut worker = WorkerProcess::new(program.clone(), path.to_owned(), &addresses, created)?;
+        worker.start()?;
+        workers.push(worker);
+    }
+    until(START, "every worker has a session", || async {
+        let mut sessions = 0;
+        for node in 0..NODES {
+            sessions += cluster
+                .status(node, false)
+                .await
+                .map_or(0, |status| status.sessions as usize);
+        }
+        sessions == args.workers
+    })
+    .await?;
+    Ok(Victims { cluster, workers })
+}
+
+/// Progress goes to stderr, the report to stdout.
+fn say(what: &str) {
+    // Nobody may be listening.
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
