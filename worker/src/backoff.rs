@@ -124,7 +124,10 @@ mod tests {
         let short = limits.within(Duration::from_secs(6));
         let attempt = short.max + short.connect_timeout + short.welcome_timeout;
         assert!(attempt * 3 / 2 < Duration::from_secs(6), "{attempt:?}");
-        assert_eq!(short.refused_min, limits.refused_min, "a refusal holds everywhere");
+        assert_eq!(
+            short.refused_min, limits.refused_min,
+            "a refusal holds everywhere"
+        );
     }
 
     #[test]

@@ -25,9 +25,9 @@ use quorum::Acknowledged;
 use table::LeaseTable;
 
 pub use pulse::TICK;
-pub(crate) use view::LOST_AFTER_HALVES;
 pub use service::{ExchangeService, exchange_service};
 pub use table::{DigestEntry, Lease};
+pub(crate) use view::LOST_AFTER_HALVES;
 
 /// When a worker was last heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -185,7 +185,7 @@ mod tests {
             table.digests(THERE),
             Digests {
                 last: Some(start),
-                unsure_since: None
+                ..Digests::default()
             }
         );
         assert_eq!(table.digests(HERE), Digests::default());
@@ -243,7 +243,8 @@ mod tests {
             table.digests(THERE),
             Digests {
                 last: Some(start),
-                unsure_since: Some(later)
+                unsure_since: Some(later),
+                sure_since: None
             }
         );
         let known = later + Duration::from_secs(2);
@@ -252,7 +253,8 @@ mod tests {
             table.digests(THERE),
             Digests {
                 last: Some(known),
-                unsure_since: None
+                unsure_since: None,
+                sure_since: Some(known)
             }
         );
     }

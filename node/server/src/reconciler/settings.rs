@@ -59,6 +59,6 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(suspect_after(ms(30_000), ms(1_000)), ms(30_000));
         assert_eq!(suspect_after(ms(1_000), ms(1_000)), ms(3_900));
-        assert_eq!(suspect_after(ms(1_000), ms(40)), ms(1_000));
+        assert_eq!(suspect_after(ms(1_000), ms(30)), ms(1_000));
     }
 }

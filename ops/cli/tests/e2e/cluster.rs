@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reeve_proto::v1;
@@ -31,18 +32,17 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// Below the ports that the system gives to outgoing connections, so that none of those takes one before, or between, a node's lives.
 fn free_ports(nodes: usize) -> Vec<[u16; 3]> {
-    let listeners: Vec<_> = (0..nodes * 3)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let ports: Vec<_> = listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().port())
-        .collect();
-    ports
-        .chunks_exact(3)
-        .map(|chunk| [chunk[0], chunk[1], chunk[2]])
-        .collect()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 11_000 + u16::try_from(std::process::id() % 70).unwrap() * 300;
+    let free = || loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    };
+    (0..nodes).map(|_| [free(), free(), free()]).collect()
 }
 
 impl Cluster {

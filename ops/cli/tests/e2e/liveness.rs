@@ -41,11 +41,7 @@ impl Witness {
         let broken: Arc<Mutex<Option<String>>> = Arc::default();
         let stop = CancellationToken::new();
         let (ready, is_ready) = std::sync::mpsc::channel();
-        let task = watch(
-            format!("http://{}", cluster.grpc(node)),
-            Arc::clone(&seen),
-            ready,
-        );
+        let task = watch(format!("http://{}", cluster.grpc(node)), Arc::clone(&seen), ready);
         let (stopped, why) = (stop.clone(), Arc::clone(&broken));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -56,9 +52,7 @@ impl Witness {
                 *why.lock().unwrap() = Some(status);
             }
         });
-        is_ready
-            .recv_timeout(SOON)
-            .expect("the node takes the watch");
+        is_ready.recv_timeout(SOON).expect("the node takes the watch");
         Self {
             seen,
             broken,
@@ -186,7 +180,9 @@ impl Cluster {
 /// Lets real time pass: here silence itself is what is tested.
 fn pass(time: Duration) {
     let end = Instant::now() + time;
-    until("time passes", time + SOON, || (Instant::now() >= end).then_some(()));
+    until("time passes", time + SOON, || {
+        (Instant::now() >= end).then_some(())
+    });
 }
 
 // Covers: R46
