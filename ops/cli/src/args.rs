@@ -114,7 +114,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Run a node.
-    Node(NodeCommand),
+    Node(Box<NodeCommand>),
     /// Start a cluster for development: nodes and workers as processes of their own.
     Dev(DevArgs),
     /// Show that a run survives the death of the leader.

@@ -57,7 +57,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
                 None => cmd::worker::run(command.agent).await,
             },
             Command::Cluster(command) => cmd::cluster::run(global, output, command).await,
-            Command::Node(command) => cmd::node::run(command).await,
+            Command::Node(command) => cmd::node::run(*command).await,
             Command::Dev(command) => dev::run(output, command).await,
             Command::Demo => demo::run(output).await,
             Command::Completions { shell } => cmd::completions::run(output, shell),
