@@ -51,8 +51,8 @@ fn create(number: u8, name: &str, repeatable: bool) -> Envelope {
     Envelope {
         request: repeatable.then(|| RequestTag {
             key: RequestKey {
-                caller: "test".to_owned(),
-                request_id: format!("create-{number}"),
+                caller: "test".into(),
+                request_id: format!("create-{number}").into(),
             },
             hash: [number; 32],
         }),
