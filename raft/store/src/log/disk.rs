@@ -8,6 +8,7 @@ use prost::Message;
 use rocksdb::{DB, DBRecoveryMode, Direction, IteratorMode, LogLevel, Options};
 
 use super::memory::size;
+use super::wal;
 use crate::codec::Wire;
 use crate::error::OpenError;
 use crate::types::{Entry, LogId, Vote};
@@ -40,6 +41,15 @@ pub(super) struct Found {
 /// Opens the database. A record that is damaged, and is not the torn end of the last write, is an error: going on would drop
 /// entries that were acknowledged.
 pub(super) fn open(path: &Path) -> Result<DB, OpenError> {
+    if path.exists()
+        && let Some((file, at)) =
+            wal::broken_in_the_middle(path).map_err(|source| OpenError::io(path, source))?
+    {
+        return Err(OpenError::corrupt(
+            &file,
+            format!("a record is broken at byte {at}, and sound ones follow it"),
+        ));
+    }
     let mut options = Options::default();
     options.create_if_missing(true);
     options.set_paranoid_checks(true);

@@ -3,6 +3,7 @@
 mod disk;
 mod memory;
 mod storage;
+mod wal;
 mod writer;
 
 pub(crate) use storage::LogStore;
