@@ -62,7 +62,7 @@ pub(super) async fn welcome(
         registration,
         token_hash,
         outbound.clone(),
-        Outbox::new(grant.resumed.iter().map(|resumed| resumed.epoch)),
+        Outbox::new(grant.resumed.iter().map(|resumed| (resumed.run, resumed.epoch))),
         issues,
     ))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reeve_proto::v1;
 use reeve_proto::v1::session_response::Message;
 use reeve_state::State;
-use reeve_state::id::{AssignmentEpoch, WorkerId};
+use reeve_state::id::{AssignmentEpoch, RunId, WorkerId};
 use reeve_state::record::Assignment;
 use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentStatus;
@@ -31,20 +31,23 @@ enum Due {
     Stop { abandon: bool },
 }
 
+/// Names an assignment: epochs are unique within their run only.
+type Key = (RunId, AssignmentEpoch);
+
 /// What one stream has already carried.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
-    told: BTreeMap<AssignmentEpoch, Told>,
+    told: BTreeMap<Key, Told>,
 }
 
 impl Outbox {
     /// A stream whose worker already holds some assignments.
-    pub(super) fn new(held: impl IntoIterator<Item = AssignmentEpoch>) -> Self {
+    pub(super) fn new(held: impl IntoIterator<Item = Key>) -> Self {
         let told = held
             .into_iter()
-            .map(|epoch| {
+            .map(|key| {
                 (
-                    epoch,
+                    key,
                     Told {
                         held: true,
                         ..Told::default()
@@ -60,7 +63,8 @@ impl Outbox {
         let mut messages = Vec::new();
         let mut told = BTreeMap::new();
         for assignment in state.worker_assignments(worker) {
-            let mut known = self.told.get(&assignment.epoch).copied().unwrap_or_default();
+            let key = (assignment.key.run, assignment.epoch);
+            let mut known = self.told.get(&key).copied().unwrap_or_default();
             if let Some(due) = next(&mut known, assignment)
                 && let Some(message) = message(state, assignment, due, now)
             {
@@ -68,7 +72,7 @@ impl Outbox {
                     message: Some(message),
                 });
             }
-            told.insert(assignment.epoch, known);
+            told.insert(key, known);
         }
         // Assignments that are closed need no memory.
         self.told = told;
@@ -76,8 +80,8 @@ impl Outbox {
     }
 
     /// The worker was told to abandon an assignment in answer to a report.
-    pub(super) fn note_abandoned(&mut self, epoch: AssignmentEpoch) {
-        self.told.entry(epoch).or_default().abandoned = true;
+    pub(super) fn note_abandoned(&mut self, run: RunId, epoch: AssignmentEpoch) {
+        self.told.entry((run, epoch)).or_default().abandoned = true;
     }
 }
 

@@ -284,7 +284,7 @@ impl Session {
     async fn finish_report(&mut self, report: Report, result: &Answered) -> Result<(), SessionEnd> {
         for message in reports::answer(&report, result) {
             if matches!(&message, Answer::Stop(_)) {
-                self.outbox.note_abandoned(report.epoch);
+                self.outbox.note_abandoned(report.run, report.epoch);
             }
             self.send(message).await?;
         }

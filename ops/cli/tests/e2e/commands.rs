@@ -189,3 +189,15 @@ fn members_are_added_and_removed_and_leadership_is_handed_over() {
     assert_eq!(ids.len(), 2, "{members:#}");
     assert!(!ids.contains(&(old as u64 + 1)));
 }
+
+#[test]
+fn many_runs_at_once_share_a_worker_and_none_is_mistaken_for_another() {
+    let cluster = Cluster::start(1, 1);
+    cluster.apply(&definition("smoke", 5, 2));
+    let ids: Vec<_> = (0..20).map(|_| cluster.start_run("smoke")).collect();
+    for id in &ids {
+        let run = cluster.until_run(id, &["COMPLETED", "FAILED", "CANNOT_RUN_FOR_NOW"]);
+        assert_eq!(run["status"], "COMPLETED", "{run:#}");
+        assert_accounted(&run, 5);
+    }
+}
