@@ -196,6 +196,9 @@ impl Worker {
                 self.report(key).await
             }
             Some(Heard::Stop(stop)) => bail!("told to stop run {}: {}", stop.run_id, stop.reason),
+            Some(Heard::DrainNotice(_) | Heard::UndrainNotice(_) | Heard::Leave(_)) => {
+                bail!("told to drain, and nobody asked for it")
+            }
             Some(Heard::Welcome(_) | Heard::HeartbeatAck(_) | Heard::DrainAck(_)) | None => Ok(()),
         }
     }

@@ -76,6 +76,10 @@ named! {
     WorkerStatus "WORKER_STATUS_",
     WorkerKind "WORKER_KIND_",
     MemberRole "MEMBER_ROLE_",
+    LivenessProfile "LIVENESS_PROFILE_",
+    AfterDrain "AFTER_DRAIN_",
+    WorkerEventKind "WORKER_EVENT_KIND_",
+    Role "ROLE_",
 }
 
 #[cfg(test)]

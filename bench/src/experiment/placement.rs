@@ -121,11 +121,7 @@ impl World {
             index: self.index,
             stamp: Time(self.index),
         };
-        let envelope = Envelope {
-            request: None,
-            fence_term: None,
-            command,
-        };
+        let envelope = Envelope::internal(command);
         let step = apply(&mut self.state, &entry, &envelope);
         step.applied
             .result
@@ -192,6 +188,7 @@ fn create(number: u64) -> CreateWorker {
         labels: [("rack".to_owned(), (number % 40).to_string())].into(),
         capacity: Some(CAPACITY),
         token_hash: hash(number),
+        token_ttl: None,
     }
 }
 
@@ -204,6 +201,7 @@ fn connect(number: u64) -> ConnectWorker {
         health: Vec::new(),
         held: Vec::new(),
         draining: None,
+        version: String::new(),
     }
 }
 

@@ -54,7 +54,13 @@ fn fleet(specs: &[Spec]) -> (State, Reservations) {
             labels: BTreeMap::new(),
             configured_capacity: Some(*capacity),
             reported_capacity: None,
-            token_hash: hash_of(id),
+            token_hash: Some(hash_of(id)),
+            token_expires_at: None,
+            function_blocks: Default::default(),
+            version: String::new(),
+            ip_address: String::new(),
+            flaps: 0,
+            events: 0,
             facts: Facts {
                 link,
                 ..Facts::registered(Time(0))

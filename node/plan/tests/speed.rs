@@ -45,7 +45,13 @@ fn worker(number: u64) -> Row {
         labels: BTreeMap::new(),
         configured_capacity: Some(500),
         reported_capacity: None,
-        token_hash: TokenHash(hash),
+        token_hash: Some(TokenHash(hash)),
+        token_expires_at: None,
+        function_blocks: Default::default(),
+        version: String::new(),
+        ip_address: String::new(),
+        flaps: 0,
+        events: 0,
         facts: Facts {
             link,
             ..Facts::registered(Time(0))

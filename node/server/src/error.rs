@@ -169,6 +169,7 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Run => "RUN_NOT_FOUND",
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
+        ObjectKind::Key => "KEY_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }
@@ -252,6 +253,22 @@ fn describe_refusal(refusal: &Refusal) -> Description {
             .with("worker", worker)
             .with("epoch", epoch.0),
         Refusal::TokenRejected => Description::new(Code::Unauthenticated, "TOKEN_REJECTED"),
+        Refusal::TokenExpired { worker } => {
+            Description::new(Code::Unauthenticated, "TOKEN_EXPIRED").with("worker", worker)
+        }
+        Refusal::KeyRejected { reason: _ } => Description::new(Code::Unauthenticated, "KEY_REJECTED"),
+        Refusal::RoleTooLow { role, needs } => Description::new(Code::PermissionDenied, "ROLE_TOO_LOW")
+            .with("role", role)
+            .with("needs", needs.roles()),
+        Refusal::KeysExist => precondition("KEYS_EXIST"),
+        Refusal::LastAdminKey { id } => precondition("LAST_ADMIN_KEY").with("id", id),
+        Refusal::WorkerBusy { worker, assignments } => precondition("WORKER_BUSY")
+            .with("worker", worker)
+            .with("assignments", assignments),
+        Refusal::WrongProfile { worker, is, wanted } => precondition("WRONG_PROFILE")
+            .with("worker", worker)
+            .with("is", is)
+            .with("wanted", wanted),
         Refusal::EpochOver {
             run,
             epoch,

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::id::{RunId, TestId, WorkerId};
-use crate::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
+use crate::id::{KeyId, RunId, TestId, WorkerId};
+use crate::record::{
+    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
+    WorkerEventKey,
+};
 use crate::transition::endpoint::EndpointChunk;
 
 /// A row before and after. At least one of the two is there.
@@ -32,6 +35,10 @@ pub enum Change {
     Worker(Delta<WorkerId, Worker>),
     /// A remembered request.
     Request(Delta<RequestKey, RequestRecord>),
+    /// An event of a worker.
+    Event(Delta<WorkerEventKey, WorkerEvent>),
+    /// A caller's key.
+    Key(Delta<KeyId, ApiKey>),
 }
 
 impl<K, V> Delta<K, V> {
@@ -54,6 +61,8 @@ impl Change {
             Self::Chunk(delta) => Self::Chunk(delta.inverse()),
             Self::Worker(delta) => Self::Worker(delta.inverse()),
             Self::Request(delta) => Self::Request(delta.inverse()),
+            Self::Event(delta) => Self::Event(delta.inverse()),
+            Self::Key(delta) => Self::Key(delta.inverse()),
         }
     }
 }
@@ -73,4 +82,8 @@ pub enum Row {
     Worker(Arc<Worker>),
     /// A remembered request.
     Request(Arc<RequestRecord>),
+    /// An event of a worker.
+    Event(Arc<WorkerEvent>),
+    /// A caller's key.
+    Key(Arc<ApiKey>),
 }

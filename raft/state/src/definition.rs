@@ -96,6 +96,93 @@ pub(crate) fn unknown_workers(definition: &TestDefinition, state: &State) -> Vec
         .collect()
 }
 
+/// Longest that a token or a key may be good for: ten years.
+pub const MAX_TTL: Millis = Millis::from_secs(10 * 365 * 24 * 3_600);
+/// Longest deadline of a drain.
+pub const MAX_DRAIN: Millis = Millis::from_secs(7 * 24 * 3_600);
+/// Most function blocks of a worker.
+pub const MAX_FUNCTION_BLOCKS: usize = 256;
+/// Longest reason that people give, in bytes.
+pub const MAX_REASON_BYTES: usize = 1_024;
+
+/// The rules for how long a secret is good.
+pub(crate) fn validate_ttl(field: &str, ttl: Option<Millis>) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    if let Some(ttl) = ttl {
+        rules.check(ttl.0 > 0, field, || "must be longer than 0".into());
+        rules.span(field, ttl, MAX_TTL);
+    }
+    rules.violations
+}
+
+/// The rules for a caller's key.
+pub(crate) fn validate_key(name: &str, project: &str, ttl: Option<Millis>) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", name);
+    rules.name("project", project);
+    rules.violations.extend(validate_ttl("ttl_s", ttl));
+    rules.violations
+}
+
+/// The rules for a drain.
+pub(crate) fn validate_drain(reason: &str, deadline: Millis) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    let bytes = reason.len();
+    rules.check(bytes <= MAX_REASON_BYTES, "reason", || {
+        format!("at most {MAX_REASON_BYTES} bytes, found {bytes}")
+    });
+    rules.span("deadline_s", deadline, MAX_DRAIN);
+    rules.violations
+}
+
+/// The rules for what a ping worker says of itself.
+pub(crate) fn validate_registration(
+    version: &str,
+    ip_address: &str,
+    function_blocks: &BTreeSet<String>,
+) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.text("version", version);
+    let plausible = ip_address.is_empty() || ip_address.parse::<std::net::IpAddr>().is_ok();
+    rules.check(plausible, "ip_address", || {
+        "must be an IPv4 or IPv6 address, or be left out".into()
+    });
+    let count = function_blocks.len();
+    rules.check(count <= MAX_FUNCTION_BLOCKS, "function_blocks", || {
+        format!("at most {MAX_FUNCTION_BLOCKS} function blocks, found {count}")
+    });
+    for block in function_blocks.iter().take(MAX_FUNCTION_BLOCKS) {
+        rules.check(is_function_block(block), "function_blocks", || {
+            format!("{block:?} is not of the form package/name:major.minor.patch")
+        });
+    }
+    rules.violations
+}
+
+/// `package/name:major.minor.patch` (D17).
+fn is_function_block(text: &str) -> bool {
+    let word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    let number =
+        |part: &str| !part.is_empty() && part.len() <= 9 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((path, version)) = text.split_once(':') else {
+        return false;
+    };
+    let Some((package, name)) = path.split_once('/') else {
+        return false;
+    };
+    let parts: Vec<&str> = version.split('.').collect();
+    text.len() <= MAX_NAME_BYTES
+        && word(package)
+        && word(name)
+        && parts.len() == 3
+        && parts.into_iter().all(number)
+}
+
 /// The rules for a worker's own fields.
 pub(crate) fn validate_worker(
     name: &str,

@@ -72,6 +72,12 @@ uuid_id!(
     "worker"
 );
 
+uuid_id!(
+    /// A caller's key.
+    KeyId,
+    "key"
+);
+
 /// A node of the cluster, chosen by its operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
@@ -111,12 +117,25 @@ pub struct AssignmentEpoch(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub [u8; 16]);
 
-/// SHA-256 of a worker's token; the token itself is never in the state.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TokenHash(pub [u8; 32]);
+macro_rules! secret_hash {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
 
-impl fmt::Debug for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenHash(…)")
-    }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
 }
+
+secret_hash!(
+    /// SHA-256 of a worker's token; the token itself is never in the state.
+    TokenHash
+);
+secret_hash!(
+    /// SHA-256 of a caller's key; the key itself is never in the state.
+    KeyHash
+);

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::record::{Assignment, RequestRecord, Run, Test, Worker};
+use crate::id::WorkerId;
+use crate::record::{ApiKey, Assignment, RequestRecord, Run, Test, Worker};
 use crate::state::{Index, Meta, State};
+use crate::time::Time;
+use crate::transition::worker::{LivenessProfile, WorkerStatus};
 
 impl State {
     /// A state from its rows, as they were stored or sent. The indexes are derived anew.
@@ -51,6 +54,16 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Event(row) => Change::Event(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Key(row) => Change::Key(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -64,6 +77,8 @@ impl State {
             Change::Chunk(delta) => write(&mut self.chunks, delta),
             Change::Worker(delta) => write(&mut self.workers, delta),
             Change::Request(delta) => write(&mut self.requests, delta),
+            Change::Event(delta) => write(&mut self.events, delta),
+            Change::Key(delta) => write(&mut self.keys, delta),
         }
     }
 }
@@ -90,8 +105,27 @@ fn assignments_alike(before: &Assignment, after: &Assignment) -> bool {
 }
 
 fn workers_alike(before: &Worker, after: &Worker) -> bool {
-    let deleted = |row: &Worker| row.facts.deleted_at.is_some();
-    (&before.name, before.token_hash, deleted(before)) == (&after.name, after.token_hash, deleted(after))
+    let seen = |row: &Worker| {
+        (
+            row.token_hash,
+            row.facts.deleted_at,
+            expiring_token(row),
+            offline_ping(row),
+        )
+    };
+    before.name == after.name && seen(before) == seen(after)
+}
+
+/// When the token will run out, where that is still to be told.
+fn expiring_token(row: &Worker) -> Option<(Time, WorkerId)> {
+    let open = row.facts.deleted_at.is_none() && row.facts.credential_rejected.is_none();
+    row.token_expires_at.filter(|_| open).map(|at| (at, row.id))
+}
+
+/// Since when a ping worker is OFFLINE.
+fn offline_ping(row: &Worker) -> Option<(Time, WorkerId)> {
+    let offline = row.profile == LivenessProfile::Ping && row.status() == WorkerStatus::Offline;
+    offline.then_some((row.facts.link.since, row.id))
 }
 
 impl Index {
@@ -113,7 +147,7 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) => {}
+            Change::Chunk(_) | Change::Event(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -121,6 +155,10 @@ impl Index {
             Change::Request(delta) => {
                 delta.before.iter().for_each(|row| self.forget_request(row));
                 delta.after.iter().for_each(|row| self.learn_request(row));
+            }
+            Change::Key(delta) => {
+                delta.before.iter().for_each(|row| self.forget_key(row));
+                delta.after.iter().for_each(|row| self.learn_key(row));
             }
         }
     }
@@ -176,16 +214,56 @@ impl Index {
     }
 
     fn forget_worker(&mut self, row: &Worker) {
-        if row.facts.deleted_at.is_none() {
-            self.worker_by_name.remove(&row.name);
-            self.worker_by_token.remove(&row.token_hash);
+        match row.facts.deleted_at {
+            Some(at) => {
+                self.deleted.remove(&(at, row.id));
+            }
+            None => {
+                self.worker_by_name.remove(&row.name);
+                if let Some(hash) = &row.token_hash {
+                    self.worker_by_token.remove(hash);
+                }
+            }
+        }
+        if let Some(due) = expiring_token(row) {
+            self.expiring_tokens.remove(&due);
+        }
+        if let Some(since) = offline_ping(row) {
+            self.offline_ping.remove(&since);
         }
     }
 
     fn learn_worker(&mut self, row: &Worker) {
-        if row.facts.deleted_at.is_none() {
-            self.worker_by_name.insert(row.name.clone(), row.id);
-            self.worker_by_token.insert(row.token_hash, row.id);
+        match row.facts.deleted_at {
+            Some(at) => {
+                self.deleted.insert((at, row.id));
+            }
+            None => {
+                self.worker_by_name.insert(row.name.clone(), row.id);
+                if let Some(hash) = row.token_hash {
+                    self.worker_by_token.insert(hash, row.id);
+                }
+            }
+        }
+        if let Some(due) = expiring_token(row) {
+            self.expiring_tokens.insert(due);
+        }
+        if let Some(since) = offline_ping(row) {
+            self.offline_ping.insert(since);
+        }
+    }
+
+    fn forget_key(&mut self, row: &ApiKey) {
+        self.key_by_hash.remove(&row.hash);
+        if row.revoked_at.is_none() {
+            self.key_by_name.remove(&row.name);
+        }
+    }
+
+    fn learn_key(&mut self, row: &ApiKey) {
+        self.key_by_hash.insert(row.hash, row.id);
+        if row.revoked_at.is_none() {
+            self.key_by_name.insert(row.name.clone(), row.id);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Assignment, EndpointCounts, Run};
+use crate::record::{Assignment, EndpointCounts, KEPT_EVENTS, Run};
 use crate::state::State;
 use crate::transition::endpoint::EndpointState;
 use crate::transition::run::RunStatus;
@@ -23,7 +23,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 6] = [
+pub const LAWS: [(&str, Law); 8] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -42,6 +42,11 @@ pub const LAWS: [(&str, Law); 6] = [
         "a worker has a session exactly while its link is up or suspect",
         session_while_linked,
     ),
+    (
+        "a worker's newest events are kept, without gaps",
+        events_without_gaps,
+    ),
+    ("a deleted worker holds nothing", deleted_hold_nothing),
 ];
 
 /// Laws between a state and the next.
@@ -185,6 +190,39 @@ fn session_while_linked(state: &State, broken: &mut Vec<String>) {
             broken.push(format!(
                 "{:?}: link {:?}, session {:?}",
                 worker.id, worker.facts.link.link, worker.session
+            ));
+        }
+    }
+}
+
+fn events_without_gaps(state: &State, broken: &mut Vec<String>) {
+    let mut kept = 0;
+    for worker in state.workers.values() {
+        let seqs: Vec<u64> = state
+            .worker_events(worker.id)
+            .map(|event| event.key.seq)
+            .collect();
+        let first = worker.events.saturating_sub(KEPT_EVENTS) + 1;
+        if !(first..=worker.events).eq(seqs.iter().copied()) {
+            broken.push(format!(
+                "{:?}: {} events, kept {seqs:?}",
+                worker.id, worker.events
+            ));
+        }
+        kept += seqs.len();
+    }
+    if kept != state.events.len() {
+        broken.push(format!("{} events of unknown workers", state.events.len() - kept));
+    }
+}
+
+fn deleted_hold_nothing(state: &State, broken: &mut Vec<String>) {
+    for worker in state.workers.values() {
+        let held = state.worker_assignments(worker.id).count();
+        if worker.facts.deleted_at.is_some() && (held > 0 || worker.session.is_some()) {
+            broken.push(format!(
+                "{:?} holds {held} assignments, session {:?}",
+                worker.id, worker.session
             ));
         }
     }

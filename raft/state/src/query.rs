@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::change::Row;
-use crate::id::{AssignmentEpoch, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{AssignmentEpoch, KeyHash, KeyId, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    Assignment, AssignmentKey, ChunkKey, EndpointCounts, RequestKey, RequestRecord, Run, Test, Worker,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, RequestKey, RequestRecord, Run, Test,
+    Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::state::{Meta, State};
+use crate::time::Time;
 use crate::transition::endpoint::{CHUNK_ENDPOINTS, EndpointChunk, EndpointState};
 
 impl State {
@@ -176,6 +178,51 @@ impl State {
         self.requests.get(key)
     }
 
+    /// The events of a worker that are kept, oldest first.
+    pub fn worker_events(&self, worker: WorkerId) -> impl DoubleEndedIterator<Item = &Arc<WorkerEvent>> {
+        let from = WorkerEventKey { worker, seq: 0 };
+        let to = WorkerEventKey {
+            worker,
+            seq: u64::MAX,
+        };
+        self.events.range(from..=to).map(|(_, event)| event)
+    }
+
+    /// Workers whose token runs out, soonest first; those that were told are left out.
+    pub fn expiring_tokens(&self) -> impl Iterator<Item = (Time, WorkerId)> + '_ {
+        self.index.expiring_tokens.iter().copied()
+    }
+
+    /// Ping workers that are OFFLINE, those that are longest so first.
+    pub fn offline_ping_workers(&self) -> impl Iterator<Item = (Time, WorkerId)> + '_ {
+        self.index.offline_ping.iter().copied()
+    }
+
+    /// Workers that are deleted, oldest tombstone first.
+    pub fn deleted_workers(&self) -> impl Iterator<Item = (Time, WorkerId)> + '_ {
+        self.index.deleted.iter().copied()
+    }
+
+    /// The key with this id, revoked or not.
+    pub fn key(&self, id: KeyId) -> Option<&Arc<ApiKey>> {
+        self.keys.get(&id)
+    }
+
+    /// The key of this name that is not revoked.
+    pub fn key_named(&self, name: &str) -> Option<&Arc<ApiKey>> {
+        self.index.key_by_name.get(name).and_then(|id| self.keys.get(id))
+    }
+
+    /// The key that hashes to this, revoked or not.
+    pub fn key_by_hash(&self, hash: KeyHash) -> Option<&Arc<ApiKey>> {
+        self.index.key_by_hash.get(&hash).and_then(|id| self.keys.get(id))
+    }
+
+    /// All keys by id, oldest first, revoked ones too.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Arc<ApiKey>> {
+        self.keys.values()
+    }
+
     /// Every row, table by table and by key: the same order on every node.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let tests = self.tests.values().cloned().map(Row::Test);
@@ -187,11 +234,15 @@ impl State {
             .map(|(key, chunk)| Row::Chunk(*key, Arc::clone(chunk)));
         let workers = self.workers.values().cloned().map(Row::Worker);
         let requests = self.requests.values().cloned().map(Row::Request);
+        let events = self.events.values().cloned().map(Row::Event);
+        let keys = self.keys.values().cloned().map(Row::Key);
         tests
             .chain(runs)
             .chain(assignments)
             .chain(chunks)
             .chain(workers)
             .chain(requests)
+            .chain(events)
+            .chain(keys)
     }
 }

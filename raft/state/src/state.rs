@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{Revision, RunId, TestId, TokenHash, WorkerId};
-use crate::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
+use crate::id::{KeyHash, KeyId, Revision, RunId, TestId, TokenHash, WorkerId};
+use crate::record::{
+    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
+    WorkerEventKey,
+};
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
 
@@ -43,6 +46,8 @@ pub struct State {
     pub(crate) chunks: OrdMap<ChunkKey, Arc<EndpointChunk>>,
     pub(crate) workers: OrdMap<WorkerId, Arc<Worker>>,
     pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
+    pub(crate) events: OrdMap<WorkerEventKey, Arc<WorkerEvent>>,
+    pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) index: Index,
 }
 
@@ -60,4 +65,14 @@ pub(crate) struct Index {
     pub(crate) reserved: OrdMap<WorkerId, u32>,
     /// Requests that expire, soonest first.
     pub(crate) expiring_requests: OrdSet<(Time, RequestKey)>,
+    /// Workers whose token will run out and is not known to have, soonest first.
+    pub(crate) expiring_tokens: OrdSet<(Time, WorkerId)>,
+    /// Ping workers that are OFFLINE, by since when.
+    pub(crate) offline_ping: OrdSet<(Time, WorkerId)>,
+    /// Tombstones, by since when.
+    pub(crate) deleted: OrdSet<(Time, WorkerId)>,
+    /// Keys that are not revoked.
+    pub(crate) key_by_name: OrdMap<String, KeyId>,
+    /// Keys, revoked ones too: which says why it is refused.
+    pub(crate) key_by_hash: OrdMap<KeyHash, KeyId>,
 }

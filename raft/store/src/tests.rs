@@ -57,6 +57,7 @@ fn create(number: u8, name: &str, repeatable: bool) -> Envelope {
             hash: [number; 32],
         }),
         fence_term: None,
+        principal: None,
         command: Command::CreateWorker(CreateWorker {
             id: worker(number),
             name: name.to_owned(),
@@ -66,6 +67,7 @@ fn create(number: u8, name: &str, repeatable: bool) -> Envelope {
             labels: Default::default(),
             capacity: Some(10),
             token_hash: TokenHash([number; 32]),
+            token_ttl: None,
         }),
     }
 }

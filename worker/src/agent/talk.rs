@@ -63,6 +63,7 @@ impl Agent {
                     drain.confirmed = true;
                 }
             }
+            Response::DrainNotice(_) | Response::UndrainNotice(_) | Response::Leave(_) => {}
         }
     }
 

@@ -86,15 +86,7 @@ impl World {
             index: self.number(),
             stamp: self.now,
         };
-        let step = apply(
-            &mut self.state,
-            &entry,
-            &Envelope {
-                request: None,
-                fence_term: None,
-                command,
-            },
-        );
+        let step = apply(&mut self.state, &entry, &Envelope::internal(command));
         let mut broken = invariant::check(&self.state);
         broken.extend(invariant::check_step(&before, &self.state));
         assert!(broken.is_empty(), "{broken:?}");
@@ -140,6 +132,7 @@ impl World {
             labels: labels.collect::<BTreeMap<_, _>>(),
             capacity: Some(capacity),
             token_hash: hash_of(id),
+            token_ttl: None,
         };
         self.apply(Command::CreateWorker(create)).unwrap();
         self.connect(id, Vec::new());
@@ -156,6 +149,7 @@ impl World {
             health: Vec::new(),
             held,
             draining: None,
+            version: String::new(),
         };
         self.apply(Command::ConnectWorker(connect)).unwrap();
     }

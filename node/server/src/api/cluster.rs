@@ -142,5 +142,6 @@ fn member(status: &MemberStatus) -> v1::Member {
         // Of others only the leader knows; whom a follower follows, it hears.
         reachable: status.reachable.unwrap_or(status.role == MemberRole::Leader),
         matched_index: status.matched_index,
+        ..v1::Member::default()
     }
 }

@@ -56,6 +56,7 @@ impl Api {
             labels: request.labels,
             capacity: (request.capacity > 0).then_some(request.capacity),
             token_hash: token.hash(),
+            token_ttl: None,
         });
         let written = self.write(call, asked, command).await?;
         let ObjectRef::Worker(id) = written.object else {

@@ -85,6 +85,7 @@ impl Api {
                 hash: asked.hash,
             }),
             fence_term: None,
+            principal: None,
             command,
         };
         let applied = self

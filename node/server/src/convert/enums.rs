@@ -1,11 +1,11 @@
 //! Statuses, reasons and kinds: exhaustive in both directions.
 
 use reeve_proto::v1;
-use reeve_state::record::WorkerKind;
+use reeve_state::record::{Role, WorkerEventKind, WorkerKind};
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
-use reeve_state::transition::worker::WorkerStatus;
+use reeve_state::transition::worker::{AfterDrain, LivenessProfile, WorkerStatus};
 use reeve_store::{Consistency, MemberRole};
 
 use crate::error::ApiError;
@@ -115,6 +115,67 @@ pub fn worker_kind_from(number: i32) -> Result<WorkerKind, ApiError> {
         Ok(v1::WorkerKind::Unspecified | v1::WorkerKind::UserOwned) => Ok(WorkerKind::UserOwned),
         Ok(v1::WorkerKind::Cloud) => Ok(WorkerKind::Cloud),
         Err(_) => Err(ApiError::invalid("kind", format!("{number} is not a WorkerKind"))),
+    }
+}
+
+/// To the wire.
+pub const fn liveness_profile(profile: LivenessProfile) -> v1::LivenessProfile {
+    match profile {
+        LivenessProfile::Session => v1::LivenessProfile::Session,
+        LivenessProfile::Ping => v1::LivenessProfile::Ping,
+    }
+}
+
+/// To the wire.
+pub const fn after_drain(then: AfterDrain) -> v1::AfterDrain {
+    match then {
+        AfterDrain::Disconnect => v1::AfterDrain::Disconnect,
+        AfterDrain::Resume => v1::AfterDrain::Resume,
+    }
+}
+
+/// To the wire.
+pub const fn worker_event_kind(kind: WorkerEventKind) -> v1::WorkerEventKind {
+    match kind {
+        WorkerEventKind::Registered => v1::WorkerEventKind::Registered,
+        WorkerEventKind::Connected => v1::WorkerEventKind::Connected,
+        WorkerEventKind::Suspect => v1::WorkerEventKind::Suspect,
+        WorkerEventKind::Recovered => v1::WorkerEventKind::Recovered,
+        WorkerEventKind::Disconnected => v1::WorkerEventKind::Disconnected,
+        WorkerEventKind::HealthChanged => v1::WorkerEventKind::HealthChanged,
+        WorkerEventKind::DrainBegan => v1::WorkerEventKind::DrainBegan,
+        WorkerEventKind::DrainEnded => v1::WorkerEventKind::DrainEnded,
+        WorkerEventKind::TokenRegenerated => v1::WorkerEventKind::TokenRegenerated,
+        WorkerEventKind::TokenExpired => v1::WorkerEventKind::TokenExpired,
+        WorkerEventKind::Deleted => v1::WorkerEventKind::Deleted,
+    }
+}
+
+/// To the wire.
+pub const fn role(role: Role) -> v1::Role {
+    match role {
+        Role::Viewer => v1::Role::Viewer,
+        Role::Operator => v1::Role::Operator,
+        Role::Admin => v1::Role::Admin,
+        Role::Worker => v1::Role::Worker,
+    }
+}
+
+/// From the wire.
+///
+/// # Errors
+/// None was given, or a number that this version does not know.
+pub fn role_from(number: i32) -> Result<Role, ApiError> {
+    match v1::Role::try_from(number) {
+        Ok(v1::Role::Viewer) => Ok(Role::Viewer),
+        Ok(v1::Role::Operator) => Ok(Role::Operator),
+        Ok(v1::Role::Admin) => Ok(Role::Admin),
+        Ok(v1::Role::Worker) => Ok(Role::Worker),
+        Ok(v1::Role::Unspecified) => Err(ApiError::invalid(
+            "role",
+            "must be VIEWER, OPERATOR, ADMIN or WORKER",
+        )),
+        Err(_) => Err(ApiError::invalid("role", format!("{number} is not a Role"))),
     }
 }
 

@@ -46,6 +46,8 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
             total,
             reserved,
             free: total.saturating_sub(reserved),
+            configured: worker.configured_capacity.unwrap_or(0),
+            reported: worker.reported_capacity.unwrap_or(0),
         }),
         active_endpoints: heard.as_ref().map_or(0, |heard| heard.active_endpoints),
         missed_heartbeats: heard.as_ref().map_or(0, |heard| heard.missed),
@@ -57,6 +59,19 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
         session_epoch: worker.last_epoch.0,
         created_at: Some(time::timestamp(worker.created_at)),
         revision: worker.revision.0,
+        profile: enums::liveness_profile(worker.profile).into(),
+        function_blocks: worker.function_blocks.iter().cloned().collect(),
+        version: worker.version.clone(),
+        ip_address: worker.ip_address.clone(),
+        token_expires_at: worker.token_expires_at.map(time::timestamp),
+        drain: None,
+        flaps: Some(v1::WorkerFlaps {
+            total: worker.flaps,
+            last_hour: 0,
+        }),
+        deleted_at: worker.facts.deleted_at.map(time::timestamp),
+        resources: None,
+        clock_skew_ms: None,
     }
 }
 

@@ -20,6 +20,8 @@ pub enum SessionEnd {
     Over,
     /// No worker has this token, or not any more.
     TokenRejected,
+    /// The worker's token ran out.
+    TokenExpired,
     /// The worker was deleted.
     Deleted,
     /// Nothing was committed: another node may do better.
@@ -57,6 +59,11 @@ impl SessionEnd {
                 Code::Unauthenticated,
                 "TOKEN_REJECTED",
                 "the token is not valid".to_owned(),
+            ),
+            Self::TokenExpired => (
+                Code::Unauthenticated,
+                "TOKEN_EXPIRED",
+                "the token has expired; regenerate it".to_owned(),
             ),
             Self::Deleted => (
                 Code::FailedPrecondition,
@@ -100,6 +107,7 @@ impl SessionEnd {
         match self {
             Self::Left => tracing::debug!("a connection ended before its Hello was answered"),
             Self::TokenRejected => tracing::warn!("a worker's token was rejected"),
+            Self::TokenExpired => tracing::warn!("a worker's token has expired"),
             Self::Unexpected(message) => tracing::error!(%message, "a Hello was refused"),
             Self::Replaced
             | Self::Superseded
@@ -160,6 +168,7 @@ mod tests {
     fn every_end_has_the_code_and_reason_of_the_contract() {
         let rows = [
             (SessionEnd::TokenRejected, Code::Unauthenticated, "TOKEN_REJECTED"),
+            (SessionEnd::TokenExpired, Code::Unauthenticated, "TOKEN_EXPIRED"),
             (SessionEnd::Superseded, Code::Aborted, "SESSION_SUPERSEDED"),
             (SessionEnd::Over, Code::Unavailable, "SESSION_OVER"),
             (SessionEnd::NoLeader, Code::Unavailable, "NO_LEADER"),

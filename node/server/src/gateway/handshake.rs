@@ -92,6 +92,7 @@ fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, Se
         health: health::assess(&before, &report, gateway.context.config.unhealthy_above_percent),
         held: decode::held(&hello.held)?,
         draining: hello.draining.then_some(DEFAULT_DRAIN),
+        version: decode::brief(&hello.version),
     })
 }
 
@@ -104,11 +105,7 @@ fn issues_in_force(state: &State, token_hash: TokenHash) -> Vec<HealthIssue> {
 }
 
 async fn propose(gateway: &Gateway, connect: ConnectWorker) -> Result<Applied, SessionEnd> {
-    let envelope = Envelope {
-        request: None,
-        fence_term: None,
-        command: Command::ConnectWorker(connect),
-    };
+    let envelope = Envelope::internal(Command::ConnectWorker(connect));
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     Ok(gateway
         .context
@@ -124,6 +121,7 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             SessionEnd::Unexpected(format!("a connect was answered with {reply:?}")),
         ),
         Err(Refusal::TokenRejected) => Err(SessionEnd::TokenRejected),
+        Err(Refusal::TokenExpired { .. }) => Err(SessionEnd::TokenExpired),
         Err(
             refusal @ (Refusal::NotFound { .. }
             | Refusal::AlreadyExists { .. }
@@ -134,6 +132,12 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::Stale { .. }
             | Refusal::StaleTerm { .. }
             | Refusal::SessionOver { .. }
+            | Refusal::KeyRejected { .. }
+            | Refusal::RoleTooLow { .. }
+            | Refusal::KeysExist
+            | Refusal::LastAdminKey { .. }
+            | Refusal::WorkerBusy { .. }
+            | Refusal::WrongProfile { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }
             | Refusal::ReportInvalid { .. }

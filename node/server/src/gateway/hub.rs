@@ -174,7 +174,12 @@ impl Hub {
                     self.wake(delta.key);
                 }
                 // What a worker is told follows from its assignments: when a run changes what it asks of workers, they change.
-                Change::Run(_) | Change::Test(_) | Change::Chunk(_) | Change::Request(_) => {}
+                Change::Run(_)
+                | Change::Test(_)
+                | Change::Chunk(_)
+                | Change::Request(_)
+                | Change::Event(_)
+                | Change::Key(_) => {}
             }
         }
     }

@@ -88,11 +88,7 @@ fn weight(report: &Report) -> usize {
 pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Reply, Refusal>, SessionEnd> {
     let mut pause = RETRY_FIRST;
     loop {
-        let envelope = Envelope {
-            request: None,
-            fence_term: None,
-            command: Command::Report(report.clone()),
-        };
+        let envelope = Envelope::internal(Command::Report(report.clone()));
         let error = match store
             .propose(envelope, Lane::Reports, Instant::now() + ATTEMPT_TIMEOUT)
             .await
@@ -165,6 +161,13 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::StaleTerm { .. }
             | Refusal::SessionOver { .. }
             | Refusal::TokenRejected
+            | Refusal::TokenExpired { .. }
+            | Refusal::KeyRejected { .. }
+            | Refusal::RoleTooLow { .. }
+            | Refusal::KeysExist
+            | Refusal::LastAdminKey { .. }
+            | Refusal::WorkerBusy { .. }
+            | Refusal::WrongProfile { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }
             | Refusal::ClusterVersion { .. }),

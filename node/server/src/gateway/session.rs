@@ -179,6 +179,7 @@ impl Session {
             seq: heartbeat.seq,
             sent_ms: heartbeat.sent_ms,
             cluster_time_ms: encode::instant(self.context.store.cluster_now()),
+            clock_skew_ms: 0,
         };
         self.send(Answer::HeartbeatAck(ack)).await
     }
@@ -346,11 +347,7 @@ async fn leave(context: Context, command: DisconnectWorker) {
 }
 
 async fn propose(context: Context, command: Command) -> Result<Answered, ProposeError> {
-    let envelope = Envelope {
-        request: None,
-        fence_term: None,
-        command,
-    };
+    let envelope = Envelope::internal(command);
     let deadline = Instant::now() + COMMAND_TIMEOUT;
     Ok(context
         .store

@@ -28,8 +28,11 @@ pub(super) fn standing(state: &State, handle: &Handle, token_hash: TokenHash) ->
     if worker.facts.deleted_at.is_some() {
         return Standing::Over(SessionEnd::Deleted);
     }
-    if worker.token_hash != token_hash {
+    if worker.token_hash != Some(token_hash) {
         return Standing::Over(SessionEnd::TokenRejected);
+    }
+    if worker.facts.credential_rejected.is_some() {
+        return Standing::Over(SessionEnd::TokenExpired);
     }
     match worker.session {
         Some(session) if session.epoch > handle.epoch => {
@@ -63,15 +66,7 @@ mod tests {
             index,
             stamp: Time(index),
         };
-        let step = apply(
-            state,
-            &entry,
-            &Envelope {
-                request: None,
-                fence_term: None,
-                command,
-            },
-        );
+        let step = apply(state, &entry, &Envelope::internal(command));
         step.applied.result.expect("the command is good");
     }
 
@@ -86,6 +81,7 @@ mod tests {
             labels: Default::default(),
             capacity: None,
             token_hash: TOKEN,
+            token_ttl: None,
         };
         commit(&mut state, Command::CreateWorker(create));
         state
@@ -100,6 +96,7 @@ mod tests {
             health: Vec::new(),
             held: Vec::new(),
             draining: None,
+            version: String::new(),
         };
         commit(state, Command::ConnectWorker(connect));
     }

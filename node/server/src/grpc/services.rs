@@ -119,6 +119,69 @@ impl v1::workers_server::Workers for Grpc {
         let (request, call) = open(request);
         answer(self.0.list_workers(request, &call).await)
     }
+
+    async fn list_worker_events(
+        &self,
+        _request: Request<v1::ListWorkerEventsRequest>,
+    ) -> Result<Response<v1::ListWorkerEventsResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn drain_worker(
+        &self,
+        _request: Request<v1::DrainWorkerRequest>,
+    ) -> Result<Response<v1::DrainWorkerResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn undrain_worker(
+        &self,
+        _request: Request<v1::UndrainWorkerRequest>,
+    ) -> Result<Response<v1::UndrainWorkerResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn regenerate_token(
+        &self,
+        _request: Request<v1::RegenerateTokenRequest>,
+    ) -> Result<Response<v1::RegenerateTokenResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn delete_worker(
+        &self,
+        _request: Request<v1::DeleteWorkerRequest>,
+    ) -> Result<Response<v1::DeleteWorkerResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn cleanup_workers(
+        &self,
+        _request: Request<v1::CleanupWorkersRequest>,
+    ) -> Result<Response<v1::CleanupWorkersResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn register_worker(
+        &self,
+        _request: Request<v1::RegisterWorkerRequest>,
+    ) -> Result<Response<v1::RegisterWorkerResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn ping_worker(
+        &self,
+        _request: Request<v1::PingWorkerRequest>,
+    ) -> Result<Response<v1::PingWorkerResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn unregister_worker(
+        &self,
+        _request: Request<v1::UnregisterWorkerRequest>,
+    ) -> Result<Response<v1::UnregisterWorkerResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 #[async_trait]

@@ -44,7 +44,11 @@ impl Dirty {
                 Change::Assignment(delta) => self.assignment(delta),
                 Change::Worker(delta) => self.worker(delta),
                 // A run keeps the definition it was started with, and endpoints are counted in their assignment.
-                Change::Test(_) | Change::Chunk(_) | Change::Request(_) => {}
+                Change::Test(_)
+                | Change::Chunk(_)
+                | Change::Request(_)
+                | Change::Event(_)
+                | Change::Key(_) => {}
             }
         }
     }

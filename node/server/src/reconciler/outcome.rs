@@ -45,12 +45,19 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::WrongStatus { .. }
         | Refusal::SessionOver { .. }
         | Refusal::NotYet { .. }
+        | Refusal::WorkerBusy { .. }
         | Refusal::Placement(_) => Ok(Outcome::Requeue),
         Refusal::AlreadyExists { .. }
         | Refusal::RequestIdReused { .. }
         | Refusal::Invalid { .. }
         | Refusal::TestInUse { .. }
         | Refusal::TokenRejected
+        | Refusal::TokenExpired { .. }
+        | Refusal::KeyRejected { .. }
+        | Refusal::RoleTooLow { .. }
+        | Refusal::KeysExist
+        | Refusal::LastAdminKey { .. }
+        | Refusal::WrongProfile { .. }
         | Refusal::EpochOver { .. }
         | Refusal::ReportOutOfOrder { .. }
         | Refusal::ReportInvalid { .. }

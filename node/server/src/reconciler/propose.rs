@@ -20,11 +20,7 @@ pub(super) async fn propose(
     for batch in plans.chunks(BATCH) {
         let envelopes = batch
             .iter()
-            .map(|plan| Envelope {
-                request: None,
-                fence_term: Some(term),
-                command: plan.command.clone(),
-            })
+            .map(|plan| Envelope::planned(plan.command.clone(), term))
             .collect();
         match store.propose_local(envelopes).await {
             Ok(applied) => {

@@ -58,6 +58,7 @@ pub async fn create(
         kind: named::<v1::WorkerKind>("kind", body.kind.as_deref())?,
         labels: body.labels,
         capacity: body.capacity.unwrap_or(0),
+        token_ttl_s: 0,
         request_id: request_id(&headers, body.request_id)?,
     };
     let response = api.create_worker(request, &Call::begin(None)).await?;
@@ -77,6 +78,7 @@ pub async fn list(
         page_token: query.page_token,
         status: named::<v1::WorkerStatus>("status", query.status.as_deref())?,
         region: query.region,
+        find_deleted: false,
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_workers(request, &Call::begin(None)).await?;

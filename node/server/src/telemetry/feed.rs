@@ -35,7 +35,12 @@ fn count(change: &Change) {
     match change {
         Change::Run(delta) => count_run(delta),
         Change::Assignment(delta) => count_assignment(delta),
-        Change::Test(_) | Change::Chunk(_) | Change::Worker(_) | Change::Request(_) => {}
+        Change::Test(_)
+        | Change::Chunk(_)
+        | Change::Worker(_)
+        | Change::Request(_)
+        | Change::Event(_)
+        | Change::Key(_) => {}
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) async fn run(
                 labels: labels.into_iter().collect(),
                 capacity,
                 request_id: request_id(given),
+                token_ttl_s: 0,
             };
             print_created(output, create(&cluster, request).await?)?;
         }
@@ -90,6 +91,7 @@ pub(crate) async fn list(
         status: status.unwrap_or_default().into(),
         region: region.unwrap_or_default(),
         consistency: read.consistency(),
+        find_deleted: false,
     };
     let mut workers = Vec::new();
     loop {

@@ -1,6 +1,10 @@
 //! `apply`: the one place where truth changes. One file per concern; every command ends in one function there.
 
+mod access;
 mod assignment;
+mod history;
+mod key;
+mod registry;
 mod request;
 mod run;
 mod test;
@@ -11,6 +15,7 @@ use crate::change::Change;
 use crate::command::{Applied, Command, EntryMeta, Envelope, RaiseClusterVersion, Refusal, Reply};
 use crate::id::Revision;
 use crate::state::{KNOWN_CLUSTER_VERSION, State};
+use access::Actor;
 use tx::Tx;
 
 /// What applying one command gave: the answer, and the rows that changed (none if it was refused).
@@ -28,13 +33,17 @@ pub struct Step {
 /// itself: its neighbours in the entry do not see that it was refused.
 pub fn apply(state: &mut State, entry: &EntryMeta, envelope: &Envelope) -> Step {
     state.meta.cluster_time = state.meta.cluster_time.max(entry.stamp);
-    if let Some(applied) = fenced(state, entry, envelope).or_else(|| request::replayed(state, envelope)) {
+    let answered = fenced(state, entry, envelope)
+        .or_else(|| forbidden(state, envelope))
+        .or_else(|| request::replayed(state, envelope));
+    if let Some(applied) = answered {
         return Step {
             applied,
             changes: Vec::new(),
         };
     }
-    let mut tx = Tx::begin(state);
+    let actor = Actor::of(state, envelope);
+    let mut tx = Tx::begin(state, actor);
     let result = execute(&mut tx, envelope)
         .and_then(|reply| request::remember(&mut tx, envelope, &reply).map(|()| reply));
     match result {
@@ -63,6 +72,11 @@ fn refused(revision: Revision, refusal: Refusal) -> Applied {
         revision,
         result: Err(refusal),
     }
+}
+
+fn forbidden(state: &State, envelope: &Envelope) -> Option<Applied> {
+    let refusal = access::check(state, envelope).err()?;
+    Some(refused(state.meta.revision, refusal))
 }
 
 fn fenced(state: &State, entry: &EntryMeta, envelope: &Envelope) -> Option<Applied> {
@@ -97,7 +111,16 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::SetLink(command) => worker::set_link(tx, command),
         Command::SetHealth(command) => worker::set_health(tx, command),
         Command::SetDrain(command) => worker::set_drain(tx, command),
+        Command::RegisterWorker(command) => registry::register(tx, command, created_by),
+        Command::PingWorker(command) => registry::ping(tx, command),
+        Command::UnregisterWorker(command) => registry::unregister(tx, command),
+        Command::RegenerateToken(command) => registry::regenerate_token(tx, command),
         Command::Report(command) => assignment::report(tx, command),
+        Command::ExpireToken(command) => registry::expire_token(tx, command),
+        Command::DeleteWorker(command) => registry::delete(tx, command),
+        Command::PurgeWorker(command) => registry::purge(tx, command),
+        Command::CreateKey(command) => key::create(tx, command, created_by),
+        Command::RevokeKey(command) => key::revoke(tx, command),
     }
 }
 

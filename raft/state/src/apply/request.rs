@@ -46,6 +46,7 @@ fn object_lives(state: &State, object: ObjectRef) -> bool {
         ObjectRef::Test(_) => true,
         ObjectRef::Run(id) => state.run(id).is_some(),
         ObjectRef::Worker(id) => state.worker(id).is_some(),
+        ObjectRef::Key(id) => state.key(id).is_some(),
     }
 }
 

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::apply::access::Actor;
+use crate::apply::history;
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{Revision, RunId, TestId, WorkerId};
-use crate::record::{Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker};
+use crate::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use crate::record::{
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, RequestKey, RequestRecord, Run, Test, Worker,
+    WorkerEvent, WorkerEventKey, is_flap,
+};
 use crate::state::{Meta, State};
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -20,6 +25,8 @@ enum RowKey {
     Chunk(ChunkKey),
     Worker(WorkerId),
     Request(RequestKey),
+    Event(WorkerEventKey),
+    Key(KeyId),
 }
 
 /// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
@@ -27,16 +34,18 @@ enum RowKey {
 pub(super) struct Tx<'a> {
     state: &'a mut State,
     meta: Meta,
+    actor: Actor,
     changes: Vec<Change>,
     position: BTreeMap<RowKey, usize>,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn begin(state: &'a mut State) -> Self {
+    pub(super) fn begin(state: &'a mut State, actor: Actor) -> Self {
         let meta = state.meta;
         Self {
             state,
             meta,
+            actor,
             changes: Vec::new(),
             position: BTreeMap::new(),
         }
@@ -96,6 +105,22 @@ impl<'a> Tx<'a> {
             .worker(id)
             .cloned()
             .ok_or_else(|| not_found(ObjectKind::Worker, id))
+    }
+
+    /// The worker with this id, unless it is deleted.
+    pub(super) fn living_worker(&self, id: WorkerId) -> Result<Arc<Worker>, Refusal> {
+        let worker = self.worker(id)?;
+        if worker.facts.deleted_at.is_some() {
+            return Err(not_found(ObjectKind::Worker, id));
+        }
+        Ok(worker)
+    }
+
+    pub(super) fn key(&self, id: KeyId) -> Result<Arc<ApiKey>, Refusal> {
+        self.state
+            .key(id)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Key, id))
     }
 
     pub(super) fn put_test(&mut self, mut row: Test) {
@@ -159,9 +184,11 @@ impl<'a> Tx<'a> {
         );
     }
 
+    /// Writes a worker, and what that means into its history.
     pub(super) fn put_worker(&mut self, mut row: Worker) {
         row.revision = self.revision();
         let before = self.state.workers.get(&row.id).cloned();
+        self.put_events(before.as_deref(), &mut row);
         self.set(
             RowKey::Worker(row.id),
             Change::Worker(Delta {
@@ -170,6 +197,94 @@ impl<'a> Tx<'a> {
                 after: Some(Arc::new(row)),
             }),
         );
+    }
+
+    /// The first event of a change carries the change of status, so that each is told once.
+    fn put_events(&mut self, before: Option<&Worker>, row: &mut Worker) {
+        let status = row.status();
+        let mut status_before = before.map(Worker::status);
+        if is_flap(status_before, status) {
+            row.flaps += 1;
+        }
+        let session = row.session.or_else(|| before.and_then(|before| before.session));
+        for happened in history::happened(before, row) {
+            row.events += 1;
+            self.put_event(WorkerEvent {
+                key: WorkerEventKey {
+                    worker: row.id,
+                    seq: row.events,
+                },
+                at: self.now(),
+                kind: happened.kind,
+                status_before,
+                status,
+                node: session.map(|session| session.node),
+                epoch: row.last_epoch,
+                actor: self.actor.shown(&row.name),
+                message: happened.message,
+                revision: self.revision(),
+            });
+            status_before = Some(status);
+        }
+    }
+
+    fn put_event(&mut self, row: WorkerEvent) {
+        let key = row.key;
+        if let Some(oldest) = key.seq.checked_sub(KEPT_EVENTS).filter(|seq| *seq > 0) {
+            self.remove_event(WorkerEventKey { seq: oldest, ..key });
+        }
+        self.set(
+            RowKey::Event(key),
+            Change::Event(Delta {
+                key,
+                before: None,
+                after: Some(Arc::new(row)),
+            }),
+        );
+    }
+
+    fn remove_event(&mut self, key: WorkerEventKey) {
+        let Some(before) = self.state.events.get(&key).cloned() else {
+            return;
+        };
+        let delta = Delta {
+            key,
+            before: Some(before),
+            after: None,
+        };
+        self.set(RowKey::Event(key), Change::Event(delta));
+    }
+
+    /// Forgets a worker with its history.
+    pub(super) fn remove_worker(&mut self, worker: &Arc<Worker>) {
+        let events: Vec<WorkerEventKey> = self
+            .state
+            .worker_events(worker.id)
+            .map(|event| event.key)
+            .collect();
+        for key in events {
+            self.remove_event(key);
+        }
+        if let Some(request) = &worker.created_by {
+            self.remove_request(request);
+        }
+        let delta = Delta {
+            key: worker.id,
+            before: Some(Arc::clone(worker)),
+            after: None,
+        };
+        self.set(RowKey::Worker(worker.id), Change::Worker(delta));
+    }
+
+    pub(super) fn put_key(&mut self, mut row: ApiKey) {
+        row.revision = self.revision();
+        let before = self.state.keys.get(&row.id).cloned();
+        let delta = Delta {
+            key: row.id,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Key(delta.key), Change::Key(delta));
     }
 
     pub(super) fn put_request(&mut self, row: RequestRecord) {
@@ -224,13 +339,17 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Chunk(first), Change::Chunk(last)) => Change::Chunk(keep(first, last)),
         (Change::Worker(first), Change::Worker(last)) => Change::Worker(keep(first, last)),
         (Change::Request(first), Change::Request(last)) => Change::Request(keep(first, last)),
+        (Change::Event(first), Change::Event(last)) => Change::Event(keep(first, last)),
+        (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
         (
             Change::Test(_)
             | Change::Run(_)
             | Change::Assignment(_)
             | Change::Chunk(_)
             | Change::Worker(_)
-            | Change::Request(_),
+            | Change::Request(_)
+            | Change::Event(_)
+            | Change::Key(_),
             last,
         ) => last,
     }

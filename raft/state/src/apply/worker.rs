@@ -1,9 +1,10 @@
 //! Commands on workers: they write facts, never a status (D2).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::apply::assignment::{Ending, end, end_all};
-use crate::apply::tx::{Tx, not_found};
+use crate::apply::tx::Tx;
 use crate::command::{
     ConnectWorker, CreateWorker, DisconnectWorker, DrainOrder, ObjectKind, Refusal, Reply, Resumed,
     SessionGrant, SetDrain, SetHealth, SetLink,
@@ -23,8 +24,9 @@ pub(super) fn create(
     command: &CreateWorker,
     created_by: Option<RequestKey>,
 ) -> Result<Reply, Refusal> {
-    let violations =
+    let mut violations =
         definition::validate_worker(&command.name, &command.region, &command.labels, command.capacity);
+    violations.extend(definition::validate_ttl("token_ttl_s", command.token_ttl));
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
@@ -47,7 +49,13 @@ pub(super) fn create(
         labels: command.labels.clone(),
         configured_capacity: command.capacity,
         reported_capacity: None,
-        token_hash: command.token_hash,
+        token_hash: Some(command.token_hash),
+        token_expires_at: command.token_ttl.map(|ttl| now + ttl),
+        function_blocks: BTreeSet::new(),
+        version: String::new(),
+        ip_address: String::new(),
+        flaps: 0,
+        events: 0,
         facts: Facts::registered(now),
         session: None,
         last_epoch: SessionEpoch(0),
@@ -55,11 +63,16 @@ pub(super) fn create(
         created_by,
         revision: tx.revision(),
     });
-    Ok(Reply::Object {
-        object: ObjectRef::Worker(command.id),
-        created: true,
+    Ok(object(command.id, true))
+}
+
+/// The answer to a command that is about a worker.
+pub(super) fn object(worker: WorkerId, created: bool) -> Reply {
+    Reply::Object {
+        object: ObjectRef::Worker(worker),
+        created,
         replayed: false,
-    })
+    }
 }
 
 /// The newest session wins. What the process does not hold any more is over.
@@ -70,11 +83,15 @@ pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply,
         .cloned()
         .ok_or(Refusal::TokenRejected)?;
     let now = tx.now();
+    if worker.token_expires_at.is_some_and(|at| at <= now) {
+        return Err(Refusal::TokenExpired { worker: worker.id });
+    }
     let epoch = SessionEpoch(worker.last_epoch.0 + 1);
     let resumed = reconcile_held(tx, worker.id, command)?;
     let reason = format!("connected to node {}", command.node);
     tx.put_worker(Worker {
         reported_capacity: Some(command.capacity),
+        version: command.version.clone(),
         session: Some(Session {
             epoch,
             node: command.node,
@@ -191,7 +208,7 @@ pub(super) fn set_link(tx: &mut Tx<'_>, command: &SetLink) -> Result<Reply, Refu
 }
 
 /// The session is over: its endpoints are accounted for here and now, whatever the worker says later (D14).
-fn take_down(tx: &mut Tx<'_>, worker: &Worker, reason: &str) -> Result<(), Refusal> {
+pub(super) fn take_down(tx: &mut Tx<'_>, worker: &Worker, reason: &str) -> Result<(), Refusal> {
     let assignments = assignments_of(tx, worker.id);
     end_all(tx, &assignments, reason)?;
     let mut next = worker.clone();
@@ -226,7 +243,7 @@ pub(super) fn set_health(tx: &mut Tx<'_>, command: &SetHealth) -> Result<Reply, 
 }
 
 /// Only a change of which resources are above their thresholds is a change.
-fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Time) -> HealthFact {
+pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Time) -> HealthFact {
     let same = before
         .issues
         .iter()
@@ -243,7 +260,7 @@ fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Ti
 }
 
 pub(super) fn set_drain(tx: &mut Tx<'_>, command: &SetDrain) -> Result<Reply, Refusal> {
-    let worker = tx.worker(command.worker)?;
+    let worker = tx.living_worker(command.worker)?;
     let drain = match &command.drain {
         None => None,
         Some(order) => Some(ordered(tx, &worker, order)?),
@@ -257,21 +274,25 @@ pub(super) fn set_drain(tx: &mut Tx<'_>, command: &SetDrain) -> Result<Reply, Re
             ..Worker::clone(&worker)
         });
     }
-    Ok(Reply::Object {
-        object: ObjectRef::Worker(worker.id),
-        created: false,
-        replayed: false,
-    })
+    Ok(object(worker.id, false))
 }
 
 fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Refusal> {
     match worker.status() {
-        WorkerStatus::Deleted => return Err(not_found(ObjectKind::Worker, worker.id)),
-        WorkerStatus::Offline => {
-            let allowed = [WorkerStatus::Online, WorkerStatus::Draining, WorkerStatus::Error];
+        WorkerStatus::Offline | WorkerStatus::Deleted => {
+            let allowed = [
+                WorkerStatus::Online,
+                WorkerStatus::Draining,
+                WorkerStatus::Error,
+                WorkerStatus::Unreachable,
+            ];
             return Err(wrong_status(worker, &allowed));
         }
         WorkerStatus::Online | WorkerStatus::Draining | WorkerStatus::Error | WorkerStatus::Unreachable => {}
+    }
+    let violations = definition::validate_drain(&order.reason, order.timeout);
+    if !violations.is_empty() {
+        return Err(Refusal::Invalid { violations });
     }
     if let DrainActor::Worker(incarnation) = order.actor {
         same_process(worker, incarnation)?;
@@ -303,11 +324,11 @@ fn in_session(tx: &Tx<'_>, id: WorkerId, epoch: SessionEpoch) -> Result<Arc<Work
     }
 }
 
-fn assignments_of(tx: &Tx<'_>, worker: WorkerId) -> Vec<Arc<Assignment>> {
+pub(super) fn assignments_of(tx: &Tx<'_>, worker: WorkerId) -> Vec<Arc<Assignment>> {
     tx.state().worker_assignments(worker).cloned().collect()
 }
 
-fn wrong_status(worker: &Worker, allowed: &[WorkerStatus]) -> Refusal {
+pub(super) fn wrong_status(worker: &Worker, allowed: &[WorkerStatus]) -> Refusal {
     Refusal::WrongStatus {
         kind: ObjectKind::Worker,
         id: worker.id.to_string(),

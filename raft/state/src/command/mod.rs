@@ -2,19 +2,22 @@
 
 mod reply;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::id::{
-    AssignmentEpoch, Incarnation, NodeId, Revision, RunId, SessionEpoch, TestId, TokenHash, WorkerId,
+    AssignmentEpoch, Incarnation, KeyHash, KeyId, NodeId, Revision, RunId, SessionEpoch, TestId, TokenHash,
+    WorkerId,
 };
-use crate::record::{Explanation, RequestKey, TestDefinition, WorkerKind};
+use crate::record::{Access, Explanation, RequestKey, Role, TestDefinition, WorkerKind};
 use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 use crate::transition::worker::{AfterDrain, DrainActor, HealthIssue, Link, LivenessProfile};
 
 pub use reply::{
-    Applied, EntryMeta, FieldViolation, ObjectKind, PlacementFault, Refusal, Reply, Resumed, SessionGrant,
+    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
+    SessionGrant,
 };
 
 /// A command with what surrounds it.
@@ -24,8 +27,33 @@ pub struct Envelope {
     pub request: Option<RequestTag>,
     /// The term in which a planner decided it: refused in any other. `None` for what users and workers say.
     pub fence_term: Option<u64>,
+    /// The key of the caller who asked for it, checked in apply so that a revoked one cannot race; `None` for what nodes decide and
+    /// what workers say on their sessions.
+    pub principal: Option<KeyId>,
     /// What to do.
     pub command: Command,
+}
+
+impl Envelope {
+    /// A command of a node's own, or of a worker on its session.
+    pub const fn internal(command: Command) -> Self {
+        Self {
+            request: None,
+            fence_term: None,
+            principal: None,
+            command,
+        }
+    }
+
+    /// A planner's command, for this term only.
+    pub const fn planned(command: Command, term: u64) -> Self {
+        Self {
+            request: None,
+            fence_term: Some(term),
+            principal: None,
+            command,
+        }
+    }
 }
 
 /// A caller's name for a request, with a hash of what was asked.
@@ -76,8 +104,26 @@ pub enum Command {
     SetHealth(SetHealth),
     /// 35: asks for a drain, or takes it back.
     SetDrain(SetDrain),
+    /// 36: a ping worker says who it is.
+    RegisterWorker(RegisterWorker),
+    /// 37: a ping worker was heard, and is not known to be up or as healthy as it is.
+    PingWorker(PingWorker),
+    /// 38: a ping worker leaves.
+    UnregisterWorker(UnregisterWorker),
+    /// 39: a worker gets a new token.
+    RegenerateToken(RegenerateToken),
     /// 40: a worker reports on an assignment.
     Report(Report),
+    /// 41: a worker's token ran out.
+    ExpireToken(ExpireToken),
+    /// 42: leaves a tombstone of a worker.
+    DeleteWorker(DeleteWorker),
+    /// 43: forgets a tombstone.
+    PurgeWorker(PurgeWorker),
+    /// 50: a new key for a caller.
+    CreateKey(CreateKey),
+    /// 51: a key is refused from now on.
+    RevokeKey(RevokeKey),
 }
 
 impl Command {
@@ -102,7 +148,16 @@ impl Command {
             Self::SetLink(_) => 33,
             Self::SetHealth(_) => 34,
             Self::SetDrain(_) => 35,
+            Self::RegisterWorker(_) => 36,
+            Self::PingWorker(_) => 37,
+            Self::UnregisterWorker(_) => 38,
+            Self::RegenerateToken(_) => 39,
             Self::Report(_) => 40,
+            Self::ExpireToken(_) => 41,
+            Self::DeleteWorker(_) => 42,
+            Self::PurgeWorker(_) => 43,
+            Self::CreateKey(_) => 50,
+            Self::RevokeKey(_) => 51,
         }
     }
 
@@ -127,7 +182,47 @@ impl Command {
             Self::SetLink(_) => "set_link",
             Self::SetHealth(_) => "set_health",
             Self::SetDrain(_) => "set_drain",
+            Self::RegisterWorker(_) => "register_worker",
+            Self::PingWorker(_) => "ping_worker",
+            Self::UnregisterWorker(_) => "unregister_worker",
+            Self::RegenerateToken(_) => "regenerate_token",
             Self::Report(_) => "report",
+            Self::ExpireToken(_) => "expire_token",
+            Self::DeleteWorker(_) => "delete_worker",
+            Self::PurgeWorker(_) => "purge_worker",
+            Self::CreateKey(_) => "create_key",
+            Self::RevokeKey(_) => "revoke_key",
+        }
+    }
+
+    /// What a caller's key must allow for it; `None`: no caller may ask for it.
+    pub const fn access(&self) -> Option<Access> {
+        match self {
+            Self::ApplyTest(_)
+            | Self::DeleteTest(_)
+            | Self::StartRun(_)
+            | Self::StopRun(_)
+            | Self::CreateWorker(_)
+            | Self::SetDrain(_)
+            | Self::RegenerateToken(_)
+            | Self::DeleteWorker(_) => Some(Access::Operate),
+            Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
+            Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
+            Self::RaiseClusterVersion(_)
+            | Self::QueueRun(_)
+            | Self::PlaceRun(_)
+            | Self::BeginRun(_)
+            | Self::CompleteRun(_)
+            | Self::FailRun(_)
+            | Self::RejectRun(_)
+            | Self::AbandonAssignments(_)
+            | Self::ConnectWorker(_)
+            | Self::DisconnectWorker(_)
+            | Self::SetLink(_)
+            | Self::SetHealth(_)
+            | Self::Report(_)
+            | Self::ExpireToken(_)
+            | Self::PurgeWorker(_) => None,
         }
     }
 }
@@ -294,11 +389,13 @@ pub struct CreateWorker {
     /// Where it is.
     pub region: String,
     /// For selectors.
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// Most endpoints at once; `None`: what its process says.
     pub capacity: Option<u32>,
     /// What its token hashes to.
     pub token_hash: TokenHash,
+    /// The token is refused so long from now on; `None`: never.
+    pub token_ttl: Option<Millis>,
 }
 
 /// Command 31. The credential is checked here, so that a revoked token cannot race.
@@ -318,6 +415,8 @@ pub struct ConnectWorker {
     pub held: Vec<(RunId, AssignmentEpoch)>,
     /// The process is draining; the drain's deadline, counted from now.
     pub draining: Option<Millis>,
+    /// Of the worker's program, as it said.
+    pub version: String,
 }
 
 /// Command 32.
@@ -375,6 +474,109 @@ pub struct DrainOrder {
     pub timeout: Millis,
     /// What follows.
     pub then: AfterDrain,
+}
+
+/// Command 36. A worker of that name that is not ONLINE keeps its id; an ONLINE one refuses it (D4a).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterWorker {
+    /// Id of the worker if it is new.
+    pub id: WorkerId,
+    /// Unique among workers that are not deleted.
+    pub name: String,
+    /// Of its program.
+    pub version: String,
+    /// Where it says it is.
+    pub ip_address: String,
+    /// Function blocks that it executes.
+    pub function_blocks: BTreeSet<String>,
+    /// Where it is, a free label.
+    pub region: String,
+    /// For selectors.
+    pub labels: BTreeMap<String, String>,
+    /// Most endpoints at once; `None`: none.
+    pub capacity: Option<u32>,
+}
+
+/// Command 37. Brings a worker that was given up, or never heard, to a new session epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingWorker {
+    /// Which.
+    pub worker: WorkerId,
+    /// The node that heard it.
+    pub node: NodeId,
+    /// Resources above their thresholds; none: healthy.
+    pub health: Vec<HealthIssue>,
+}
+
+/// Command 38. Of a worker that is OFFLINE: changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnregisterWorker {
+    /// Which.
+    pub worker: WorkerId,
+}
+
+/// Command 39. The session that used the old token is told to end; what the worker holds goes on until it would be given up (D5b).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegenerateToken {
+    /// Whose.
+    pub worker: WorkerId,
+    /// What the new one hashes to.
+    pub token_hash: TokenHash,
+    /// It is refused so long from now on; `None`: never.
+    pub token_ttl: Option<Millis>,
+}
+
+/// Command 41. Refused while the token is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpireToken {
+    /// Whose.
+    pub worker: WorkerId,
+}
+
+/// Command 42.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteWorker {
+    /// Which.
+    pub worker: WorkerId,
+    /// Only if it has been OFFLINE for so long; `None`: whatever its status.
+    pub offline_for: Option<Millis>,
+    /// Although it holds endpoints, which end CLOSED, OSERROR.
+    pub force: bool,
+}
+
+/// Command 43. Refused unless the worker has been deleted for so long and nothing refers to it any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeWorker {
+    /// Which.
+    pub worker: WorkerId,
+    /// How long tombstones are kept.
+    pub retention: Millis,
+}
+
+/// Command 50.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateKey {
+    /// Id of the new key.
+    pub id: KeyId,
+    /// Unique among keys that are not revoked.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The project that its calls are for.
+    pub project: String,
+    /// What it hashes to.
+    pub hash: KeyHash,
+    /// It is refused so long from now on; `None`: never.
+    pub ttl: Option<Millis>,
+    /// The first key of the cluster, which needs none: refused once there is any.
+    pub bootstrap: bool,
+}
+
+/// Command 51. Refused if no admin key would be left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokeKey {
+    /// Which.
+    pub key: KeyId,
 }
 
 /// Command 40.

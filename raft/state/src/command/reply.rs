@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use crate::id::{AssignmentEpoch, Revision, RunId, SessionEpoch, WorkerId};
-use crate::record::ObjectRef;
+use crate::record::{Access, ObjectRef, Role};
 use crate::time::Time;
-use crate::transition::worker::WorkerStatus;
+use crate::transition::worker::{LivenessProfile, WorkerStatus};
 
 /// Where and when an entry stands in the log; the same for all of its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub enum ObjectKind {
     Worker,
     /// An assignment.
     Assignment,
+    /// A caller's key.
+    Key,
 }
 
 impl ObjectKind {
@@ -93,6 +95,7 @@ impl ObjectKind {
             Self::Run => "run",
             Self::Worker => "worker",
             Self::Assignment => "assignment",
+            Self::Key => "key",
         }
     }
 }
@@ -150,6 +153,27 @@ pub enum PlacementFault {
         /// Its ordinal.
         ordinal: u32,
     },
+}
+
+/// Why a caller's key is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyFault {
+    /// There is none, or no key is like it.
+    Unknown,
+    /// It was taken back.
+    Revoked,
+    /// It ran out.
+    Expired,
+}
+
+impl std::fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "no such key",
+            Self::Revoked => "it was revoked",
+            Self::Expired => "it has expired",
+        })
+    }
 }
 
 /// Why a command changed nothing.
@@ -234,6 +258,53 @@ pub enum Refusal {
     /// No worker has this token, or it is deleted.
     #[error("the token is not valid")]
     TokenRejected,
+    /// The worker's token ran out.
+    #[error("the token of worker {worker} has expired")]
+    TokenExpired {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// No key in force was given.
+    #[error("the API key is not valid: {reason}")]
+    KeyRejected {
+        /// Unknown, revoked or expired.
+        reason: KeyFault,
+    },
+    /// The key's role does not allow it.
+    #[error("a key with the role {role} may not do this; it needs {}", needs.roles())]
+    RoleTooLow {
+        /// The caller's.
+        role: Role,
+        /// What the call needs.
+        needs: Access,
+    },
+    /// The cluster has keys: another one is created with an admin key.
+    #[error("the cluster has keys; only an admin key can create another")]
+    KeysExist,
+    /// Nobody could administer the cluster any more.
+    #[error("key {id} is the last admin key in force")]
+    LastAdminKey {
+        /// Which.
+        id: String,
+    },
+    /// The worker holds endpoints.
+    #[error("worker {worker} holds {assignments} assignments; drain it first, or force it")]
+    WorkerBusy {
+        /// Which.
+        worker: WorkerId,
+        /// How many.
+        assignments: u32,
+    },
+    /// The worker talks to us in another way than the call is for (D4).
+    #[error("worker {worker} is a {is} worker, this is for {wanted} workers")]
+    WrongProfile {
+        /// Which.
+        worker: WorkerId,
+        /// Its profile.
+        is: LivenessProfile,
+        /// That of the call.
+        wanted: LivenessProfile,
+    },
     /// The assignment's epoch is over (D14).
     #[error("epoch {epoch:?} of run {run} is over")]
     EpochOver {

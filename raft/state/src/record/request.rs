@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, Revision, RunId, TestId, WorkerId};
 use crate::time::Time;
 
 /// A caller's own name for a request. Cheap to clone: tables copy their keys often.
@@ -23,6 +23,8 @@ pub enum ObjectRef {
     Run(RunId),
     /// A worker.
     Worker(WorkerId),
+    /// A caller's key.
+    Key(KeyId),
 }
 
 /// A request that succeeded. Refusals are not kept.

@@ -1,6 +1,6 @@
 //! A registered worker: who it is, and the facts about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Incarnation, NodeId, Revision, SessionEpoch, TokenHash, WorkerId};
 use crate::record::{RequestKey, Selector};
@@ -35,8 +35,20 @@ pub struct Worker {
     pub configured_capacity: Option<u32>,
     /// Most endpoints at once, as its process said.
     pub reported_capacity: Option<u32>,
-    /// What its token hashes to.
-    pub token_hash: TokenHash,
+    /// What its token hashes to; ping workers have none.
+    pub token_hash: Option<TokenHash>,
+    /// From then on the token is refused.
+    pub token_expires_at: Option<Time>,
+    /// Function blocks that it executes, as it registered them (R344).
+    pub function_blocks: BTreeSet<String>,
+    /// Of its program, as it said.
+    pub version: String,
+    /// As a ping worker said.
+    pub ip_address: String,
+    /// How often it left ONLINE for ERROR or UNREACHABLE (R105).
+    pub flaps: u64,
+    /// How many events it ever had; the newest ones are kept.
+    pub events: u64,
     /// What its status follows from.
     pub facts: Facts,
     /// The session in force; none while it is down.

@@ -61,6 +61,15 @@ pub enum LivenessProfile {
     Ping,
 }
 
+impl fmt::Display for LivenessProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::Ping => "ping",
+        })
+    }
+}
+
 /// What is known of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {

@@ -18,6 +18,7 @@ fn tagged(caller: &str, id: &str, hash: u8, command: Command) -> Envelope {
             hash: [hash; 32],
         }),
         fence_term: None,
+        principal: None,
         command,
     }
 }

@@ -233,6 +233,7 @@ fn a_plan_of_another_term_is_refused() {
         Envelope {
             request: None,
             fence_term: Some(1),
+            principal: None,
             command: command.clone(),
         },
     );
@@ -248,6 +249,7 @@ fn a_plan_of_another_term_is_refused() {
         Envelope {
             request: None,
             fence_term: Some(2),
+            principal: None,
             command,
         },
     );

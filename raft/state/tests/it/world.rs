@@ -81,6 +81,7 @@ pub fn create_worker(n: u8, capacity: u32) -> CreateWorker {
         labels: BTreeMap::new(),
         capacity: Some(capacity),
         token_hash: token(n),
+        token_ttl: None,
     }
 }
 
@@ -93,6 +94,7 @@ pub fn hello(n: u8, incarnation: u8, held: Vec<(RunId, AssignmentEpoch)>) -> Con
         health: Vec::new(),
         held,
         draining: None,
+        version: String::new(),
     }
 }
 
@@ -134,15 +136,7 @@ impl World {
     }
 
     pub fn when(&mut self, command: Command) -> Result<Reply, Refusal> {
-        self.apply(
-            TERM,
-            Envelope {
-                request: None,
-                fence_term: None,
-                command,
-            },
-        )
-        .result
+        self.apply(TERM, Envelope::internal(command)).result
     }
 
     pub fn ok(&mut self, command: Command) -> Reply {

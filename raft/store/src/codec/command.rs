@@ -9,7 +9,8 @@ use reeve_proto::internal::report::Event;
 use reeve_state::command as state;
 use reeve_state::command::{Command, EndpointReport, Envelope, Placement, ReportEvent, RequestTag};
 use reeve_state::id::{
-    AssignmentEpoch, Incarnation, NodeId, Revision, RunId, SessionEpoch, TestId, TokenHash, WorkerId,
+    AssignmentEpoch, Incarnation, KeyHash, KeyId, NodeId, Revision, RunId, SessionEpoch, TestId, TokenHash,
+    WorkerId,
 };
 use reeve_state::record::Explanation;
 use reeve_state::time::Millis;
@@ -26,6 +27,7 @@ impl Wire for Envelope {
         wire::Envelope {
             request: self.request.as_ref().map(Wire::to_proto),
             fence_term: self.fence_term,
+            principal: self.principal.map(|key| id_bytes(key.as_bytes())),
             command: Some(command_to_proto(&self.command)),
         }
     }
@@ -35,6 +37,7 @@ impl Wire for Envelope {
         Ok(Self {
             request: optional(proto.request)?,
             fence_term: proto.fence_term,
+            principal: proto.principal.as_ref().map(key_id).transpose()?,
             command: command_from_proto(command)?,
         })
     }
@@ -78,7 +81,16 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::SetLink(c) => Kind::SetLink(c.to_proto()),
         Command::SetHealth(c) => Kind::SetHealth(c.to_proto()),
         Command::SetDrain(c) => Kind::SetDrain(c.to_proto()),
+        Command::RegisterWorker(c) => Kind::RegisterWorker(c.to_proto()),
+        Command::PingWorker(c) => Kind::PingWorker(c.to_proto()),
+        Command::UnregisterWorker(c) => Kind::UnregisterWorker(c.to_proto()),
+        Command::RegenerateToken(c) => Kind::RegenerateToken(c.to_proto()),
         Command::Report(c) => Kind::Report(c.to_proto()),
+        Command::ExpireToken(c) => Kind::ExpireToken(c.to_proto()),
+        Command::DeleteWorker(c) => Kind::DeleteWorker(c.to_proto()),
+        Command::PurgeWorker(c) => Kind::PurgeWorker(c.to_proto()),
+        Command::CreateKey(c) => Kind::CreateKey(c.to_proto()),
+        Command::RevokeKey(c) => Kind::RevokeKey(c.to_proto()),
     }
 }
 
@@ -102,7 +114,16 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::SetLink(c) => Command::SetLink(Wire::from_proto(c)?),
         Kind::SetHealth(c) => Command::SetHealth(Wire::from_proto(c)?),
         Kind::SetDrain(c) => Command::SetDrain(Wire::from_proto(c)?),
+        Kind::RegisterWorker(c) => Command::RegisterWorker(Wire::from_proto(c)?),
+        Kind::PingWorker(c) => Command::PingWorker(Wire::from_proto(c)?),
+        Kind::UnregisterWorker(c) => Command::UnregisterWorker(Wire::from_proto(c)?),
+        Kind::RegenerateToken(c) => Command::RegenerateToken(Wire::from_proto(c)?),
         Kind::Report(c) => Command::Report(Wire::from_proto(c)?),
+        Kind::ExpireToken(c) => Command::ExpireToken(Wire::from_proto(c)?),
+        Kind::DeleteWorker(c) => Command::DeleteWorker(Wire::from_proto(c)?),
+        Kind::PurgeWorker(c) => Command::PurgeWorker(Wire::from_proto(c)?),
+        Kind::CreateKey(c) => Command::CreateKey(Wire::from_proto(c)?),
+        Kind::RevokeKey(c) => Command::RevokeKey(Wire::from_proto(c)?),
     })
 }
 
@@ -116,6 +137,10 @@ fn test_id(bytes: &Bytes) -> Result<TestId, DecodeError> {
 
 fn worker_id(bytes: &Bytes) -> Result<WorkerId, DecodeError> {
     Ok(WorkerId::from_bytes(fixed("worker", bytes)?))
+}
+
+fn key_id(bytes: &Bytes) -> Result<KeyId, DecodeError> {
+    Ok(KeyId::from_bytes(fixed("key", bytes)?))
 }
 
 /// One `impl Wire`: the message's fields from `$c`, the command's fields from `$p`.
@@ -248,6 +273,7 @@ wire!(state::CreateWorker, CreateWorker,
     labels: c.labels.clone(),
     capacity: c.capacity,
     token_hash: id_bytes(&c.token_hash.0),
+    token_ttl_ms: c.token_ttl.map(|span| span.0),
 },
 |p| {
     id: worker_id(&p.id)?,
@@ -258,6 +284,7 @@ wire!(state::CreateWorker, CreateWorker,
     labels: p.labels,
     capacity: p.capacity,
     token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
+    token_ttl: p.token_ttl_ms.map(Millis),
 });
 
 wire!(state::ConnectWorker, ConnectWorker,
@@ -269,6 +296,7 @@ wire!(state::ConnectWorker, ConnectWorker,
     health: protos(&c.health),
     held: held_to_proto(&c.held),
     draining_ms: c.draining.map(|span| span.0),
+    version: c.version.clone(),
 },
 |p| {
     token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
@@ -278,7 +306,86 @@ wire!(state::ConnectWorker, ConnectWorker,
     health: list(p.health)?,
     held: held_from_proto(p.held)?,
     draining: p.draining_ms.map(Millis),
+    version: p.version,
 });
+
+wire!(state::RegisterWorker, RegisterWorker,
+|c| {
+    id: id_bytes(c.id.as_bytes()),
+    name: c.name.clone(),
+    version: c.version.clone(),
+    ip_address: c.ip_address.clone(),
+    function_blocks: c.function_blocks.iter().cloned().collect(),
+    region: c.region.clone(),
+    labels: c.labels.clone(),
+    capacity: c.capacity,
+},
+|p| {
+    id: worker_id(&p.id)?,
+    name: p.name,
+    version: p.version,
+    ip_address: p.ip_address,
+    function_blocks: p.function_blocks.into_iter().collect(),
+    region: p.region,
+    labels: p.labels,
+    capacity: p.capacity,
+});
+
+wire!(state::PingWorker, PingWorker,
+    |c| { worker: id_bytes(c.worker.as_bytes()), node: c.node.0, health: protos(&c.health) },
+    |p| { worker: worker_id(&p.worker)?, node: NodeId(p.node), health: list(p.health)? });
+
+wire!(state::UnregisterWorker, UnregisterWorker,
+    |c| { worker: id_bytes(c.worker.as_bytes()) },
+    |p| { worker: worker_id(&p.worker)? });
+
+wire!(state::RegenerateToken, RegenerateToken,
+|c| {
+    worker: id_bytes(c.worker.as_bytes()),
+    token_hash: id_bytes(&c.token_hash.0),
+    token_ttl_ms: c.token_ttl.map(|span| span.0),
+},
+|p| {
+    worker: worker_id(&p.worker)?,
+    token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
+    token_ttl: p.token_ttl_ms.map(Millis),
+});
+
+wire!(state::ExpireToken, ExpireToken,
+    |c| { worker: id_bytes(c.worker.as_bytes()) },
+    |p| { worker: worker_id(&p.worker)? });
+
+wire!(state::DeleteWorker, DeleteWorker,
+    |c| { worker: id_bytes(c.worker.as_bytes()), offline_for_ms: c.offline_for.map(|span| span.0), force: c.force },
+    |p| { worker: worker_id(&p.worker)?, offline_for: p.offline_for_ms.map(Millis), force: p.force });
+
+wire!(state::PurgeWorker, PurgeWorker,
+    |c| { worker: id_bytes(c.worker.as_bytes()), retention_ms: c.retention.0 },
+    |p| { worker: worker_id(&p.worker)?, retention: span(p.retention_ms) });
+
+wire!(state::CreateKey, CreateKey,
+|c| {
+    id: id_bytes(c.id.as_bytes()),
+    name: c.name.clone(),
+    role: c.role.number(),
+    project: c.project.clone(),
+    hash: id_bytes(&c.hash.0),
+    ttl_ms: c.ttl.map(|span| span.0),
+    bootstrap: c.bootstrap,
+},
+|p| {
+    id: key_id(&p.id)?,
+    name: p.name,
+    role: Numbered::numbered("role", p.role)?,
+    project: p.project,
+    hash: KeyHash(fixed("hash", &p.hash)?),
+    ttl: p.ttl_ms.map(Millis),
+    bootstrap: p.bootstrap,
+});
+
+wire!(state::RevokeKey, RevokeKey,
+    |c| { key: id_bytes(c.key.as_bytes()) },
+    |p| { key: key_id(&p.key)? });
 
 wire!(state::DisconnectWorker, DisconnectWorker,
     |c| { worker: id_bytes(c.worker.as_bytes()), epoch: c.epoch.0, reason: c.reason.clone() },

@@ -250,6 +250,23 @@ fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
             epoch: epoch.0,
         }),
         Refusal::TokenRejected => Kind::TokenRejected(wire::Empty {}),
+        Refusal::TokenExpired { worker } => Kind::TokenExpired(id_bytes(worker.as_bytes())),
+        Refusal::KeyRejected { reason } => Kind::KeyRejected(reason.number()),
+        Refusal::RoleTooLow { role, needs } => Kind::RoleTooLow(refused::RoleTooLow {
+            role: role.number(),
+            needs: needs.number(),
+        }),
+        Refusal::KeysExist => Kind::KeysExist(wire::Empty {}),
+        Refusal::LastAdminKey { id } => Kind::LastAdminKey(id.clone()),
+        Refusal::WorkerBusy { worker, assignments } => Kind::WorkerBusy(refused::WorkerBusy {
+            worker: id_bytes(worker.as_bytes()),
+            assignments: *assignments,
+        }),
+        Refusal::WrongProfile { worker, is, wanted } => Kind::WrongProfile(refused::WrongProfile {
+            worker: id_bytes(worker.as_bytes()),
+            is: is.number(),
+            wanted: wanted.number(),
+        }),
         Refusal::EpochOver {
             run,
             epoch,
@@ -323,6 +340,27 @@ fn refusal_from_proto(refusal: refused::Refusal) -> Result<Refusal, DecodeError>
             epoch: SessionEpoch(r.epoch),
         },
         Kind::TokenRejected(wire::Empty {}) => Refusal::TokenRejected,
+        Kind::TokenExpired(worker) => Refusal::TokenExpired {
+            worker: worker_id(&worker)?,
+        },
+        Kind::KeyRejected(reason) => Refusal::KeyRejected {
+            reason: Numbered::numbered("reason", reason)?,
+        },
+        Kind::RoleTooLow(r) => Refusal::RoleTooLow {
+            role: Numbered::numbered("role", r.role)?,
+            needs: Numbered::numbered("needs", r.needs)?,
+        },
+        Kind::KeysExist(wire::Empty {}) => Refusal::KeysExist,
+        Kind::LastAdminKey(id) => Refusal::LastAdminKey { id },
+        Kind::WorkerBusy(r) => Refusal::WorkerBusy {
+            worker: worker_id(&r.worker)?,
+            assignments: r.assignments,
+        },
+        Kind::WrongProfile(r) => Refusal::WrongProfile {
+            worker: worker_id(&r.worker)?,
+            is: Numbered::numbered("is", r.is)?,
+            wanted: Numbered::numbered("wanted", r.wanted)?,
+        },
         Kind::EpochOver(r) => Refusal::EpochOver {
             run: run_id(&r.run)?,
             epoch: AssignmentEpoch(r.epoch),

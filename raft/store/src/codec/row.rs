@@ -8,7 +8,8 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -23,10 +24,12 @@ mod table {
     pub(super) const CHUNK: u8 = 4;
     pub(super) const WORKER: u8 = 5;
     pub(super) const REQUEST: u8 = 6;
+    pub(super) const EVENT: u8 = 7;
+    pub(super) const KEY: u8 = 8;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::REQUEST;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::KEY;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -37,6 +40,8 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Chunk(delta) => chunk_key(&delta.key),
         Change::Worker(delta) => key(table::WORKER, delta.key.as_bytes()),
         Change::Request(delta) => request_key(&delta.key),
+        Change::Event(delta) => event_key(&delta.key),
+        Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
     }
 }
 
@@ -49,6 +54,8 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Chunk(key, _) => chunk_key(key),
         Row::Worker(row) => key(table::WORKER, row.id.as_bytes()),
         Row::Request(row) => request_key(&row.key),
+        Row::Event(row) => event_key(&row.key),
+        Row::Key(row) => key(table::KEY, row.id.as_bytes()),
     }
 }
 
@@ -71,6 +78,12 @@ fn chunk_key(chunk: &ChunkKey) -> Vec<u8> {
     key
 }
 
+fn event_key(event: &WorkerEventKey) -> Vec<u8> {
+    let mut key = key(table::EVENT, event.worker.as_bytes());
+    key.extend_from_slice(&event.seq.to_be_bytes());
+    key
+}
+
 /// The caller's length comes first, so that no two pairs share a key.
 fn request_key(request: &RequestKey) -> Vec<u8> {
     let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
@@ -88,6 +101,8 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Chunk(delta) => delta.after.clone().map(|chunk| Row::Chunk(delta.key, chunk)),
         Change::Worker(delta) => delta.after.clone().map(Row::Worker),
         Change::Request(delta) => delta.after.clone().map(Row::Request),
+        Change::Event(delta) => delta.after.clone().map(Row::Event),
+        Change::Key(delta) => delta.after.clone().map(Row::Key),
     }
 }
 
@@ -101,6 +116,8 @@ pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Chunk(key, chunk) => Kind::Chunk(chunk_to_proto(key, chunk)),
         Row::Worker(row) => Kind::Worker(row.to_proto()),
         Row::Request(row) => Kind::Request(row.to_proto()),
+        Row::Event(row) => Kind::Event(row.to_proto()),
+        Row::Key(row) => Kind::Key(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
@@ -119,6 +136,8 @@ pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         }
         Kind::Worker(row) => Row::Worker(Arc::new(Worker::from_proto(row)?)),
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
+        Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
+        Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
     };
     Ok(row)
 }

@@ -194,6 +194,7 @@ fn commands() -> Vec<Command> {
             labels: labels(),
             capacity: Some(0),
             token_hash: TokenHash([4; 32]),
+            token_ttl: None,
         }),
         Command::ConnectWorker(ConnectWorker {
             token_hash: TokenHash([4; 32]),
@@ -203,6 +204,7 @@ fn commands() -> Vec<Command> {
             health: issues.clone(),
             held: vec![(run(), AssignmentEpoch(8))],
             draining: Some(Millis(1)),
+            version: String::new(),
         }),
         Command::DisconnectWorker(DisconnectWorker {
             worker: worker(),
@@ -246,6 +248,7 @@ fn envelope(command: Command) -> Envelope {
             hash: [7; 32],
         }),
         fence_term: Some(3),
+        principal: None,
         command,
     }
 }
@@ -332,11 +335,7 @@ fn every_event_and_actor_comes_back() {
             seq: 1,
             event,
         };
-        round_trip(Envelope {
-            request: None,
-            fence_term: None,
-            command: Command::Report(report),
-        });
+        round_trip(Envelope::internal(Command::Report(report)));
     }
     for actor in [DrainActor::Worker(Incarnation([1; 16])), DrainActor::Platform] {
         let order = DrainOrder {
@@ -349,11 +348,7 @@ fn every_event_and_actor_comes_back() {
             worker: worker(),
             drain: Some(order),
         };
-        round_trip(Envelope {
-            request: None,
-            fence_term: None,
-            command: Command::SetDrain(drain),
-        });
+        round_trip(Envelope::internal(Command::SetDrain(drain)));
     }
     let drain = SetDrain {
         worker: worker(),
@@ -362,6 +357,7 @@ fn every_event_and_actor_comes_back() {
     round_trip(Envelope {
         request: None,
         fence_term: Some(0),
+        principal: None,
         command: Command::SetDrain(drain),
     });
 }
@@ -532,7 +528,13 @@ fn full_worker() -> Worker {
         labels: labels(),
         configured_capacity: Some(0),
         reported_capacity: Some(7),
-        token_hash: TokenHash([4; 32]),
+        token_hash: Some(TokenHash([4; 32])),
+        token_expires_at: None,
+        function_blocks: Default::default(),
+        version: String::new(),
+        ip_address: String::new(),
+        flaps: 0,
+        events: 0,
         facts,
         session: Some(Session {
             epoch: SessionEpoch(2),
@@ -725,6 +727,7 @@ proptest! {
             labels: BTreeMap::from([(name, region)]),
             capacity,
             token_hash: TokenHash(token),
+            token_ttl: None,
         });
         let envelope = envelope(command);
         prop_assert_eq!(decode_envelope(&encode_envelope(&envelope)).unwrap(), envelope);

@@ -1,8 +1,8 @@
-//! Bytes of workers and the facts about them.
+//! Bytes of workers, the facts about them and their events, and of keys.
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{Incarnation, NodeId, Revision, SessionEpoch, TokenHash, WorkerId};
-use reeve_state::record::{Session, Worker};
+use reeve_state::id::{Incarnation, KeyHash, KeyId, NodeId, Revision, SessionEpoch, TokenHash, WorkerId};
+use reeve_state::record::{ApiKey, Session, Worker, WorkerEvent, WorkerEventKey};
 use reeve_state::time::Time;
 use reeve_state::transition::worker::{
     CredentialRejected, Drain, DrainActor, Facts, HealthFact, HealthIssue, LinkFact,
@@ -24,7 +24,7 @@ impl Wire for Worker {
             labels: self.labels.clone(),
             configured_capacity: self.configured_capacity,
             reported_capacity: self.reported_capacity,
-            token_hash: id_bytes(&self.token_hash.0),
+            token_hash: self.token_hash.map(|hash| id_bytes(&hash.0)),
             link: Some(self.facts.link.to_proto()),
             health: Some(self.facts.health.to_proto()),
             drain: self.facts.drain.as_ref().map(Wire::to_proto),
@@ -35,6 +35,12 @@ impl Wire for Worker {
             created_at_ms: self.created_at.0,
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
+            token_expires_at_ms: ms(self.token_expires_at),
+            function_blocks: self.function_blocks.iter().cloned().collect(),
+            version: self.version.clone(),
+            ip_address: self.ip_address.clone(),
+            flaps: self.flaps,
+            events: self.events,
         }
     }
 
@@ -55,11 +61,93 @@ impl Wire for Worker {
             labels: proto.labels,
             configured_capacity: proto.configured_capacity,
             reported_capacity: proto.reported_capacity,
-            token_hash: TokenHash(fixed("token_hash", &proto.token_hash)?),
+            token_hash: match &proto.token_hash {
+                Some(bytes) => Some(TokenHash(fixed("token_hash", bytes)?)),
+                None => None,
+            },
+            token_expires_at: time(proto.token_expires_at_ms),
+            function_blocks: proto.function_blocks.into_iter().collect(),
+            version: proto.version,
+            ip_address: proto.ip_address,
+            flaps: proto.flaps,
+            events: proto.events,
             facts,
             session: optional(proto.session)?,
             last_epoch: SessionEpoch(proto.last_epoch),
             created_at: Time(proto.created_at_ms),
+            created_by: optional(proto.created_by)?,
+            revision: Revision(proto.revision),
+        })
+    }
+}
+
+impl Wire for WorkerEvent {
+    type Proto = wire::WorkerEvent;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::WorkerEvent {
+            worker: id_bytes(self.key.worker.as_bytes()),
+            seq: self.key.seq,
+            at_ms: self.at.0,
+            kind: self.kind.number(),
+            status_before: self.status_before.map(|status| status.number()),
+            status: self.status.number(),
+            node: self.node.map(|node| node.0),
+            epoch: self.epoch.0,
+            actor: self.actor.clone(),
+            message: self.message.clone(),
+            revision: self.revision.0,
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        let status = |number| Numbered::numbered("status", number);
+        Ok(Self {
+            key: WorkerEventKey {
+                worker: WorkerId::from_bytes(fixed("worker", &proto.worker)?),
+                seq: proto.seq,
+            },
+            at: Time(proto.at_ms),
+            kind: Numbered::numbered("kind", proto.kind)?,
+            status_before: proto.status_before.map(status).transpose()?,
+            status: status(proto.status)?,
+            node: proto.node.map(NodeId),
+            epoch: SessionEpoch(proto.epoch),
+            actor: proto.actor,
+            message: proto.message,
+            revision: Revision(proto.revision),
+        })
+    }
+}
+
+impl Wire for ApiKey {
+    type Proto = wire::ApiKey;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::ApiKey {
+            id: id_bytes(self.id.as_bytes()),
+            name: self.name.clone(),
+            role: self.role.number(),
+            project: self.project.clone(),
+            hash: id_bytes(&self.hash.0),
+            created_at_ms: self.created_at.0,
+            expires_at_ms: ms(self.expires_at),
+            revoked_at_ms: ms(self.revoked_at),
+            created_by: self.created_by.as_ref().map(Wire::to_proto),
+            revision: self.revision.0,
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: KeyId::from_bytes(fixed("id", &proto.id)?),
+            name: proto.name,
+            role: Numbered::numbered("role", proto.role)?,
+            project: proto.project,
+            hash: KeyHash(fixed("hash", &proto.hash)?),
+            created_at: Time(proto.created_at_ms),
+            expires_at: time(proto.expires_at_ms),
+            revoked_at: time(proto.revoked_at_ms),
             created_by: optional(proto.created_by)?,
             revision: Revision(proto.revision),
         })

@@ -174,6 +174,7 @@ pub fn create(number: u64) -> Envelope {
             hash,
         }),
         fence_term: None,
+        principal: None,
         command: Command::CreateWorker(CreateWorker {
             id: worker_id(number),
             name: format!("worker-{number}"),
@@ -183,6 +184,7 @@ pub fn create(number: u64) -> Envelope {
             labels: [("disk".to_owned(), "ssd".to_owned())].into(),
             capacity: Some(10),
             token_hash: TokenHash(hash),
+            token_ttl: None,
         }),
     }
 }

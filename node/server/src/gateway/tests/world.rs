@@ -114,11 +114,7 @@ impl World {
     }
 
     pub async fn propose(&self, command: Command) -> Result<Reply, Refusal> {
-        let envelope = Envelope {
-            request: None,
-            fence_term: None,
-            command,
-        };
+        let envelope = Envelope::internal(command);
         self.context
             .store
             .propose(envelope, Lane::Users, Instant::now() + PATIENCE)
@@ -140,6 +136,7 @@ impl World {
             labels: Default::default(),
             capacity: None,
             token_hash: decode::token_hash(&token).unwrap(),
+            token_ttl: None,
         };
         self.propose(Command::CreateWorker(command)).await.unwrap();
         (id, token)

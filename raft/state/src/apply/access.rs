@@ -1,0 +1,123 @@
+//! Whether a caller may have what it asks for (D27a). Checked here, so that a key that was revoked cannot race.
+
+use std::sync::Arc;
+
+use crate::command::{Command, Envelope, KeyFault, Refusal};
+use crate::id::KeyId;
+use crate::record::{Access, ApiKey};
+use crate::state::State;
+
+/// Refuses what the caller's key does not allow. What nodes decide and what workers say on their sessions has no principal.
+pub(super) fn check(state: &State, envelope: &Envelope) -> Result<(), Refusal> {
+    let Some(principal) = envelope.principal else {
+        return Ok(());
+    };
+    let key = state.key_in_force(principal)?;
+    match envelope.command.access() {
+        Some(needs) => allowed(key, needs),
+        None => Err(Refusal::RoleTooLow {
+            role: key.role,
+            needs: Access::Administer,
+        }),
+    }
+}
+
+fn allowed(key: &ApiKey, needs: Access) -> Result<(), Refusal> {
+    if key.role.allows(needs) {
+        Ok(())
+    } else {
+        Err(Refusal::RoleTooLow {
+            role: key.role,
+            needs,
+        })
+    }
+}
+
+impl State {
+    /// The key with this id, if calls with it are taken.
+    ///
+    /// # Errors
+    /// It is unknown, revoked or expired.
+    pub fn key_in_force(&self, id: KeyId) -> Result<&Arc<ApiKey>, Refusal> {
+        let rejected = |reason| Refusal::KeyRejected { reason };
+        let key = self.key(id).ok_or(rejected(KeyFault::Unknown))?;
+        if key.revoked_at.is_some() {
+            return Err(rejected(KeyFault::Revoked));
+        }
+        if !key.in_force(self.meta().cluster_time) {
+            return Err(rejected(KeyFault::Expired));
+        }
+        Ok(key)
+    }
+
+    /// Whether a caller with this key may do what needs `access`.
+    ///
+    /// # Errors
+    /// The key is not in force, or its role does not allow it.
+    pub fn authorize(&self, id: KeyId, access: Access) -> Result<&Arc<ApiKey>, Refusal> {
+        let key = self.key_in_force(id)?;
+        allowed(key, access).map(|()| key)
+    }
+}
+
+/// Who caused a change, as events tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Actor {
+    /// A caller, by the name of its key.
+    Caller(String),
+    /// The worker itself.
+    Worker,
+    /// The leader's planners.
+    Reconciler,
+}
+
+impl Actor {
+    /// Of a command.
+    pub(super) fn of(state: &State, envelope: &Envelope) -> Self {
+        if let Some(key) = envelope.principal.and_then(|id| state.key(id)) {
+            return Self::Caller(key.name.clone());
+        }
+        match &envelope.command {
+            Command::ConnectWorker(_)
+            | Command::DisconnectWorker(_)
+            | Command::SetHealth(_)
+            | Command::RegisterWorker(_)
+            | Command::PingWorker(_)
+            | Command::UnregisterWorker(_)
+            | Command::Report(_) => Self::Worker,
+            Command::SetDrain(command) if command.drain.is_some() && envelope.fence_term.is_none() => {
+                Self::Worker
+            }
+            Command::RaiseClusterVersion(_)
+            | Command::ApplyTest(_)
+            | Command::DeleteTest(_)
+            | Command::StartRun(_)
+            | Command::StopRun(_)
+            | Command::QueueRun(_)
+            | Command::PlaceRun(_)
+            | Command::BeginRun(_)
+            | Command::CompleteRun(_)
+            | Command::FailRun(_)
+            | Command::RejectRun(_)
+            | Command::AbandonAssignments(_)
+            | Command::CreateWorker(_)
+            | Command::SetLink(_)
+            | Command::SetDrain(_)
+            | Command::RegenerateToken(_)
+            | Command::ExpireToken(_)
+            | Command::DeleteWorker(_)
+            | Command::PurgeWorker(_)
+            | Command::CreateKey(_)
+            | Command::RevokeKey(_) => Self::Reconciler,
+        }
+    }
+
+    /// As events show it.
+    pub(super) fn shown(&self, worker: &str) -> String {
+        match self {
+            Self::Caller(name) => name.clone(),
+            Self::Worker => format!("worker:{worker}"),
+            Self::Reconciler => "reconciler".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Commands on a worker's registration: ping workers (D4), tokens (D5b), deletion (D7).
+
+use std::sync::Arc;
+
+use crate::apply::assignment::{Ending, end};
+use crate::apply::tx::Tx;
+use crate::apply::worker::{assignments_of, health_fact, object, take_down, wrong_status};
+use crate::command::{
+    DeleteWorker, ExpireToken, ObjectKind, PingWorker, PurgeWorker, Refusal, RegenerateToken, RegisterWorker,
+    Reply, UnregisterWorker,
+};
+use crate::definition;
+use crate::id::{Incarnation, SessionEpoch, WorkerId};
+use crate::record::{RequestKey, Session, Worker, WorkerKind};
+use crate::transition::assignment::AssignmentEvent;
+use crate::transition::endpoint::EndpointOutcome;
+use crate::transition::worker::{CredentialRejected, Facts, Link, LinkFact, LivenessProfile, WorkerStatus};
+
+/// Ping workers have no process that names itself: a new epoch is all that tells one from the next.
+const NO_PROCESS: Incarnation = Incarnation([0; 16]);
+
+pub(super) fn register(
+    tx: &mut Tx<'_>,
+    command: &RegisterWorker,
+    created_by: Option<RequestKey>,
+) -> Result<Reply, Refusal> {
+    let mut violations =
+        definition::validate_worker(&command.name, &command.region, &command.labels, command.capacity);
+    violations.extend(definition::validate_registration(
+        &command.version,
+        &command.ip_address,
+        &command.function_blocks,
+    ));
+    if !violations.is_empty() {
+        return Err(Refusal::Invalid { violations });
+    }
+    if let Some(worker) = tx.state().worker_named(&command.name).cloned() {
+        return again(tx, &worker, command);
+    }
+    if tx.state().worker(command.id).is_some() {
+        return Err(name_taken(command));
+    }
+    let now = tx.now();
+    tx.put_worker(Worker {
+        id: command.id,
+        name: command.name.clone(),
+        kind: WorkerKind::UserOwned,
+        profile: LivenessProfile::Ping,
+        region: command.region.clone(),
+        labels: command.labels.clone(),
+        configured_capacity: command.capacity,
+        reported_capacity: None,
+        token_hash: None,
+        token_expires_at: None,
+        function_blocks: command.function_blocks.clone(),
+        version: command.version.clone(),
+        ip_address: command.ip_address.clone(),
+        flaps: 0,
+        events: 0,
+        facts: Facts::registered(now),
+        session: None,
+        last_epoch: SessionEpoch(0),
+        created_at: now,
+        created_by,
+        revision: tx.revision(),
+    });
+    Ok(object(command.id, true))
+}
+
+/// A worker that comes back keeps its id; what it says of itself replaces what it said before (D4a, R353).
+fn again(tx: &mut Tx<'_>, worker: &Arc<Worker>, command: &RegisterWorker) -> Result<Reply, Refusal> {
+    let online = worker.status() == WorkerStatus::Online;
+    if online || worker.profile != LivenessProfile::Ping {
+        return Err(name_taken(command));
+    }
+    let next = Worker {
+        region: command.region.clone(),
+        labels: command.labels.clone(),
+        configured_capacity: command.capacity,
+        function_blocks: command.function_blocks.clone(),
+        version: command.version.clone(),
+        ip_address: command.ip_address.clone(),
+        ..Worker::clone(worker)
+    };
+    if next != **worker {
+        tx.put_worker(next);
+    }
+    Ok(object(worker.id, false))
+}
+
+fn name_taken(command: &RegisterWorker) -> Refusal {
+    Refusal::AlreadyExists {
+        kind: ObjectKind::Worker,
+        name: command.name.clone(),
+    }
+}
+
+/// A ping worker that is not deleted.
+fn ping_worker(tx: &Tx<'_>, id: WorkerId) -> Result<Arc<Worker>, Refusal> {
+    let worker = tx.living_worker(id)?;
+    match worker.profile {
+        LivenessProfile::Ping => Ok(worker),
+        LivenessProfile::Session => Err(Refusal::WrongProfile {
+            worker: id,
+            is: worker.profile,
+            wanted: LivenessProfile::Ping,
+        }),
+    }
+}
+
+/// Of a worker that was given up, or never heard, a new session begins; of any other the link is up again (R325, R327, R329).
+pub(super) fn ping(tx: &mut Tx<'_>, command: &PingWorker) -> Result<Reply, Refusal> {
+    let worker = ping_worker(tx, command.worker)?;
+    let now = tx.now();
+    let mut next = Worker::clone(&worker);
+    next.facts.health = health_fact(&worker.facts.health, &command.health, now);
+    let up = |reason: String| LinkFact {
+        link: Link::Up,
+        reason,
+        since: now,
+    };
+    match worker.facts.link.link {
+        Link::Up => {}
+        Link::Suspect => next.facts.link = up("heard again".to_owned()),
+        Link::Never | Link::Down => {
+            next.last_epoch = SessionEpoch(worker.last_epoch.0 + 1);
+            next.facts.link = up(format!("heard by node {}", command.node));
+            next.session = Some(Session {
+                epoch: next.last_epoch,
+                node: command.node,
+                incarnation: NO_PROCESS,
+                since: now,
+            });
+        }
+    }
+    if next != *worker {
+        tx.put_worker(next);
+    }
+    Ok(object(worker.id, false))
+}
+
+/// OFFLINE at once; what it registered stays (R351, R352).
+pub(super) fn unregister(tx: &mut Tx<'_>, command: &UnregisterWorker) -> Result<Reply, Refusal> {
+    let worker = ping_worker(tx, command.worker)?;
+    if worker.session.is_some() {
+        take_down(tx, &worker, "left: unregistered")?;
+    }
+    Ok(object(worker.id, false))
+}
+
+/// The old token is refused from here on. The session that used it is told to end; what the worker holds goes on (D5b).
+pub(super) fn regenerate_token(tx: &mut Tx<'_>, command: &RegenerateToken) -> Result<Reply, Refusal> {
+    let worker = tx.living_worker(command.worker)?;
+    let violations = definition::validate_ttl("token_ttl_s", command.token_ttl);
+    if !violations.is_empty() {
+        return Err(Refusal::Invalid { violations });
+    }
+    if worker.token_hash.is_none() {
+        return Err(Refusal::WrongProfile {
+            worker: worker.id,
+            is: worker.profile,
+            wanted: LivenessProfile::Session,
+        });
+    }
+    if tx.state().worker_by_token(command.token_hash).is_some() {
+        return Err(Refusal::AlreadyExists {
+            kind: ObjectKind::Worker,
+            name: worker.name.clone(),
+        });
+    }
+    let now = tx.now();
+    let mut next = Worker::clone(&worker);
+    next.token_hash = Some(command.token_hash);
+    next.token_expires_at = command.token_ttl.map(|ttl| now + ttl);
+    // Without a session there is nothing that the old token still holds.
+    next.facts.credential_rejected = worker.session.map(|_| CredentialRejected {
+        reason: "the token was regenerated; the worker still runs with the old one".to_owned(),
+        since: now,
+    });
+    tx.put_worker(next);
+    Ok(object(worker.id, false))
+}
+
+/// A live connection whose token ran out (R42).
+pub(super) fn expire_token(tx: &mut Tx<'_>, command: &ExpireToken) -> Result<Reply, Refusal> {
+    let worker = tx.living_worker(command.worker)?;
+    let now = tx.now();
+    let expired = worker.token_expires_at.is_some_and(|at| at <= now);
+    if !expired || worker.facts.credential_rejected.is_some() {
+        return Err(wrong_status(&worker, &[]));
+    }
+    let mut next = Worker::clone(&worker);
+    next.facts.credential_rejected = Some(CredentialRejected {
+        reason: "the token has expired; regenerate it".to_owned(),
+        since: now,
+    });
+    tx.put_worker(next);
+    Ok(Reply::Done)
+}
+
+pub(super) fn delete(tx: &mut Tx<'_>, command: &DeleteWorker) -> Result<Reply, Refusal> {
+    let worker = tx.living_worker(command.worker)?;
+    let now = tx.now();
+    if let Some(least) = command.offline_for {
+        let long_enough = now.since(worker.facts.link.since) >= least;
+        if worker.status() != WorkerStatus::Offline || !long_enough {
+            return Err(wrong_status(&worker, &[WorkerStatus::Offline]));
+        }
+    }
+    let open = assignments_of(tx, worker.id)
+        .iter()
+        .filter(|assignment| assignment.life.status().is_current())
+        .count();
+    if open > 0 && !command.force {
+        return Err(Refusal::WorkerBusy {
+            worker: worker.id,
+            assignments: u32::try_from(open).unwrap_or(u32::MAX),
+        });
+    }
+    if worker.session.is_some() {
+        take_down(tx, &worker, "the worker was deleted")?;
+    }
+    release(tx, worker.id)?;
+    let mut next = Worker::clone(&*tx.worker(worker.id)?);
+    next.facts.deleted_at = Some(now);
+    next.facts.drain = None;
+    next.facts.credential_rejected = None;
+    tx.put_worker(next);
+    Ok(object(worker.id, false))
+}
+
+/// A deleted worker says no Hello any more that could disown what it was given up with.
+fn release(tx: &mut Tx<'_>, worker: WorkerId) -> Result<(), Refusal> {
+    for assignment in assignments_of(tx, worker) {
+        let ending = Ending {
+            event: AssignmentEvent::Close,
+            outcome: EndpointOutcome::Oserror,
+            detail: "",
+        };
+        end(tx, &assignment, &ending)?;
+    }
+    Ok(())
+}
+
+/// Assignments of runs that are kept may still name it: then it stays until they are gone.
+pub(super) fn purge(tx: &mut Tx<'_>, command: &PurgeWorker) -> Result<Reply, Refusal> {
+    let worker = tx.worker(command.worker)?;
+    let now = tx.now();
+    let due = worker
+        .facts
+        .deleted_at
+        .is_some_and(|at| now.since(at) >= command.retention);
+    if !due {
+        return Err(wrong_status(&worker, &[WorkerStatus::Deleted]));
+    }
+    let held = assignments_of(tx, worker.id).len();
+    if held > 0 {
+        return Err(Refusal::WorkerBusy {
+            worker: worker.id,
+            assignments: u32::try_from(held).unwrap_or(u32::MAX),
+        });
+    }
+    tx.remove_worker(&worker);
+    Ok(Reply::Done)
+}
