@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::bootstrap::BootstrapKey;
 use crate::config::{ConfigError, NodeConfig, Violation};
 
 /// Settings of a node as they were given; what is not given has the default named in its help.
@@ -61,6 +62,10 @@ pub struct NodeArgs {
     /// A worker that reports a resource used more than this is in ERROR, per cent; 100: never [default: 90]
     #[arg(long, env = "REEVE_UNHEALTHY_ABOVE_PERCENT", value_name = "PERCENT")]
     pub unhealthy_above_percent: Option<u32>,
+    /// First admin key of the cluster, cmk_ and 32 hex digits; without one, `reeve key bootstrap` makes it. Better given by the
+    /// environment or the file: others can see flags
+    #[arg(long, env = "REEVE_BOOTSTRAP_KEY", hide_env_values = true, value_name = "KEY")]
+    pub bootstrap_key: Option<BootstrapKey>,
     /// Raft: interval of the leader's heartbeats, milliseconds [default: 50]
     #[arg(long, env = "REEVE_RAFT_HEARTBEAT_MS", value_name = "MS")]
     pub raft_heartbeat_ms: Option<u64>,
@@ -124,6 +129,7 @@ impl NodeArgs {
             reconnect_timeout_ms: self.reconnect_timeout_ms.or(other.reconnect_timeout_ms),
             exchange_interval_ms: self.exchange_interval_ms.or(other.exchange_interval_ms),
             unhealthy_above_percent: self.unhealthy_above_percent.or(other.unhealthy_above_percent),
+            bootstrap_key: self.bootstrap_key.or(other.bootstrap_key),
             raft_heartbeat_ms: self.raft_heartbeat_ms.or(other.raft_heartbeat_ms),
             raft_election_min_ms: self.raft_election_min_ms.or(other.raft_election_min_ms),
             raft_election_max_ms: self.raft_election_max_ms.or(other.raft_election_max_ms),

@@ -9,11 +9,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reeve_state::id::NodeId;
+use reeve_state::id::{KeyHash, NodeId};
 use reeve_store::{MemberInfo, RaftTimings, SnapshotPolicy, StoreConfig};
 use thiserror::Error;
 
 use crate::args::NodeArgs;
+use crate::bootstrap::BootstrapKey;
 
 pub use peers::{format_peers, parse_peers};
 
@@ -75,6 +76,8 @@ pub struct NodeConfig {
     pub exchange_interval: Duration,
     /// A worker that reports a resource used more than this is in ERROR (R41), per cent; 100: never.
     pub unhealthy_above_percent: u32,
+    /// What the first admin key of the cluster hashes to; none: somebody asks for it.
+    pub bootstrap_key: Option<KeyHash>,
     /// Heartbeats and elections of Raft.
     pub raft: RaftTimings,
     /// When a snapshot is made, and how much log stays after it.
@@ -103,6 +106,16 @@ impl NodeConfig {
                 rule: "is required".to_owned(),
             });
         }
+        if args
+            .bootstrap_key
+            .as_ref()
+            .is_some_and(|key| key.hash().is_none())
+        {
+            violations.push(Violation {
+                field: "bootstrap_key",
+                rule: "must be cmk_ and 32 hex digits in lower case".to_owned(),
+            });
+        }
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default));
         let snapshot = SnapshotPolicy::default();
@@ -123,6 +136,7 @@ impl NodeConfig {
             reconnect_timeout: ms(args.reconnect_timeout_ms, 10_000),
             exchange_interval: ms(args.exchange_interval_ms, 1_000),
             unhealthy_above_percent: args.unhealthy_above_percent.unwrap_or(90),
+            bootstrap_key: args.bootstrap_key.as_ref().and_then(BootstrapKey::hash),
             raft: RaftTimings {
                 heartbeat: ms(args.raft_heartbeat_ms, 50),
                 election_min: ms(args.raft_election_min_ms, 150),

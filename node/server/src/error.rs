@@ -41,6 +41,9 @@ pub enum ApiError {
         /// The id or name asked for.
         id: String,
     },
+    /// The call names no key, or something that is none.
+    #[error("an API key is needed: send `authorization: Bearer cmk_…`")]
+    KeyMissing,
     /// The state refused the command.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -139,6 +142,7 @@ impl ApiError {
             Self::Invalid(violations) => invalid(violations),
             Self::Malformed(_) => Description::new(Code::InvalidArgument, "MALFORMED_BODY"),
             Self::NotFound { kind, id } => not_found(*kind, id),
+            Self::KeyMissing => Description::new(Code::Unauthenticated, "KEY_MISSING"),
             Self::Refused(refusal) => describe_refusal(refusal),
             Self::Propose(error) => describe_propose(error),
             Self::Read(ReadError::Unavailable { reason }) => unavailable(*reason),
@@ -366,6 +370,7 @@ impl IntoResponse for ApiError {
             Self::Invalid(_)
             | Self::Malformed(_)
             | Self::NotFound { .. }
+            | Self::KeyMissing
             | Self::Refused(_)
             | Self::Propose(_)
             | Self::Read(_)

@@ -2,8 +2,9 @@
 
 pub mod api;
 pub mod args;
+pub mod bootstrap;
 pub mod config;
-pub mod context;
+mod context;
 mod convert;
 pub mod error;
 pub mod gateway;

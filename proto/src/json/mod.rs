@@ -3,6 +3,7 @@
 //! Both print exactly these types, so that a script does not care which of the two it reads.
 
 mod cluster;
+mod key;
 mod run;
 mod test;
 mod worker;
@@ -11,6 +12,7 @@ mod worker;
 mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
+pub use key::{CreatedKeyJson, KeyJson};
 pub use run::{
     AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
     ReasonJson, RunJson, TimelineEntryJson,

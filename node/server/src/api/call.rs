@@ -1,6 +1,9 @@
-//! What surrounds a call: who calls, and until when the answer is of use.
+//! What surrounds a call: who calls, what for, and until when the answer is of use.
 
 use std::time::{Duration, Instant};
+
+use reeve_state::id::KeyId;
+use reeve_state::record::{Access, ApiKey};
 
 /// How long a call may take if the caller does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -8,28 +11,44 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// The answer has to leave before the transport cuts the call off, or the caller never learns the reason.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
-/// Callers have no names before there are API keys.
-const ANONYMOUS: &str = "anonymous";
 
-/// A call in progress.
+/// A call in progress, of a caller whose key allows it as far as this node knows.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Scopes request ids.
-    pub caller: String,
+    /// Who calls; scopes request ids, and is checked again where the call takes effect.
+    pub caller: Caller,
+    /// What the caller's role must allow.
+    pub access: Access,
     /// No work is begun after it.
     pub deadline: Instant,
 }
 
-impl Call {
-    /// Begins now; the time-out is what the caller asked for, within bounds.
-    pub fn begin(timeout: Option<Duration>) -> Self {
-        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT).min(MAX_TIMEOUT);
-        let margin = ANSWER_MARGIN.min(timeout / 10);
+/// Who calls.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The key.
+    pub key: KeyId,
+    /// Its name, for people.
+    pub name: String,
+    /// The project that the call is for where it names none.
+    pub project: String,
+}
+
+impl From<&ApiKey> for Caller {
+    fn from(key: &ApiKey) -> Self {
         Self {
-            caller: ANONYMOUS.to_owned(),
-            deadline: Instant::now() + timeout - margin,
+            key: key.id,
+            name: key.name.clone(),
+            project: key.project.clone(),
         }
     }
+}
+
+/// When work for a call that begins now is to be given up; the time-out is what the caller asked for, within bounds.
+pub fn deadline(timeout: Option<Duration>) -> Instant {
+    let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT).min(MAX_TIMEOUT);
+    let margin = ANSWER_MARGIN.min(timeout / 10);
+    Instant::now() + timeout - margin
 }
 
 /// Reads a `grpc-timeout` header: up to eight digits and a unit.
@@ -74,10 +93,10 @@ mod tests {
     #[test]
     fn deadlines_are_bounded_and_leave_time_to_answer() {
         let before = Instant::now();
-        let long = Call::begin(Some(Duration::from_secs(3_600))).deadline;
+        let long = deadline(Some(Duration::from_secs(3_600)));
         assert!(long <= Instant::now() + MAX_TIMEOUT - ANSWER_MARGIN);
         assert!(long >= before + MAX_TIMEOUT - ANSWER_MARGIN);
-        let short = Call::begin(Some(Duration::from_millis(100))).deadline;
+        let short = deadline(Some(Duration::from_millis(100)));
         assert!(short <= Instant::now() + Duration::from_millis(90));
     }
 }

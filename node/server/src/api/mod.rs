@@ -2,11 +2,14 @@
 //!
 //! Nothing here decides about state; what a command may do is decided when it is applied.
 
+mod admission;
 pub mod call;
 mod cluster;
+pub(crate) mod keys;
 mod page;
 mod read;
 mod runs;
+pub mod secret;
 mod tests;
 pub mod watch;
 mod workers;

@@ -18,7 +18,9 @@ impl Api {
     /// A snapshot that is as fresh as the caller asks for.
     pub(super) async fn read(&self, consistency: i32, call: &Call) -> Result<Arc<State>, ApiError> {
         let consistency = enums::consistency(consistency)?;
-        Ok(self.context.store.read(consistency, call.deadline).await?)
+        let state = self.context.store.read(consistency, call.deadline).await?;
+        self.still_admitted(&state, call)?;
+        Ok(state)
     }
 
     /// A snapshot that shows every write that was answered before.

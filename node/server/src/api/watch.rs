@@ -11,7 +11,7 @@ use reeve_state::id::{Revision, RunId};
 use reeve_store::{Feed, FeedItem};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::Api;
+use super::{Api, Call};
 use crate::convert::{run, test};
 use crate::error::ApiError;
 
@@ -54,6 +54,8 @@ impl Filter {
 /// One watcher's place in the feed.
 struct Watcher {
     api: Api,
+    /// Ends with the caller's key.
+    call: Call,
     feed: Feed,
     filter: Filter,
     /// The stream is complete up to here.
@@ -74,6 +76,7 @@ impl Api {
     pub fn watch(
         &self,
         request: v1::WatchRequest,
+        call: Call,
     ) -> Result<impl Stream<Item = Result<v1::WatchResponse, ApiError>> + Send + use<>, ApiError> {
         let filter = Filter::decode(&request.kinds, request.id)?;
         let after = (request.from_revision > 0).then_some(Revision(request.from_revision));
@@ -91,6 +94,7 @@ impl Api {
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watcher = Watcher {
             api: self.clone(),
+            call,
             feed,
             filter,
             revision,
@@ -131,7 +135,12 @@ impl Watcher {
                     return Some(Err(ApiError::ShuttingDown));
                 }
                 item = self.feed.next() => match item {
-                    Some(FeedItem::Changes { revision, changes }) => self.take(revision, &changes),
+                    Some(FeedItem::Changes { revision, changes }) => {
+                        if let Err(ended) = self.admitted() {
+                            return Some(Err(ended));
+                        }
+                        self.take(revision, &changes);
+                    }
                     Some(FeedItem::Reset { revision }) => {
                         self.ended = true;
                         self.pending.push_back(response(revision, Event::Reset(v1::Reset {})));
@@ -142,10 +151,21 @@ impl Watcher {
                     }
                 },
                 _ = self.bookmarks.tick() => {
+                    if let Err(ended) = self.admitted() {
+                        return Some(Err(ended));
+                    }
                     self.pending.push_back(response(self.revision, Event::Bookmark(v1::Bookmark {})));
                 }
             }
         }
+    }
+
+    /// A key that is revoked or runs out ends its streams.
+    fn admitted(&mut self) -> Result<(), ApiError> {
+        let state = self.api.context.store.local();
+        self.api
+            .still_admitted(&state, &self.call)
+            .inspect_err(|_| self.ended = true)
     }
 
     /// Turns the changes of one revision into answers.

@@ -1,42 +1,19 @@
 //! The service `Workers`.
 
-use std::fmt;
-
-use rand::RngCore;
 use reeve_proto::v1;
 use reeve_state::command::{Command, CreateWorker, ObjectKind};
-use reeve_state::id::{TokenHash, WorkerId};
-use reeve_state::record::{ObjectRef, Worker};
+use reeve_state::id::WorkerId;
+use reeve_state::record::Worker;
 use reeve_state::transition::worker::{LivenessProfile, WorkerStatus};
-use sha2::{Digest, Sha256};
 
-use super::page::{PageRequest, to_hex};
+use super::keys::ttl;
+use super::page::PageRequest;
 use super::read::find_worker;
+use super::secret::Secret;
 use super::write::Asked;
 use super::{Api, Call};
 use crate::convert::enums;
 use crate::error::ApiError;
-
-/// A worker's secret (R83): shown once, kept only as a hash, never printed.
-struct Token(String);
-
-impl Token {
-    fn generate() -> Self {
-        let mut bytes = [0_u8; 32];
-        rand::rng().fill_bytes(&mut bytes);
-        Self(format!("cmw_{}", to_hex(bytes)))
-    }
-
-    fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.0.as_bytes()).into())
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
 
 impl Api {
     /// Registers a worker of the user's.
@@ -46,7 +23,7 @@ impl Api {
         call: &Call,
     ) -> Result<v1::CreateWorkerResponse, ApiError> {
         let asked = Asked::new("CreateWorker", std::mem::take(&mut request.request_id), &request)?;
-        let token = Token::generate();
+        let token = Secret::token();
         let command = Command::CreateWorker(CreateWorker {
             id: WorkerId::from_bytes(uuid::Uuid::now_v7().into_bytes()),
             kind: enums::worker_kind_from(request.kind)?,
@@ -55,15 +32,11 @@ impl Api {
             region: request.region,
             labels: request.labels,
             capacity: (request.capacity > 0).then_some(request.capacity),
-            token_hash: token.hash(),
-            token_ttl: None,
+            token_hash: token.token_hash(),
+            token_ttl: ttl(request.token_ttl_s),
         });
         let written = self.write(call, asked, command).await?;
-        let ObjectRef::Worker(id) = written.object else {
-            return Err(ApiError::Internal(
-                "a worker was written and another kind of object was answered",
-            ));
-        };
+        let id = written.worker()?;
         let gone = || ApiError::NotFound {
             kind: ObjectKind::Worker,
             id: id.to_string(),
@@ -72,7 +45,11 @@ impl Api {
         Ok(v1::CreateWorkerResponse {
             worker: Some(self.worker_message(&written.state, row)),
             // Of a repeated request the token is another one, and secrets are never replayed.
-            token: if written.replayed { String::new() } else { token.0 },
+            token: if written.replayed {
+                String::new()
+            } else {
+                token.reveal()
+            },
         })
     }
 
@@ -121,22 +98,5 @@ impl Api {
             next_page_token,
             revision: state.meta().revision.0,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Covers: R83, R84
-    #[test]
-    fn tokens_have_the_form_of_the_contract_and_are_never_printed() {
-        let token = Token::generate();
-        assert_eq!(token.0.len(), 68);
-        let digits = token.0.strip_prefix("cmw_").unwrap_or_default();
-        assert!(digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        assert_ne!(token.0, Token::generate().0);
-        assert_eq!(format!("{token:?}"), "Token(…)");
-        assert_eq!(token.hash(), TokenHash(Sha256::digest(token.0.as_bytes()).into()));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use prost::Message;
 use reeve_state::State;
 use reeve_state::command::{Command, Envelope, Reply, RequestTag};
-use reeve_state::id::Revision;
+use reeve_state::id::{KeyId, Revision, WorkerId};
 use reeve_state::record::{ObjectRef, RequestKey};
 use reeve_store::{Lane, ProposeError};
 use sha2::{Digest, Sha256};
@@ -16,6 +16,8 @@ use crate::error::ApiError;
 
 /// Longest request id, in bytes.
 const MAX_REQUEST_ID: usize = 128;
+
+const OTHER_OBJECT: ApiError = ApiError::Internal("another kind of object was written than was answered");
 
 /// A write that was applied.
 pub(super) struct Written {
@@ -65,8 +67,26 @@ impl Asked {
     /// The name under which the answer is remembered.
     pub(super) fn key(&self, call: &Call) -> RequestKey {
         RequestKey {
-            caller: call.caller.as_str().into(),
+            caller: call.caller.key.to_string().into(),
             request_id: self.request_id.as_str().into(),
+        }
+    }
+}
+
+impl Written {
+    /// The key that it was about.
+    pub(super) fn key(&self) -> Result<KeyId, ApiError> {
+        match self.object {
+            ObjectRef::Key(id) => Ok(id),
+            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) => Err(OTHER_OBJECT),
+        }
+    }
+
+    /// The worker that it was about.
+    pub(super) fn worker(&self) -> Result<WorkerId, ApiError> {
+        match self.object {
+            ObjectRef::Worker(id) => Ok(id),
+            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Key(_) => Err(OTHER_OBJECT),
         }
     }
 }
@@ -85,7 +105,7 @@ impl Api {
                 hash: asked.hash,
             }),
             fence_term: None,
-            principal: None,
+            principal: Some(call.caller.key),
             command,
         };
         let applied = self
@@ -114,7 +134,11 @@ impl Api {
     }
 
     /// This node's state once it has reached a revision, which the leader may have reached before it.
-    async fn state_at(&self, revision: Revision, deadline: Instant) -> Result<Arc<State>, ApiError> {
+    pub(super) async fn state_at(
+        &self,
+        revision: Revision,
+        deadline: Instant,
+    ) -> Result<Arc<State>, ApiError> {
         let reached = self.context.store.reached(revision);
         match tokio::time::timeout_at(deadline.into(), reached).await {
             Ok(state) => Ok(state),

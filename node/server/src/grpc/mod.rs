@@ -3,10 +3,14 @@
 pub mod health;
 mod services;
 
+use std::time::Duration;
+
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use reeve_proto::v1;
+
+use reeve_state::record::Access;
 
 use crate::api::{Api, Call, call};
 use crate::error::ApiError;
@@ -22,6 +26,7 @@ pub fn routes(api: &Api) -> Result<Routes, tonic_reflection::server::Error> {
     Ok(Routes::new(v1::tests_server::TestsServer::new(grpc.clone()))
         .add_service(v1::runs_server::RunsServer::new(grpc.clone()))
         .add_service(v1::workers_server::WorkersServer::new(grpc.clone()))
+        .add_service(v1::keys_server::KeysServer::new(grpc.clone()))
         .add_service(v1::cluster_server::ClusterServer::new(grpc.clone()))
         .add_service(v1::watch_server::WatchServer::new(grpc))
         .add_service(v1_reflection)
@@ -40,14 +45,22 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 #[derive(Clone)]
 struct Grpc(Api);
 
-/// Message and surroundings of a call.
-fn open<T>(request: Request<T>) -> (T, Call) {
-    let timeout = request
-        .metadata()
-        .get("grpc-timeout")
-        .and_then(|value| value.to_str().ok());
-    let call = Call::begin(timeout.and_then(call::parse_grpc_timeout));
-    (request.into_inner(), call)
+impl Grpc {
+    /// The message, and the call of a caller who may do what needs `access`.
+    async fn open<T>(&self, request: Request<T>, access: Access) -> Result<(T, Call), Status> {
+        let (timeout, authorization) = (timeout(&request), header(&request, "authorization"));
+        let call = self.0.admit(authorization, access, timeout).await?;
+        Ok((request.into_inner(), call))
+    }
+}
+
+/// How long the caller waits.
+fn timeout<T>(request: &Request<T>) -> Option<Duration> {
+    header(request, "grpc-timeout").and_then(call::parse_grpc_timeout)
+}
+
+fn header<'a, T>(request: &'a Request<T>, name: &'static str) -> Option<&'a str> {
+    request.metadata().get(name).and_then(|value| value.to_str().ok())
 }
 
 fn answer<T>(result: Result<T, ApiError>) -> Result<Response<T>, Status> {

@@ -4,9 +4,10 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt};
 use reeve_proto::v1;
+use reeve_state::record::Access;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, answer, open};
+use super::{Grpc, answer, header, timeout};
 
 #[async_trait]
 impl v1::tests_server::Tests for Grpc {
@@ -14,7 +15,7 @@ impl v1::tests_server::Tests for Grpc {
         &self,
         request: Request<v1::ApplyTestRequest>,
     ) -> Result<Response<v1::ApplyTestResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Operate).await?;
         answer(self.0.apply_test(request, &call).await)
     }
 
@@ -22,7 +23,7 @@ impl v1::tests_server::Tests for Grpc {
         &self,
         request: Request<v1::CreateTestRequest>,
     ) -> Result<Response<v1::CreateTestResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Operate).await?;
         answer(self.0.create_test(request, &call).await)
     }
 
@@ -30,7 +31,7 @@ impl v1::tests_server::Tests for Grpc {
         &self,
         request: Request<v1::GetTestRequest>,
     ) -> Result<Response<v1::GetTestResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.get_test(request, &call).await)
     }
 
@@ -38,7 +39,7 @@ impl v1::tests_server::Tests for Grpc {
         &self,
         request: Request<v1::ListTestsRequest>,
     ) -> Result<Response<v1::ListTestsResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.list_tests(request, &call).await)
     }
 
@@ -46,7 +47,7 @@ impl v1::tests_server::Tests for Grpc {
         &self,
         request: Request<v1::DeleteTestRequest>,
     ) -> Result<Response<v1::DeleteTestResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Operate).await?;
         answer(self.0.delete_test(request, &call).await)
     }
 }
@@ -57,7 +58,7 @@ impl v1::runs_server::Runs for Grpc {
         &self,
         request: Request<v1::StartRunRequest>,
     ) -> Result<Response<v1::StartRunResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Operate).await?;
         answer(self.0.start_run(request, &call).await)
     }
 
@@ -65,7 +66,7 @@ impl v1::runs_server::Runs for Grpc {
         &self,
         request: Request<v1::GetRunRequest>,
     ) -> Result<Response<v1::GetRunResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.get_run(request, &call).await)
     }
 
@@ -73,7 +74,7 @@ impl v1::runs_server::Runs for Grpc {
         &self,
         request: Request<v1::ListRunsRequest>,
     ) -> Result<Response<v1::ListRunsResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.list_runs(request, &call).await)
     }
 
@@ -81,7 +82,7 @@ impl v1::runs_server::Runs for Grpc {
         &self,
         request: Request<v1::StopRunRequest>,
     ) -> Result<Response<v1::StopRunResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Operate).await?;
         answer(self.0.stop_run(request, &call).await)
     }
 
@@ -89,7 +90,7 @@ impl v1::runs_server::Runs for Grpc {
         &self,
         request: Request<v1::ListRunEndpointsRequest>,
     ) -> Result<Response<v1::ListRunEndpointsResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.list_run_endpoints(request, &call).await)
     }
 }
@@ -100,7 +101,7 @@ impl v1::workers_server::Workers for Grpc {
         &self,
         request: Request<v1::CreateWorkerRequest>,
     ) -> Result<Response<v1::CreateWorkerResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Operate).await?;
         answer(self.0.create_worker(request, &call).await)
     }
 
@@ -108,7 +109,7 @@ impl v1::workers_server::Workers for Grpc {
         &self,
         request: Request<v1::GetWorkerRequest>,
     ) -> Result<Response<v1::GetWorkerResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.get_worker(request, &call).await)
     }
 
@@ -116,7 +117,7 @@ impl v1::workers_server::Workers for Grpc {
         &self,
         request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.list_workers(request, &call).await)
     }
 
@@ -185,12 +186,60 @@ impl v1::workers_server::Workers for Grpc {
 }
 
 #[async_trait]
+impl v1::keys_server::Keys for Grpc {
+    async fn bootstrap_key(
+        &self,
+        request: Request<v1::BootstrapKeyRequest>,
+    ) -> Result<Response<v1::BootstrapKeyResponse>, Status> {
+        let timeout = timeout(&request);
+        answer(self.0.bootstrap_key(request.into_inner(), timeout).await)
+    }
+
+    async fn create_key(
+        &self,
+        request: Request<v1::CreateKeyRequest>,
+    ) -> Result<Response<v1::CreateKeyResponse>, Status> {
+        let (request, call) = self.open(request, Access::Administer).await?;
+        answer(self.0.create_key(request, &call).await)
+    }
+
+    async fn list_keys(
+        &self,
+        request: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        let (request, call) = self.open(request, Access::Administer).await?;
+        answer(self.0.list_keys(request, &call).await)
+    }
+
+    async fn revoke_key(
+        &self,
+        request: Request<v1::RevokeKeyRequest>,
+    ) -> Result<Response<v1::RevokeKeyResponse>, Status> {
+        let (request, call) = self.open(request, Access::Administer).await?;
+        answer(self.0.revoke_key(request, &call).await)
+    }
+
+    async fn who_am_i(
+        &self,
+        request: Request<v1::WhoAmIRequest>,
+    ) -> Result<Response<v1::WhoAmIResponse>, Status> {
+        let (timeout, authorization) = (timeout(&request), header(&request, "authorization"));
+        let call = self.0.identify(authorization, timeout).await?;
+        answer(self.0.who_am_i(&call))
+    }
+}
+
+#[async_trait]
 impl v1::cluster_server::Cluster for Grpc {
     async fn get_status(
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let (request, _) = open(request);
+        let request = if self.0.has_no_keys() {
+            request.into_inner()
+        } else {
+            self.open(request, Access::Read).await?.0
+        };
         answer(Ok(self.0.cluster_status(request).await))
     }
 
@@ -198,7 +247,7 @@ impl v1::cluster_server::Cluster for Grpc {
         &self,
         request: Request<v1::AddMemberRequest>,
     ) -> Result<Response<v1::AddMemberResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Administer).await?;
         answer(self.0.add_member(request, &call).await)
     }
 
@@ -206,7 +255,7 @@ impl v1::cluster_server::Cluster for Grpc {
         &self,
         request: Request<v1::RemoveMemberRequest>,
     ) -> Result<Response<v1::RemoveMemberResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Administer).await?;
         answer(self.0.remove_member(request, &call).await)
     }
 
@@ -214,7 +263,7 @@ impl v1::cluster_server::Cluster for Grpc {
         &self,
         request: Request<v1::TransferLeaderRequest>,
     ) -> Result<Response<v1::TransferLeaderResponse>, Status> {
-        let (request, call) = open(request);
+        let (request, call) = self.open(request, Access::Administer).await?;
         answer(self.0.transfer_leader(request, &call).await)
     }
 }
@@ -224,8 +273,11 @@ impl v1::watch_server::Watch for Grpc {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (request, _) = open(request);
-        let stream = self.0.watch(request)?.map(|item| item.map_err(Status::from));
+        let (request, call) = self.open(request, Access::Read).await?;
+        let stream = self
+            .0
+            .watch(request, call)?
+            .map(|item| item.map_err(Status::from));
         answer(Ok(Box::pin(stream)))
     }
 }

@@ -2,13 +2,16 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use reeve_proto::names::Named;
 use reeve_proto::v1;
+use reeve_state::record::Access;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::{Api, Call};
 use crate::error::ApiError;
 
 /// Names a request, so that repeating it changes nothing (D15).
@@ -25,6 +28,50 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         path.map(|path| Self(path.0))
             .map_err(|error| ApiError::invalid("id", error.body_text()))
     }
+}
+
+macro_rules! admitted {
+    ($($(#[$doc:meta])* $name:ident $access:ident),+ $(,)?) => {
+        $($(#[$doc])*
+        pub struct $name(pub Call);
+
+        impl FromRequestParts<Api> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+                api.admit(authorization(parts), Access::$access, None).await.map(Self)
+            }
+        })+
+    };
+}
+
+admitted! {
+    /// A call of a caller who may see.
+    Reader Read,
+    /// A call of a caller who may change tests, runs and workers.
+    Operator Operate,
+    /// A call of a caller who may change keys.
+    Admin Administer,
+    /// A call of a caller who may speak as a ping worker.
+    Pinger Ping,
+}
+
+/// A call of anyone whose key is in force.
+pub struct Anyone(pub Call);
+
+impl FromRequestParts<Api> for Anyone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        api.identify(authorization(parts), None).await.map(Self)
+    }
+}
+
+fn authorization(parts: &Parts) -> Option<&str> {
+    parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
 }
 
 /// The query, whose every name has to be known.

@@ -1,6 +1,7 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`.
 
 mod extract;
+mod keys;
 mod ops;
 mod runs;
 mod tests;
@@ -8,7 +9,7 @@ mod workers;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::api::Api;
 use crate::error::ApiError;
@@ -43,6 +44,10 @@ fn resources() -> Router<Api> {
         .route("/runs/{id}/stop", post(runs::stop))
         .route("/workers", get(workers::list).post(workers::create))
         .route("/workers/{id}", get(workers::get))
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/bootstrap", post(keys::bootstrap))
+        .route("/keys/self", get(keys::who_am_i))
+        .route("/keys/{id}", delete(keys::revoke))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

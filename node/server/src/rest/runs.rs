@@ -11,7 +11,9 @@ use reeve_proto::v1;
 use reeve_state::command::{ObjectKind, Refusal};
 use serde::Deserialize;
 
-use super::extract::{Body, Id, PageQuery, Query, ReadQuery, consistency, json, named, request_id};
+use super::extract::{
+    Body, Id, Operator, PageQuery, Query, ReadQuery, Reader, consistency, json, named, request_id,
+};
 use crate::api::{Api, Call};
 use crate::error::ApiError;
 
@@ -36,6 +38,7 @@ pub struct ListQuery {
 
 pub async fn start(
     State(api): State<Api>,
+    Operator(call): Operator,
     headers: HeaderMap,
     Id(test): Id,
     Body(body): Body,
@@ -45,7 +48,7 @@ pub async fn start(
         test,
         request_id: request_id(&headers, body.request_id)?,
     };
-    let response = api.start_run(request, &Call::begin(None)).await?;
+    let response = api.start_run(request, &call).await?;
     Ok((
         StatusCode::CREATED,
         Json(RunJson::from(&response.run.unwrap_or_default())),
@@ -54,6 +57,7 @@ pub async fn start(
 
 pub async fn stop(
     State(api): State<Api>,
+    Operator(call): Operator,
     headers: HeaderMap,
     Id(id): Id,
     Body(body): Body,
@@ -63,12 +67,13 @@ pub async fn stop(
         id,
         request_id: request_id(&headers, body.request_id)?,
     };
-    let response = api.stop_run(request, &Call::begin(None)).await?;
+    let response = api.stop_run(request, &call).await?;
     Ok(Json(RunJson::from(&response.run.unwrap_or_default())))
 }
 
 pub async fn list(
     State(api): State<Api>,
+    Reader(call): Reader,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListJson<RunJson>>, ApiError> {
     let request = v1::ListRunsRequest {
@@ -78,7 +83,7 @@ pub async fn list(
         test: query.test,
         consistency: consistency(query.consistency.as_deref())?,
     };
-    let response = api.list_runs(request, &Call::begin(None)).await?;
+    let response = api.list_runs(request, &call).await?;
     Ok(Json(ListJson::new(
         &response.runs,
         &response.next_page_token,
@@ -88,37 +93,41 @@ pub async fn list(
 
 pub async fn get(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<RunJson>, ApiError> {
-    Ok(Json(RunJson::from(&find(&api, id, &query).await?)))
+    Ok(Json(RunJson::from(&find(&api, &call, id, &query).await?)))
 }
 
 pub async fn timeline(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<ListJson<TimelineEntryJson>>, ApiError> {
-    let run = find(&api, id, &query).await?;
+    let run = find(&api, &call, id, &query).await?;
     Ok(Json(ListJson::new(&run.timeline, "", run.revision)))
 }
 
 pub async fn assignments(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<ListJson<AssignmentJson>>, ApiError> {
-    let run = find(&api, id, &query).await?;
+    let run = find(&api, &call, id, &query).await?;
     Ok(Json(ListJson::new(&run.assignments, "", run.revision)))
 }
 
 /// A run that was not refused has nothing to explain.
 pub async fn explain(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<ExplanationJson>, ApiError> {
-    let run = find(&api, id, &query).await?;
+    let run = find(&api, &call, id, &query).await?;
     let Some(explanation) = &run.explanation else {
         let refusal = Refusal::WrongStatus {
             kind: ObjectKind::Run,
@@ -136,6 +145,7 @@ pub async fn explain(
 
 pub async fn endpoints(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(run_id): Id,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListJson<EndpointJson>>, ApiError> {
@@ -145,7 +155,7 @@ pub async fn endpoints(
         page_token: query.page_token,
         consistency: consistency(query.consistency.as_deref())?,
     };
-    let response = api.list_run_endpoints(request, &Call::begin(None)).await?;
+    let response = api.list_run_endpoints(request, &call).await?;
     Ok(Json(ListJson::new(
         &response.endpoints,
         &response.next_page_token,
@@ -153,14 +163,10 @@ pub async fn endpoints(
     )))
 }
 
-async fn find(api: &Api, id: String, query: &ReadQuery) -> Result<v1::Run, ApiError> {
+async fn find(api: &Api, call: &Call, id: String, query: &ReadQuery) -> Result<v1::Run, ApiError> {
     let request = v1::GetRunRequest {
         id,
         consistency: query.consistency()?,
     };
-    Ok(api
-        .get_run(request, &Call::begin(None))
-        .await?
-        .run
-        .unwrap_or_default())
+    Ok(api.get_run(request, call).await?.run.unwrap_or_default())
 }

@@ -7,12 +7,13 @@ use reeve_proto::json::{ListJson, TestJson};
 use reeve_proto::{definition, v1};
 use reeve_state::command::FieldViolation;
 
-use super::extract::{Body, Id, PageQuery, Query, ReadQuery, consistency, request_id};
-use crate::api::{Api, Call};
+use super::extract::{Body, Id, Operator, PageQuery, Query, ReadQuery, Reader, consistency, request_id};
+use crate::api::Api;
 use crate::error::ApiError;
 
 pub async fn create(
     State(api): State<Api>,
+    Operator(call): Operator,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<TestJson>), ApiError> {
@@ -31,7 +32,7 @@ pub async fn create(
         definition: Some(definition),
         request_id: request_id(&headers, None)?,
     };
-    let response = api.create_test(request, &Call::begin(None)).await?;
+    let response = api.create_test(request, &call).await?;
     Ok((
         StatusCode::CREATED,
         Json(TestJson::from(&response.test.unwrap_or_default())),
@@ -40,6 +41,7 @@ pub async fn create(
 
 pub async fn list(
     State(api): State<Api>,
+    Reader(call): Reader,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ListJson<TestJson>>, ApiError> {
     let request = v1::ListTestsRequest {
@@ -47,7 +49,7 @@ pub async fn list(
         page_token: query.page_token,
         consistency: consistency(query.consistency.as_deref())?,
     };
-    let response = api.list_tests(request, &Call::begin(None)).await?;
+    let response = api.list_tests(request, &call).await?;
     Ok(Json(ListJson::new(
         &response.tests,
         &response.next_page_token,
@@ -57,6 +59,7 @@ pub async fn list(
 
 pub async fn get(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<TestJson>, ApiError> {
@@ -64,15 +67,20 @@ pub async fn get(
         id,
         consistency: query.consistency()?,
     };
-    let response = api.get_test(request, &Call::begin(None)).await?;
+    let response = api.get_test(request, &call).await?;
     Ok(Json(TestJson::from(&response.test.unwrap_or_default())))
 }
 
-pub async fn delete(State(api): State<Api>, headers: HeaderMap, Id(id): Id) -> Result<StatusCode, ApiError> {
+pub async fn delete(
+    State(api): State<Api>,
+    Operator(call): Operator,
+    headers: HeaderMap,
+    Id(id): Id,
+) -> Result<StatusCode, ApiError> {
     let request = v1::DeleteTestRequest {
         id,
         request_id: request_id(&headers, None)?,
     };
-    api.delete_test(request, &Call::begin(None)).await?;
+    api.delete_test(request, &call).await?;
     Ok(StatusCode::NO_CONTENT)
 }

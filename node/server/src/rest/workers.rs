@@ -9,8 +9,8 @@ use reeve_proto::json::{CreatedWorkerJson, ListJson, WorkerJson};
 use reeve_proto::v1;
 use serde::Deserialize;
 
-use super::extract::{Body, Id, Query, ReadQuery, consistency, json, named, request_id};
-use crate::api::{Api, Call};
+use super::extract::{Body, Id, Operator, Query, ReadQuery, Reader, consistency, json, named, request_id};
+use crate::api::Api;
 use crate::error::ApiError;
 
 #[derive(Deserialize)]
@@ -42,6 +42,7 @@ pub struct ListQuery {
 
 pub async fn create(
     State(api): State<Api>,
+    Operator(call): Operator,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<CreatedWorkerJson>), ApiError> {
@@ -61,7 +62,7 @@ pub async fn create(
         token_ttl_s: 0,
         request_id: request_id(&headers, body.request_id)?,
     };
-    let response = api.create_worker(request, &Call::begin(None)).await?;
+    let response = api.create_worker(request, &call).await?;
     let created = CreatedWorkerJson {
         worker: WorkerJson::from(&response.worker.unwrap_or_default()),
         token: response.token,
@@ -71,6 +72,7 @@ pub async fn create(
 
 pub async fn list(
     State(api): State<Api>,
+    Reader(call): Reader,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ListJson<WorkerJson>>, ApiError> {
     let request = v1::ListWorkersRequest {
@@ -81,7 +83,7 @@ pub async fn list(
         find_deleted: false,
         consistency: consistency(query.consistency.as_deref())?,
     };
-    let response = api.list_workers(request, &Call::begin(None)).await?;
+    let response = api.list_workers(request, &call).await?;
     Ok(Json(ListJson::new(
         &response.workers,
         &response.next_page_token,
@@ -91,6 +93,7 @@ pub async fn list(
 
 pub async fn get(
     State(api): State<Api>,
+    Reader(call): Reader,
     Id(id): Id,
     Query(query): Query<ReadQuery>,
 ) -> Result<Json<WorkerJson>, ApiError> {
@@ -98,6 +101,6 @@ pub async fn get(
         id,
         consistency: query.consistency()?,
     };
-    let response = api.get_worker(request, &Call::begin(None)).await?;
+    let response = api.get_worker(request, &call).await?;
     Ok(Json(WorkerJson::from(&response.worker.unwrap_or_default())))
 }

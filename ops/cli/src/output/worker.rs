@@ -112,6 +112,7 @@ mod tests {
                 total: 100,
                 reserved: 40,
                 free: 60,
+                ..Default::default()
             }),
             conditions: vec![WorkerCondition {
                 r#type: "Link".into(),

@@ -6,13 +6,14 @@ use crate::command::{Command, Envelope, KeyFault, Refusal};
 use crate::id::KeyId;
 use crate::record::{Access, ApiKey};
 use crate::state::State;
+use crate::time::Time;
 
 /// Refuses what the caller's key does not allow. What nodes decide and what workers say on their sessions has no principal.
 pub(super) fn check(state: &State, envelope: &Envelope) -> Result<(), Refusal> {
     let Some(principal) = envelope.principal else {
         return Ok(());
     };
-    let key = state.key_in_force(principal)?;
+    let key = state.key_in_force(principal, state.meta.cluster_time)?;
     match envelope.command.access() {
         Some(needs) => allowed(key, needs),
         None => Err(Refusal::RoleTooLow {
@@ -34,28 +35,28 @@ fn allowed(key: &ApiKey, needs: Access) -> Result<(), Refusal> {
 }
 
 impl State {
-    /// The key with this id, if calls with it are taken.
+    /// The key with this id, if calls with it are taken at `now`, in cluster time.
     ///
     /// # Errors
     /// It is unknown, revoked or expired.
-    pub fn key_in_force(&self, id: KeyId) -> Result<&Arc<ApiKey>, Refusal> {
+    pub fn key_in_force(&self, id: KeyId, now: Time) -> Result<&Arc<ApiKey>, Refusal> {
         let rejected = |reason| Refusal::KeyRejected { reason };
         let key = self.key(id).ok_or(rejected(KeyFault::Unknown))?;
         if key.revoked_at.is_some() {
             return Err(rejected(KeyFault::Revoked));
         }
-        if !key.in_force(self.meta().cluster_time) {
+        if !key.in_force(now) {
             return Err(rejected(KeyFault::Expired));
         }
         Ok(key)
     }
 
-    /// Whether a caller with this key may do what needs `access`.
+    /// Whether a caller with this key may do at `now` what needs `access`.
     ///
     /// # Errors
     /// The key is not in force, or its role does not allow it.
-    pub fn authorize(&self, id: KeyId, access: Access) -> Result<&Arc<ApiKey>, Refusal> {
-        let key = self.key_in_force(id)?;
+    pub fn authorize(&self, id: KeyId, access: Access, now: Time) -> Result<&Arc<ApiKey>, Refusal> {
+        let key = self.key_in_force(id, now)?;
         allowed(key, access).map(|()| key)
     }
 }
