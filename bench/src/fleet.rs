@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt, stream};
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::report::Event;
 use reeve_proto::v1::session_request::Message as Said;
 use reeve_proto::v1::session_response::Message as Heard;
@@ -19,7 +20,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, interval_at};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 /// Endpoints that a worker takes.
 const CAPACITY: u32 = 2_000;
@@ -125,7 +125,7 @@ fn success(endpoints: u32) -> Progress {
 }
 
 /// One worker's session, until its node ends it.
-async fn session(channel: Channel, token: String) -> Result<()> {
+async fn session(channel: Connection, token: String) -> Result<()> {
     let (outbox, said) = mpsc::channel(OUTBOX);
     outbox.send(request(Said::Hello(hello(token)))).await?;
     let mut client = WorkerGatewayClient::new(channel);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use prost_types::Duration as WireDuration;
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::group::Executor;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{
     ApplyTestRequest, Consistency, GetTestRequest, Group, Selector, SimExecutor, TestDefinition,
 };
 use reeve_testkit::{Cluster, ClusterSpec};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::load::{CALL_TIMEOUT, Caller};
@@ -63,7 +63,7 @@ impl Reeve {
         self.cluster.caught_up(position, SETTLE).await
     }
 
-    async fn channels(&mut self, clients: usize, target: Target) -> Result<Vec<Channel>> {
+    async fn channels(&mut self, clients: usize, target: Target) -> Result<Vec<Connection>> {
         let leader = self.agreed_leader().await?;
         let mut channels = Vec::new();
         for node in nodes_of_connections(clients, target, NODES, leader) {
@@ -149,11 +149,11 @@ fn apply(definition: TestDefinition) -> Request<ApplyTestRequest> {
 /// Applies one definition after the other, rotating over the names.
 #[derive(Clone)]
 pub struct Write {
-    client: TestsClient<Channel>,
+    client: TestsClient<Connection>,
 }
 
 impl Write {
-    fn new(channel: Channel) -> Self {
+    fn new(channel: Connection) -> Self {
         Self {
             client: TestsClient::new(channel),
         }
@@ -168,7 +168,7 @@ impl Caller for Write {
 
 /// Reads one test.
 pub struct Read {
-    client: TestsClient<Channel>,
+    client: TestsClient<Connection>,
     name: String,
 }
 

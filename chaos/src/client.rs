@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{ApplyTestRequest, Consistency, GetTestRequest, StartRunRequest, TestDefinition};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use crate::definition::definition;
@@ -37,7 +37,7 @@ pub struct Client {
     number: usize,
     test: String,
     rng: StdRng,
-    nodes: Vec<Channel>,
+    nodes: Vec<Connection>,
     history: Arc<History>,
     sequence: u64,
     acknowledged_version: u32,
@@ -51,7 +51,7 @@ impl Client {
     pub fn new(
         number: usize,
         seed: u64,
-        nodes: Vec<Channel>,
+        nodes: Vec<Connection>,
         history: Arc<History>,
         stop: watch::Receiver<bool>,
     ) -> Self {
@@ -180,7 +180,7 @@ impl Client {
     }
 }
 
-async fn attempt(node: Channel, id: &str, call: &Call, wanted: Option<TestDefinition>) -> Outcome {
+async fn attempt(node: Connection, id: &str, call: &Call, wanted: Option<TestDefinition>) -> Outcome {
     let answer = match call {
         Call::ApplyTest { .. } => apply_test(node, id, wanted).await,
         Call::StartRun { name } => start_run(node, id, name).await,
@@ -188,7 +188,7 @@ async fn attempt(node: Channel, id: &str, call: &Call, wanted: Option<TestDefini
     answer.unwrap_or_else(|status| classify(&status))
 }
 
-async fn apply_test(node: Channel, id: &str, wanted: Option<TestDefinition>) -> Result<Outcome, Status> {
+async fn apply_test(node: Connection, id: &str, wanted: Option<TestDefinition>) -> Result<Outcome, Status> {
     let mut request = Request::new(ApplyTestRequest {
         definition: wanted,
         request_id: id.to_owned(),
@@ -199,7 +199,7 @@ async fn apply_test(node: Channel, id: &str, wanted: Option<TestDefinition>) -> 
     Ok(Outcome::TestStored { version })
 }
 
-async fn start_run(node: Channel, id: &str, name: &str) -> Result<Outcome, Status> {
+async fn start_run(node: Connection, id: &str, name: &str) -> Result<Outcome, Status> {
     let mut request = Request::new(StartRunRequest {
         test: name.to_owned(),
         request_id: id.to_owned(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{
@@ -11,7 +12,6 @@ use reeve_proto::v1::{
     RunReasonCode, RunStatus,
 };
 use reeve_testkit::{Cluster, until_some};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 /// Longer than a run can last at worst: its wait for capacity and its safety limit.
@@ -149,7 +149,7 @@ async fn node(cluster: &Cluster, position: usize, index: u64, hash: String) -> R
     })
 }
 
-async fn list_runs(node: Channel, consistency: Consistency) -> Result<Vec<Run>, Status> {
+async fn list_runs(node: Connection, consistency: Consistency) -> Result<Vec<Run>, Status> {
     let mut client = RunsClient::new(node).max_decoding_message_size(usize::MAX);
     let mut runs = Vec::new();
     let mut page_token = String::new();
@@ -170,7 +170,7 @@ async fn list_runs(node: Channel, consistency: Consistency) -> Result<Vec<Run>, 
     }
 }
 
-async fn list_tests(node: Channel) -> Result<BTreeMap<String, u32>, Status> {
+async fn list_tests(node: Connection) -> Result<BTreeMap<String, u32>, Status> {
     let mut client = TestsClient::new(node);
     let mut tests = BTreeMap::new();
     let mut page_token = String::new();

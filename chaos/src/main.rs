@@ -20,10 +20,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use reeve_proto::bearer::Connection;
 use reeve_testkit::{Cluster, ClusterSpec, WorkerProcess, create_worker, reeve_program, until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 use check::Evidence;
 use client::Client;
@@ -144,7 +144,7 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
 async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) -> Result<bool> {
     let mut victims = bring_up(args, path).await?;
     let history = Arc::new(History::create(&path.join("history.jsonl"))?);
-    let channels: Vec<Channel> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
+    let channels: Vec<Connection> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
     let mut observers = JoinSet::new();
     for (node, channel) in channels.iter().enumerate() {
         observers.spawn(observer::observe(node, channel.clone(), Arc::clone(&history)));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::GetStatusRequest;
 use reeve_proto::v1::cluster_client::ClusterClient;
 use tonic::Request;
-use tonic::transport::Channel;
 
 use crate::history::{History, Term};
 
@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Watches one node until the task is ended; records every change.
-pub async fn observe(node: usize, channel: Channel, history: Arc<History>) {
+pub async fn observe(node: usize, channel: Connection, history: Arc<History>) {
     let mut last = None;
     loop {
         let mut request = Request::new(GetStatusRequest::default());

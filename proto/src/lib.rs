@@ -1,6 +1,7 @@
 //! The wire: code generated from the `.proto` files beside this crate, and the forms in which people meet it
 //! (YAML and JSON documents, names of statuses).
 
+pub mod bearer;
 pub mod definition;
 pub mod json;
 pub mod names;

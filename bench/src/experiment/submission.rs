@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use prost_types::Duration as WireDuration;
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::group::Executor;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
@@ -16,7 +17,6 @@ use reeve_proto::v1::{
 };
 use tokio::time::timeout;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use super::{Bed, Options};
 use crate::fleet::Fleet;
@@ -102,7 +102,7 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
 }
 
 /// One run from submission to completion, seen through the change feed.
-async fn submit(channel: Channel) -> Result<Timed> {
+async fn submit(channel: Connection) -> Result<Timed> {
     let request = WatchRequest {
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],

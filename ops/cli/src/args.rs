@@ -1,6 +1,9 @@
 //! The command line.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -51,6 +54,15 @@ pub(crate) struct GlobalArgs {
         value_name = "HOST:PORT,…"
     )]
     pub(crate) addr: Vec<String>,
+    /// API key of the caller, cmk_ and 32 hex digits; better given by the environment: others can see flags.
+    #[arg(
+        long,
+        global = true,
+        env = "REEVE_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub(crate) api_key: Option<ApiKey>,
     /// How to print.
     #[arg(
         short = 'o',
@@ -64,6 +76,31 @@ pub(crate) struct GlobalArgs {
     /// How long a call may take (10s if not given); for commands that wait for a run, how long to wait (no limit).
     #[arg(long, global = true, value_parser = parse_timeout, value_name = "DURATION")]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// A caller's key; never printed.
+#[derive(Clone)]
+pub(crate) struct ApiKey(String);
+
+impl ApiKey {
+    /// For the header of a call.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ApiKey {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
 }
 
 /// How to print what was found.

@@ -5,12 +5,13 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use reeve_proto::bearer::{Bearer, Connection};
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use crate::args::GlobalArgs;
+use crate::args::{ApiKey, GlobalArgs};
 use crate::error::CliError;
 
 /// How long a call may take unless the user says otherwise.
@@ -31,12 +32,13 @@ const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) address: String,
-    pub(crate) channel: Channel,
+    pub(crate) channel: Connection,
 }
 
 /// The nodes that we know of, the one that answered last in front.
 pub(crate) struct Cluster {
     nodes: Mutex<Vec<Node>>,
+    bearer: Bearer,
     timeout: Duration,
 }
 
@@ -51,7 +53,11 @@ enum Failure {
 impl Cluster {
     /// A client for the addresses of the command line. Nothing is connected yet.
     pub(crate) fn new(global: &GlobalArgs) -> Result<Self, CliError> {
-        Self::connect_to(&global.addr, global.timeout.unwrap_or(DEFAULT_TIMEOUT))
+        Self::connect_to(
+            &global.addr,
+            bearer(global.api_key.as_ref())?,
+            global.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        )
     }
 
     /// A client whose calls are bounded by the default even where the user's time-out is about something longer.
@@ -59,11 +65,15 @@ impl Cluster {
         let timeout = global
             .timeout
             .map_or(DEFAULT_TIMEOUT, |limit| limit.min(DEFAULT_TIMEOUT));
-        Self::connect_to(&global.addr, timeout)
+        Self::connect_to(&global.addr, bearer(global.api_key.as_ref())?, timeout)
     }
 
-    /// A client for these addresses.
-    pub(crate) fn connect_to(addresses: &[String], timeout: Duration) -> Result<Self, CliError> {
+    /// A client for these addresses, which shows this key.
+    pub(crate) fn connect_to(
+        addresses: &[String],
+        bearer: Bearer,
+        timeout: Duration,
+    ) -> Result<Self, CliError> {
         let mut nodes: Vec<Node> = Vec::new();
         for address in addresses
             .iter()
@@ -71,7 +81,7 @@ impl Cluster {
             .filter(|address| !address.is_empty())
         {
             if nodes.iter().all(|node| node.address != address) {
-                nodes.push(connect(address)?);
+                nodes.push(connect(address, &bearer)?);
             }
         }
         if nodes.is_empty() {
@@ -79,8 +89,14 @@ impl Cluster {
         }
         Ok(Self {
             nodes: Mutex::new(nodes),
+            bearer,
             timeout,
         })
+    }
+
+    /// A client of one node, with the same key.
+    pub(crate) fn only(&self, address: &str, timeout: Duration) -> Result<Self, CliError> {
+        Self::connect_to(&[address.to_owned()], self.bearer.clone(), timeout)
     }
 
     /// The nodes, the one to ask first in front.
@@ -93,7 +109,7 @@ impl Cluster {
         let mut nodes = self.lock();
         for address in addresses {
             if nodes.iter().all(|node| node.address != address)
-                && let Ok(node) = connect(&address)
+                && let Ok(node) = connect(&address, &self.bearer)
             {
                 nodes.push(node);
             }
@@ -115,7 +131,7 @@ impl Cluster {
     pub(crate) async fn call<M, T, F, R>(&self, message: M, attempt: F) -> Result<T, CliError>
     where
         M: Clone,
-        F: Fn(Channel, Request<M>) -> R,
+        F: Fn(Connection, Request<M>) -> R,
         R: Future<Output = Result<Response<T>, Status>>,
     {
         let deadline = Instant::now() + self.timeout;
@@ -161,7 +177,15 @@ impl Cluster {
     }
 }
 
-fn connect(address: &str) -> Result<Node, CliError> {
+/// What the user's key becomes in a call.
+fn bearer(key: Option<&ApiKey>) -> Result<Bearer, CliError> {
+    match key {
+        None => Ok(Bearer::NONE),
+        Some(key) => Bearer::new(key.reveal()).map_err(|error| CliError::message(error.to_string())),
+    }
+}
+
+fn connect(address: &str, bearer: &Bearer) -> Result<Node, CliError> {
     let refused = |rule: &str| {
         CliError::message(format!(
             "{address:?} is not an address of a node: {rule}; write HOST:PORT, such as 127.0.0.1:50052"
@@ -184,14 +208,14 @@ fn connect(address: &str) -> Result<Node, CliError> {
         .keep_alive_while_idle(true);
     Ok(Node {
         address: address.to_owned(),
-        channel: endpoint.connect_lazy(),
+        channel: bearer.on(endpoint.connect_lazy()),
     })
 }
 
 async fn once<M, T, F, R>(node: &Node, message: &M, attempt: &F, left: Duration) -> Result<T, Failure>
 where
     M: Clone,
-    F: Fn(Channel, Request<M>) -> R,
+    F: Fn(Connection, Request<M>) -> R,
     R: Future<Output = Result<Response<T>, Status>>,
 {
     let mut request = Request::new(message.clone());
@@ -334,7 +358,7 @@ mod tests {
                     .to_string()
             })
             .collect();
-        let cluster = Cluster::connect_to(&addresses, Duration::from_secs(5)).unwrap();
+        let cluster = Cluster::connect_to(&addresses, Bearer::NONE, Duration::from_secs(5)).unwrap();
         let error = cluster
             .call(GetStatusRequest::default(), |channel, request| async move {
                 ClusterClient::new(channel).get_status(request).await
@@ -357,7 +381,7 @@ mod tests {
     #[tokio::test]
     async fn unavailable_is_asked_elsewhere_and_an_answer_is_final() {
         let addresses = ["127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned()];
-        let cluster = Cluster::connect_to(&addresses, Duration::from_secs(5)).unwrap();
+        let cluster = Cluster::connect_to(&addresses, Bearer::NONE, Duration::from_secs(5)).unwrap();
         let calls = std::sync::atomic::AtomicU32::new(0);
         let answer = cluster
             .call((), |_, _| async {
@@ -379,7 +403,8 @@ mod tests {
 
     #[tokio::test]
     async fn nodes_that_stay_unavailable_are_quoted_before_the_deadline() {
-        let cluster = Cluster::connect_to(&["127.0.0.1:1".to_owned()], Duration::from_secs(1)).unwrap();
+        let cluster =
+            Cluster::connect_to(&["127.0.0.1:1".to_owned()], Bearer::NONE, Duration::from_secs(1)).unwrap();
         let began = Instant::now();
         let answer = cluster
             .call((), |_, _| async {
@@ -399,7 +424,7 @@ mod tests {
             ("a b:1", "invalid"),
             ("http://", "invalid"),
         ] {
-            let error = Cluster::connect_to(&[address.to_owned()], DEFAULT_TIMEOUT)
+            let error = Cluster::connect_to(&[address.to_owned()], Bearer::NONE, DEFAULT_TIMEOUT)
                 .err()
                 .map(|error| error.to_string());
             assert!(
@@ -409,12 +434,20 @@ mod tests {
                 "{address}: {error:?}"
             );
         }
-        assert!(Cluster::connect_to(&["http://localhost:50052".to_owned()], DEFAULT_TIMEOUT).is_ok());
+        assert!(
+            Cluster::connect_to(
+                &["http://localhost:50052".to_owned()],
+                Bearer::NONE,
+                DEFAULT_TIMEOUT
+            )
+            .is_ok()
+        );
     }
 
     #[tokio::test]
     async fn what_is_no_node_is_named_as_such() {
-        let cluster = Cluster::connect_to(&["127.0.0.1:1".to_owned()], DEFAULT_TIMEOUT).unwrap();
+        let cluster =
+            Cluster::connect_to(&["127.0.0.1:1".to_owned()], Bearer::NONE, DEFAULT_TIMEOUT).unwrap();
         for status in [
             Status::unimplemented(""),
             Status::internal("protocol error: received message with invalid compression flag: 123"),

@@ -5,9 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use reeve_proto::bearer::{Bearer, Connection};
 use reeve_proto::v1::cluster_client::ClusterClient;
-use reeve_proto::v1::{GetStatusRequest, GetStatusResponse, TransferLeaderRequest};
-use tonic::transport::{Channel, Endpoint};
+use reeve_proto::v1::keys_client::KeysClient;
+use reeve_proto::v1::{GetStatusRequest, GetStatusResponse, TransferLeaderRequest, WhoAmIRequest};
+use tonic::transport::Endpoint;
+
 use tonic::{Request, Status};
 
 use crate::child::Child;
@@ -17,6 +20,13 @@ use crate::wait::{until, until_some};
 /// How long a node may take to say how it is.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The admin key of every cluster of the testkit.
+pub const ADMIN_KEY: &str = "cmk_00112233445566778899aabbccddeeff";
+
+fn bearer() -> Result<Bearer> {
+    Ok(Bearer::new(ADMIN_KEY)?)
+}
 
 /// What a cluster is to be.
 #[derive(Clone, Debug)]
@@ -52,7 +62,7 @@ pub struct Cluster {
     spec: ClusterSpec,
     nodes: Vec<NodeAddresses>,
     children: Vec<Option<Child>>,
-    channels: Vec<Channel>,
+    channels: Vec<Connection>,
 }
 
 impl Cluster {
@@ -75,7 +85,7 @@ impl Cluster {
             .collect();
         let channels = nodes
             .iter()
-            .map(|node| Ok(endpoint(&node.grpc)?.connect_lazy()))
+            .map(|node| Ok(bearer()?.on(endpoint(&node.grpc)?.connect_lazy())))
             .collect::<Result<Vec<_>>>()?;
         let mut cluster = Self {
             children: nodes.iter().map(|_| None).collect(),
@@ -124,7 +134,8 @@ impl Cluster {
             ])
             .arg("--data-dir")
             .arg(self.spec.directory.join(&node.name))
-            .args(&self.spec.flags);
+            .args(&self.spec.flags)
+            .env("REEVE_BOOTSTRAP_KEY", ADMIN_KEY);
         let log = self.spec.directory.join(format!("{}.log", node.name));
         self.children[position] = Some(Child::spawn(&node.name, command, &log)?);
         Ok(())
@@ -175,7 +186,7 @@ impl Cluster {
     }
 
     /// A connection to a node that opens when it is used, and again when it broke.
-    pub fn channel(&self, position: usize) -> Channel {
+    pub fn channel(&self, position: usize) -> Connection {
         self.channels[position].clone()
     }
 
@@ -183,8 +194,9 @@ impl Cluster {
     ///
     /// # Errors
     /// The node does not answer.
-    pub async fn connect(&self, position: usize) -> Result<Channel> {
-        Ok(endpoint(&self.nodes[position].grpc)?.connect().await?)
+    pub async fn connect(&self, position: usize) -> Result<Connection> {
+        let channel = endpoint(&self.nodes[position].grpc)?.connect().await?;
+        Ok(bearer()?.on(channel))
     }
 
     /// What a node knows of itself and the cluster.
@@ -236,7 +248,13 @@ impl Cluster {
         }
         leaders.dedup();
         let [leader] = leaders[..] else { return None };
-        self.nodes.iter().position(|node| node.id == leader)
+        let position = self.nodes.iter().position(|node| node.id == leader)?;
+        // Until the first key is committed nobody can call.
+        KeysClient::new(self.channel(position))
+            .who_am_i(WhoAmIRequest {})
+            .await
+            .ok()?;
+        Some(position)
     }
 
     /// Waits until a node has applied what the leader had applied when this was called.

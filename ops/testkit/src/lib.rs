@@ -11,7 +11,7 @@ mod wait;
 mod worker;
 
 pub use child::Child;
-pub use cluster::{Cluster, ClusterSpec, NodeAddresses};
+pub use cluster::{ADMIN_KEY, Cluster, ClusterSpec, NodeAddresses};
 pub use ports::free_addresses;
 pub use program::{on_path, reeve_program};
 pub use wait::{until, until_some};

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use reeve_proto::bearer::Connection;
 use reeve_proto::v1::workers_client::WorkersClient;
 use reeve_proto::v1::{CreateWorkerRequest, CreateWorkerResponse, WorkerKind};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::child::Child;
@@ -18,7 +18,11 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The node refused, or its answer names no worker.
-pub async fn create_worker(node: Channel, name: &str, capacity: u32) -> Result<CreateWorkerResponse, Status> {
+pub async fn create_worker(
+    node: Connection,
+    name: &str,
+    capacity: u32,
+) -> Result<CreateWorkerResponse, Status> {
     let mut request = Request::new(CreateWorkerRequest {
         name: name.to_owned(),
         region: "local".to_owned(),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use reeve_proto::bearer::Connection;
 use reeve_proto::json::{ListJson, MemberJson};
 use reeve_proto::v1::cluster_client::ClusterClient;
 use reeve_proto::v1::{
     AddMemberRequest, GetStatusRequest, GetStatusResponse, Member, RemoveMemberRequest, TransferLeaderRequest,
 };
 use tonic::Request;
-use tonic::transport::Channel;
 
 use crate::args::{ClusterCommand, GlobalArgs, OutputFormat};
 use crate::client::{Cluster, short_reason};
@@ -25,7 +25,7 @@ pub(crate) async fn run(
 ) -> Result<u8, CliError> {
     let cluster = Cluster::new(global)?;
     match command {
-        ClusterCommand::Status => print_status(output, &views(any_status(&cluster).await?).await)?,
+        ClusterCommand::Status => print_status(output, &views(&cluster, any_status(&cluster).await?).await)?,
         ClusterCommand::Members => {
             let status = any_status(&cluster).await?;
             print_members(output, &status.members, status.revision)?;
@@ -105,7 +105,7 @@ pub(crate) async fn any_status(cluster: &Cluster) -> Result<GetStatusResponse, C
 
 /// What one node says about itself.
 pub(crate) async fn status_of(
-    channel: Channel,
+    channel: Connection,
     include_state_hash: bool,
     timeout: Duration,
 ) -> Result<GetStatusResponse, CliError> {
@@ -119,12 +119,12 @@ pub(crate) async fn status_of(
 }
 
 /// Asks every member about itself, all at once.
-async fn views(known: GetStatusResponse) -> Vec<NodeView> {
+async fn views(cluster: &Cluster, known: GetStatusResponse) -> Vec<NodeView> {
     let asked = known.members.iter().map(|member| async {
         let status = if member.node_id == known.node_id {
             Ok(known.clone())
         } else {
-            ask(member).await
+            ask(cluster, member).await
         };
         NodeView {
             member: member.clone(),
@@ -136,9 +136,9 @@ async fn views(known: GetStatusResponse) -> Vec<NodeView> {
     views
 }
 
-async fn ask(member: &Member) -> Result<GetStatusResponse, String> {
+async fn ask(cluster: &Cluster, member: &Member) -> Result<GetStatusResponse, String> {
     let text = |error: CliError| short_reason(&error);
-    let one = Cluster::connect_to(std::slice::from_ref(&member.grpc_addr), MEMBER_TIMEOUT).map_err(text)?;
+    let one = cluster.only(&member.grpc_addr, MEMBER_TIMEOUT).map_err(text)?;
     let Some(node) = one.nodes().into_iter().next() else {
         return Err("no address".to_owned());
     };

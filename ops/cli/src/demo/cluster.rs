@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use reeve_proto::bearer::Bearer;
 use reeve_proto::v1::GetStatusResponse;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child as Process, ChildStdin, Command};
@@ -78,6 +79,7 @@ impl DemoCluster {
             leader: String::new(),
             nodes: Vec::new(),
             workers: Vec::new(),
+            api_key: String::new(),
         };
         let dev = self.dev.insert(Dev {
             process,
@@ -104,9 +106,15 @@ impl DemoCluster {
             .collect()
     }
 
+    /// The admin's key, for calls.
+    pub(super) fn bearer(&self) -> Result<Bearer, CliError> {
+        let key = self.dev.as_ref().map_or("", |dev| &dev.ready.api_key);
+        Bearer::new(key).map_err(|error| CliError::message(error.to_string()))
+    }
+
     /// A client that knows all nodes.
     pub(super) fn client(&self) -> Result<Cluster, CliError> {
-        Cluster::connect_to(&self.addresses(), CALL_TIMEOUT)
+        Cluster::connect_to(&self.addresses(), self.bearer()?, CALL_TIMEOUT)
     }
 
     /// The node that led when everything was ready.

@@ -95,7 +95,7 @@ async fn steps(report: &Report<'_>, cluster: &mut DemoCluster) -> Result<(), Cli
     )
     .await?;
 
-    let mut probe = WriteProbe::start(&cluster.addresses())?;
+    let mut probe = WriteProbe::start(&cluster.client()?)?;
     within("writes are acknowledged", NEW_LEADER_DEADLINE, probe.any()).await?;
     report.step(&format!(
         "killing the leader, {} (pid {}), with SIGKILL",

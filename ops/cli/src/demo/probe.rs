@@ -32,14 +32,10 @@ pub(super) struct WriteProbe {
 }
 
 impl WriteProbe {
-    pub(super) fn start(addresses: &[String]) -> Result<Self, CliError> {
+    pub(super) fn start(cluster: &Cluster) -> Result<Self, CliError> {
         let (sender, acknowledged) = mpsc::unbounded_channel();
         let mut writers = JoinSet::new();
-        for (index, node) in Cluster::connect_to(addresses, ATTEMPT)?
-            .nodes()
-            .into_iter()
-            .enumerate()
-        {
+        for (index, node) in cluster.nodes().into_iter().enumerate() {
             writers.spawn(write_for_ever(
                 node,
                 format!("demo-probe-{}", index + 1),

@@ -12,11 +12,14 @@ use crate::error::CliError;
 use crate::output::Table;
 
 /// The line of `reeve dev -o json`; a contract (interfaces.md).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct DevReady {
     pub(crate) leader: String,
     pub(crate) nodes: Vec<ReadyNode>,
     pub(crate) workers: Vec<ReadyWorker>,
+    /// An admin's.
+    pub(crate) api_key: String,
 }
 
 /// A node that runs.
@@ -71,6 +74,7 @@ impl DevReady {
             leader: leader.map_or_else(String::new, |node| node.name.clone()),
             nodes: ready_nodes.collect(),
             workers: ready_workers.collect(),
+            api_key: layout.api_key.clone(),
         }
     }
 
@@ -133,14 +137,15 @@ impl DevReady {
         let smoke = smoke.display();
         let pid = self.leader().map_or(0, |node| node.pid);
         format!(
-            "In another terminal:\n\n  export REEVE_ADDR={}\n\n  \
+            "In another terminal:\n\n  export REEVE_ADDR={}\n  export REEVE_API_KEY={}\n\n  \
              # submit a run and follow it\n  \
              reeve test apply -f {smoke} && reeve run start smoke --wait\n  \
              # kill the leader in mid-run and watch the run finish\n  \
              (sleep 6; kill -9 {pid}) & reeve run start smoke --wait\n  \
              # see the workers\n  \
              reeve worker list\n",
-            self.addresses()
+            self.addresses(),
+            self.api_key,
         )
     }
 }
@@ -167,6 +172,7 @@ mod tests {
                 name: "w1".into(),
                 pid: 200,
             }],
+            api_key: "cmk_00112233445566778899aabbccddeeff".into(),
         }
     }
 
@@ -174,6 +180,7 @@ mod tests {
     fn the_ready_line_is_the_one_of_the_interface() {
         let json = serde_json::to_value(ready()).unwrap();
         assert_eq!(json["leader"], "n2");
+        assert_eq!(json["apiKey"], "cmk_00112233445566778899aabbccddeeff");
         assert_eq!(
             json["nodes"][1],
             serde_json::json!({"id": "n2", "grpc": "127.0.0.1:50052", "http": "127.0.0.1:8082", "pid": 102})
@@ -192,6 +199,7 @@ mod tests {
         for part in [
             "kill -9 102",
             "REEVE_ADDR=127.0.0.1:50051,127.0.0.1:50052,127.0.0.1:50053",
+            "REEVE_API_KEY=cmk_00112233445566778899aabbccddeeff",
             "reeve worker list",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");

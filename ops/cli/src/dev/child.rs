@@ -25,7 +25,7 @@ pub(crate) struct Child {
 /// Starts a node of the cluster.
 pub(crate) fn spawn_node(layout: &Layout, node: &NodeEntry) -> Result<Child, CliError> {
     let mut command = this_program()?;
-    command.args(layout.node_args(node));
+    command.args(layout.node_args(node)).envs(layout.node_env());
     spawn(layout, &node.name, command)
 }
 

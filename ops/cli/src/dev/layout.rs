@@ -6,10 +6,12 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use reeve_proto::bearer::Bearer;
 use serde::{Deserialize, Serialize};
 
-use crate::client::without_number;
+use crate::client::{Cluster, without_number};
 use crate::error::CliError;
 
 /// Ports of the first node (D27); each further node takes ten more.
@@ -36,16 +38,24 @@ const TIMINGS: [&str; 12] = [
 /// Where the workers are, in turn.
 const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
 
-/// The cluster of one data directory.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The cluster of one data directory. It holds secrets, so it cannot be printed.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Layout {
     /// Absolute, and not in the file: the directory may be moved.
     #[serde(skip)]
     pub(crate) data_dir: PathBuf,
     pub(crate) cluster_id: String,
+    /// The admin key of the cluster; empty in directories of before there were keys.
+    #[serde(default)]
+    pub(crate) api_key: String,
     pub(crate) nodes: Vec<NodeEntry>,
     pub(crate) workers: Vec<WorkerEntry>,
+}
+
+/// `cmk_` and 32 hex digits: the random bits of a UUID are as good as any.
+fn new_api_key() -> String {
+    format!("cmk_{}", uuid::Uuid::new_v4().simple())
 }
 
 /// One node.
@@ -59,7 +69,7 @@ pub(crate) struct NodeEntry {
 }
 
 /// One worker, with the token that it got when it was registered.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WorkerEntry {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -79,7 +89,11 @@ impl Layout {
             layout.save()?;
             return Ok(layout);
         }
-        let layout = Self::load(&data_dir)?;
+        let mut layout = Self::load(&data_dir)?;
+        if layout.api_key.is_empty() {
+            layout.api_key = new_api_key();
+            layout.save()?;
+        }
         if layout.nodes.len() != usize::from(nodes) {
             return Err(CliError::message(format!(
                 "{} holds a cluster of {} nodes, not {nodes}; use --nodes {} or another --data-dir",
@@ -128,6 +142,7 @@ impl Layout {
         Ok(Self {
             data_dir,
             cluster_id: uuid::Uuid::now_v7().to_string(),
+            api_key: new_api_key(),
             nodes,
             workers: Vec::new(),
         })
@@ -164,6 +179,17 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// A client of the cluster, an admin.
+    pub(crate) fn client(&self, timeout: Duration) -> Result<Cluster, CliError> {
+        let bearer = Bearer::new(&self.api_key).map_err(|error| CliError::message(error.to_string()))?;
+        Cluster::connect_to(&self.grpc_addresses(), bearer, timeout)
+    }
+
+    /// What a node is told that others must not see.
+    pub(crate) fn node_env(&self) -> [(&'static str, &str); 1] {
+        [("REEVE_BOOTSTRAP_KEY", &self.api_key)]
     }
 
     /// gRPC addresses of all nodes.
@@ -285,7 +311,7 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600, "tokens are for the owner only");
-        let error = Layout::open(dir.path(), 5, true).unwrap_err().to_string();
+        let error = Layout::open(dir.path(), 5, true).err().unwrap().to_string();
         assert!(error.contains("3 nodes, not 5"), "{error}");
     }
 
@@ -293,7 +319,7 @@ mod tests {
     fn a_damaged_file_is_named_with_the_way_out() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("dev.json"), "{").unwrap();
-        let error = Layout::open(dir.path(), 3, true).unwrap_err().to_string();
+        let error = Layout::open(dir.path(), 3, true).err().unwrap().to_string();
         assert!(
             error.contains("dev.json is damaged") && error.contains("--data-dir"),
             "{error}"

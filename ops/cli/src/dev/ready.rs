@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use reeve_proto::names::name_of;
-use reeve_proto::v1::{CreateWorkerRequest, WorkerKind, WorkerStatus};
+use reeve_proto::v1::keys_client::KeysClient;
+use reeve_proto::v1::{CreateWorkerRequest, WhoAmIRequest, WorkerKind, WorkerStatus};
 use tokio::time::Instant;
+use tonic::Request;
 
 use super::child::Child;
 use super::layout::{Layout, WorkerEntry, region};
 use crate::args::ReadArgs;
-use crate::client::Cluster;
+use crate::client::Node;
 use crate::cmd::cluster::status_of;
 use crate::cmd::workers;
 use crate::error::CliError;
@@ -17,18 +19,19 @@ use crate::error::CliError;
 const POLL: Duration = Duration::from_millis(50);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The id of the leader, once it says itself that it leads.
+/// The id of the leader, once it says itself that it leads and takes our key.
 pub(super) async fn wait_for_leader(
     layout: &Layout,
     nodes: &[Child],
     deadline: Instant,
 ) -> Result<u64, CliError> {
-    let cluster = Cluster::connect_to(&layout.grpc_addresses(), CALL_TIMEOUT)?;
+    let cluster = layout.client(CALL_TIMEOUT)?;
     loop {
         for node in cluster.nodes() {
-            if let Ok(status) = status_of(node.channel, false, CALL_TIMEOUT).await
+            if let Ok(status) = status_of(node.channel.clone(), false, CALL_TIMEOUT).await
                 && status.leader_id != 0
                 && status.leader_id == status.node_id
+                && takes_our_key(&node).await
             {
                 return Ok(status.leader_id);
             }
@@ -36,6 +39,15 @@ pub(super) async fn wait_for_leader(
         still_waiting(nodes, deadline, || "no leader was elected".to_owned())?;
         tokio::time::sleep(POLL).await;
     }
+}
+
+async fn takes_our_key(node: &Node) -> bool {
+    let mut request = Request::new(WhoAmIRequest {});
+    request.set_timeout(CALL_TIMEOUT);
+    KeysClient::new(node.channel.clone())
+        .who_am_i(request)
+        .await
+        .is_ok()
 }
 
 /// Registers the workers that the directory does not know yet, and keeps their tokens.
@@ -47,7 +59,7 @@ pub(super) async fn register_workers(
     let left = deadline
         .saturating_duration_since(Instant::now())
         .max(CALL_TIMEOUT);
-    let cluster = Cluster::connect_to(&layout.grpc_addresses(), left)?;
+    let cluster = layout.client(left)?;
     for index in layout.workers.len()..usize::from(count) {
         let (name, region) = (format!("w{}", index + 1), region(index).to_owned());
         let request = CreateWorkerRequest {
@@ -82,7 +94,7 @@ pub(super) async fn wait_for_workers(
     started: &[Child],
     deadline: Instant,
 ) -> Result<(), CliError> {
-    let cluster = Cluster::connect_to(&layout.grpc_addresses(), CALL_TIMEOUT)?;
+    let cluster = layout.client(CALL_TIMEOUT)?;
     loop {
         let known = workers::list(&cluster, None, None, ReadArgs { local: false }).await;
         let missing: Vec<String> = match &known {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use reeve_proto::bearer::Bearer;
 use reeve_proto::v1::cluster_server::{Cluster as ClusterService, ClusterServer};
 use reeve_proto::v1::runs_server::{Runs, RunsServer};
 use reeve_proto::v1::watch_server::{Watch, WatchServer};
@@ -146,7 +147,7 @@ fn run(status: RunStatus, revision: u64) -> Run {
 
 /// Follows run `r`: how it ended, the revisions that were seen, and how often a node was lost.
 async fn followed(addresses: &[String], limit: Duration) -> (Result<Run, CliError>, Vec<u64>, usize) {
-    let cluster = Cluster::connect_to(addresses, Duration::from_secs(5)).unwrap();
+    let cluster = Cluster::connect_to(addresses, Bearer::NONE, Duration::from_secs(5)).unwrap();
     let (mut revisions, mut lost) = (Vec::new(), 0);
     let result = follow(&cluster, "r", Some(limit), |seen| {
         match seen {
