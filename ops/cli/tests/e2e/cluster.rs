@@ -11,7 +11,7 @@ use reeve_proto::v1;
 use reeve_proto::v1::cluster_client::ClusterClient;
 use serde_json::Value;
 
-use crate::process::{Process, REEVE, until};
+use crate::process::{ADMIN_KEY, Process, REEVE, connect, node_env, takes_our_key, until};
 
 pub const SOON: Duration = Duration::from_secs(30);
 /// Liveness of the tests: a silent worker is OFFLINE after this time.
@@ -101,7 +101,7 @@ impl Cluster {
             .into_iter()
             .flat_map(|(flag, value)| [flag.to_owned(), value]);
         let args: Vec<_> = std::iter::once("node".to_owned()).chain(args).collect();
-        Process::start(&self.log(&format!("n{}", node + 1)), &args, &[])
+        Process::start(&self.log(&format!("n{}", node + 1)), &args, &node_env())
     }
 
     pub fn data_dir(&self, node: usize) -> std::path::PathBuf {
@@ -201,6 +201,7 @@ impl Cluster {
         let output = Command::new(REEVE)
             .args(args)
             .env("REEVE_ADDR", addresses)
+            .env("REEVE_API_KEY", ADMIN_KEY)
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .output()
@@ -270,23 +271,13 @@ impl Cluster {
 
     /// What a node says of itself, without a quorum; `None` if it does not answer.
     pub fn status(&self, node: usize, with_hash: bool) -> Option<v1::GetStatusResponse> {
-        let address = format!("http://{}", self.grpc(node));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let call = async {
-                let mut client = ClusterClient::connect(address).await.ok()?;
-                let request = v1::GetStatusRequest {
-                    include_state_hash: with_hash,
-                };
-                Some(client.get_status(request).await.ok()?.into_inner())
+        let address = self.grpc(node);
+        in_time(async {
+            let mut client = ClusterClient::new(connect(&address).await?);
+            let request = v1::GetStatusRequest {
+                include_state_hash: with_hash,
             };
-            tokio::time::timeout(Duration::from_secs(2), call)
-                .await
-                .ok()
-                .flatten()
+            Some(client.get_status(request).await.ok()?.into_inner())
         })
     }
 
@@ -306,6 +297,8 @@ impl Cluster {
                 .collect();
             let seen = seen?;
             let leader = usize::try_from(*seen.first()?).ok()?.checked_sub(1)?;
+            let address = self.grpc(leader);
+            in_time(takes_our_key(&address))?;
             (seen.iter().all(|id| *id == seen[0]) && up.contains(&leader)).then_some(leader)
         })
     }
@@ -342,6 +335,15 @@ impl Cluster {
             at_one_index.then_some(())
         });
     }
+}
+
+/// The answer to a call that may take two seconds.
+pub fn in_time<T>(call: impl Future<Output = Option<T>>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(2), call).await.ok()? })
 }
 
 /// A definition: `endpoints` that stay `duration_s` seconds in their calls.

@@ -14,7 +14,7 @@ use reeve_proto::v1::{ResourceKind, WatchRequest, Worker, WorkerStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::*;
-use crate::process::until;
+use crate::process::{connect, until};
 
 const DOWN_AFTER: Duration = Duration::from_millis(DOWN_AFTER_MS);
 /// Workers that lose their nodes together, in real processes.
@@ -41,7 +41,7 @@ impl Witness {
         let broken: Arc<Mutex<Option<String>>> = Arc::default();
         let stop = CancellationToken::new();
         let (ready, is_ready) = std::sync::mpsc::channel();
-        let task = watch(format!("http://{}", cluster.grpc(node)), Arc::clone(&seen), ready);
+        let task = watch(cluster.grpc(node), Arc::clone(&seen), ready);
         let (stopped, why) = (stop.clone(), Arc::clone(&broken));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -114,9 +114,8 @@ async fn watch(
     seen: Arc<Mutex<Vec<Seen>>>,
     ready: std::sync::mpsc::Sender<()>,
 ) -> Result<(), String> {
-    let mut client = WatchClient::connect(address)
-        .await
-        .map_err(|error| error.to_string())?;
+    let node = connect(&address).await.ok_or("the node does not answer")?;
+    let mut client = WatchClient::new(node);
     let request = WatchRequest {
         kinds: vec![ResourceKind::Worker.into()],
         ..WatchRequest::default()

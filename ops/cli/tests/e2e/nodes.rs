@@ -4,14 +4,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_proto::v1::cluster_client::ClusterClient;
 use serde_json::Value;
 
-use crate::cluster::SOON;
-use crate::process::{Process, REEVE, until};
+use crate::cluster::{SOON, in_time};
+use crate::process::{ADMIN_KEY, Process, REEVE, connect, node_env, until};
 
 pub struct Nodes {
     dir: PathBuf,
@@ -36,7 +35,7 @@ impl Nodes {
             dir: dir.to_owned(),
             ports,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
-            env: env.to_vec(),
+            env: [env, &node_env()].concat(),
             nodes: (0..count).map(|_| None).collect(),
         };
         for node in 0..count {
@@ -110,6 +109,7 @@ impl Nodes {
         Command::new(REEVE)
             .args(args)
             .env("REEVE_ADDR", addresses)
+            .env("REEVE_API_KEY", ADMIN_KEY)
             .current_dir(&self.dir)
             .stdin(Stdio::null())
             .output()
@@ -126,20 +126,13 @@ impl Nodes {
 
     /// What a node says of itself; `None` if it does not answer.
     pub fn status(&self, node: usize) -> Option<v1::GetStatusResponse> {
-        let address = format!("http://{}", self.grpc(node));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let call = async {
-                let mut client = ClusterClient::connect(address).await.ok()?;
-                let request = v1::GetStatusRequest {
-                    include_state_hash: true,
-                };
-                Some(client.get_status(request).await.ok()?.into_inner())
+        let address = self.grpc(node);
+        in_time(async {
+            let mut client = ClusterClient::new(connect(&address).await?);
+            let request = v1::GetStatusRequest {
+                include_state_hash: true,
             };
-            tokio::time::timeout(Duration::from_secs(2), call).await.ok()?
+            Some(client.get_status(request).await.ok()?.into_inner())
         })
     }
 

@@ -7,6 +7,34 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use reeve_proto::bearer::{Bearer, Connection};
+use reeve_proto::v1;
+use reeve_proto::v1::keys_client::KeysClient;
+use tonic::transport::Endpoint;
+
+/// The admin key of every cluster under test.
+pub const ADMIN_KEY: &str = "cmk_00112233445566778899aabbccddeeff";
+
+/// What nodes are told beside their flags.
+pub fn node_env() -> [(&'static str, String); 1] {
+    [("REEVE_BOOTSTRAP_KEY", ADMIN_KEY.to_owned())]
+}
+
+/// A connection to a node as an admin; `None` if it does not answer.
+pub async fn connect(address: &str) -> Option<Connection> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).ok()?;
+    let channel = endpoint.connect().await.ok()?;
+    Some(Bearer::new(ADMIN_KEY).ok()?.on(channel))
+}
+
+/// Whether a node takes our key: before the first key is committed nobody can call.
+pub async fn takes_our_key(address: &str) -> Option<()> {
+    KeysClient::new(connect(address).await?)
+        .who_am_i(v1::WhoAmIRequest {})
+        .await
+        .ok()
+        .map(|_| ())
+}
 
 /// The program under test.
 pub const REEVE: &str = env!("CARGO_BIN_EXE_reeve");

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::cluster::*;
-use crate::process::{Process, until};
+use crate::process::{ADMIN_KEY, Process, until};
 
 /// One HTTP request; the status and the body.
 fn http(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
@@ -18,7 +18,7 @@ fn http(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
+         authorization: Bearer {ADMIN_KEY}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -143,6 +143,12 @@ impl Dev {
             .collect()
     }
 
+    /// Runs `reeve -o json ARGS` with the key that dev gave.
+    fn json(&self, runner: &Cluster, args: &[&str]) -> Value {
+        let key = self.ready["apiKey"].as_str().unwrap();
+        runner.json_at(&self.address(), &[&["--api-key", key], args].concat())
+    }
+
     fn address(&self) -> String {
         self.ready["nodes"][0]["grpc"].as_str().unwrap().to_owned()
     }
@@ -163,15 +169,15 @@ fn dev_stops_everything_and_finds_it_again() {
     let mut first = dev(&data);
     let file = dir.path().join("smoke.yaml");
     write(&file, &definition("smoke", 10, 1));
-    nothing.json_at(&first.address(), &["test", "apply", "-f", file.to_str().unwrap()]);
-    let run = nothing.json_at(&first.address(), &["run", "start", "smoke", "--wait"]);
+    first.json(&nothing, &["test", "apply", "-f", file.to_str().unwrap()]);
+    let run = first.json(&nothing, &["run", "start", "smoke", "--wait"]);
     assert_eq!(run["status"], "COMPLETED");
     first.process.signal(Signal::SIGTERM);
     assert_eq!(first.process.exit_code(SOON), 0, "{}", first.process.printed());
     assert!(first.pids().into_iter().all(gone), "children are left");
 
     let second = dev(&data);
-    let again = nothing.json_at(&second.address(), &["run", "get", run["id"].as_str().unwrap()]);
+    let again = second.json(&nothing, &["run", "get", run["id"].as_str().unwrap()]);
     assert_eq!(again["endpoints"], run["endpoints"]);
     assert_eq!(second.ready["workers"][0]["id"], first.ready["workers"][0]["id"]);
     // kill -9 of dev itself leaves nothing running either.
@@ -182,6 +188,6 @@ fn dev_stops_everything_and_finds_it_again() {
     });
 
     let third = dev(&data);
-    let again = nothing.json_at(&third.address(), &["run", "get", run["id"].as_str().unwrap()]);
+    let again = third.json(&nothing, &["run", "get", run["id"].as_str().unwrap()]);
     assert_eq!(again["endpoints"], run["endpoints"]);
 }
