@@ -219,29 +219,40 @@ impl Worker {
 
     async fn beat(&mut self) -> Result<()> {
         self.beats += 1;
-        let heartbeat = Heartbeat {
-            seq: self.beats,
-            sent_ms: wall_ms(),
-            wall_ms: wall_ms(),
-            health: Some(HealthReport::default()),
-            active_endpoints: self.held.values().map(|held| held.endpoints).sum(),
-        };
-        Ok(self.outbox.send(request(Said::Heartbeat(heartbeat))).await?)
+        let active = self.held.values().map(|held| held.endpoints).sum();
+        let beat = heartbeat(self.beats, active);
+        Ok(self.outbox.send(request(Said::Heartbeat(beat))).await?)
     }
 }
 
-fn request(message: Said) -> SessionRequest {
+/// A healthy worker's heartbeat.
+pub fn heartbeat(seq: u64, active_endpoints: u32) -> Heartbeat {
+    Heartbeat {
+        seq,
+        sent_ms: wall_ms(),
+        wall_ms: wall_ms(),
+        health: Some(HealthReport::default()),
+        active_endpoints,
+    }
+}
+
+/// A message of a worker.
+pub fn request(message: Said) -> SessionRequest {
     SessionRequest {
         message: Some(message),
     }
 }
 
 fn hello(token: String) -> Hello {
-    let incarnation: u128 = rand::random();
+    hello_as(token, rand::random(), CAPACITY)
+}
+
+/// The Hello of this process, which holds nothing.
+pub fn hello_as(token: String, incarnation: u128, capacity: u32) -> Hello {
     Hello {
         token,
         incarnation: format!("{incarnation:032x}"),
-        capacity: CAPACITY,
+        capacity,
         health: Some(HealthReport::default()),
         held: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -88,6 +88,17 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
         .then(|| kib(&field(&path, "VmRSS")) * 1_024)
 }
 
+/// CPU time that a process has used, user and system; `None` if it is gone.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    /// Clock ticks a second that Linux reports in, on every architecture that we run on.
+    const TICKS: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which may hold anything: state is the first field, utime the twelfth, stime the thirteenth.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 1_000 / TICKS))
+}
+
 /// Value of the first line `NAME: VALUE` of a file of /proc; empty if there is none.
 fn field(path: &str, name: &str) -> String {
     let text = read_to_string(path).unwrap_or_default();
@@ -136,5 +147,7 @@ mod tests {
     fn this_process_has_memory_and_one_that_does_not_exist_has_none() {
         assert!(resident_bytes(std::process::id()).unwrap() > 100_000);
         assert_eq!(resident_bytes(u32::MAX), None);
+        assert!(cpu_time(std::process::id()).is_some());
+        assert_eq!(cpu_time(u32::MAX), None);
     }
 }

@@ -4,6 +4,7 @@
 
 mod experiment;
 mod fleet;
+mod herd;
 mod load;
 mod machine;
 mod numbers;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use reeve_testkit::reeve_program;
 
+use experiment::sessions::Sizes;
 use experiment::{Bed, Options};
 use machine::{Machine, load_average};
 use report::Report;
@@ -70,6 +72,12 @@ enum Experiment {
     Placement,
     /// P4: from submission to reservation, with 1,000 sessions
     Submission,
+    /// P5: sessions of up to 100,000 workers on a cluster of its own, and a node killed; minutes long, not part of all
+    Sessions {
+        /// Sessions of the last step [default: 100000, quick 1000]
+        #[arg(long)]
+        most: Option<usize>,
+    },
     /// Internal: the peer that does nothing
     #[command(hide = true)]
     EchoServer {
@@ -89,6 +97,7 @@ impl Experiment {
             Self::SoakElections => "soak-elections",
             Self::Placement => "placement",
             Self::Submission => "submission",
+            Self::Sessions { .. } => "sessions",
             Self::EchoServer { .. } => "echo-server",
         }
     }
@@ -130,8 +139,28 @@ async fn measure(args: &Args) -> Result<()> {
     let mut report = Report::new(args.experiment.name(), Machine::look(directory.path())?);
     settings(&mut report, &options, args.quick);
     report.machine.remark(&mut report.remarks);
+    if let Experiment::Sessions { most } = args.experiment {
+        let program = program.context("sessions are of our own nodes: --only-peers leaves none")?;
+        say("sessions");
+        let sizes = sizes(args.quick, most);
+        experiment::sessions::run(program, directory.path(), &sizes, &mut report).await?;
+        return finish(report, args);
+    }
     let mut bed = Bed::start(program, directory, &mut report).await?;
     run(args.experiment, &mut bed, &options, &mut report).await?;
+    finish(report, args)
+}
+
+fn sizes(quick: bool, most: Option<usize>) -> Sizes {
+    let sizes = if quick { Sizes::quick() } else { Sizes::full() };
+    let Some(most) = most else { return sizes };
+    let mut steps: Vec<usize> = sizes.steps.into_iter().filter(|step| *step < most).collect();
+    steps.push(most);
+    Sizes { steps, ..sizes }
+}
+
+/// Prints what was found, and writes it down.
+fn finish(mut report: Report, args: &Args) -> Result<()> {
     report.machine.load_average_at_end = load_average();
     let mut out = std::io::stdout().lock();
     report.print(&mut out, std::io::stdout().is_terminal())?;

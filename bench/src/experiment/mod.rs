@@ -5,6 +5,7 @@ pub mod failover;
 pub mod memory;
 pub mod placement;
 pub mod reads;
+pub mod sessions;
 pub mod submission;
 pub mod writes;
 
