@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use reeve_proto::internal::leader_service_server::LeaderServiceServer;
 use reeve_proto::internal::raft_transport_server::RaftTransportServer;
 use tokio::sync::watch;
-use tonic::service::Routes;
+use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -30,6 +30,7 @@ use crate::network::Network;
 use crate::peers::{MAX_MESSAGE_BYTES, Peers};
 use crate::proposer;
 use crate::reader::{self, ReadIndexer};
+use crate::secret::{self, Guard};
 use crate::server::TransportService;
 use crate::shared::{Shared, Walls};
 use crate::snapshots;
@@ -58,7 +59,12 @@ pub(crate) async fn start(
     let published = machine.published();
     let walls = Walls::default();
     let timeout = config.raft.election_min * 4 / 5;
-    let peers = Arc::new(Peers::new(config.cluster_id.clone(), config.node_id.0, timeout));
+    let peers = Arc::new(Peers::new(
+        config.cluster_id.clone(),
+        config.node_id.0,
+        timeout,
+        secret::shown(config.cluster_secret.as_ref()),
+    ));
     let network = Network {
         peers: Arc::clone(&peers),
         walls: walls.clone(),
@@ -91,7 +97,8 @@ pub(crate) async fn start(
         election_max: config.raft.election_max,
         heard_leader: Mutex::new(Instant::now()),
     });
-    tokio::spawn(serve(Arc::clone(&shared), listener, extra, stopped)?);
+    let guard = Guard(config.cluster_secret.clone());
+    tokio::spawn(serve(Arc::clone(&shared), listener, extra, guard, stopped)?);
     tokio::spawn(leadership::run(Arc::clone(&shared)));
     tokio::spawn(proposer::run(Arc::clone(&shared)));
     tokio::spawn(reader::run(Arc::clone(&shared), waiters));
@@ -104,6 +111,7 @@ fn serve(
     shared: Arc<Shared>,
     listener: std::net::TcpListener,
     extra: Option<Routes>,
+    guard: Guard,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()>, OpenError> {
     let addr = listener
@@ -124,6 +132,7 @@ fn serve(
     let server = Server::builder()
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(8 << 20)
+        .layer(InterceptorLayer::new(guard))
         .add_routes(routes);
     Ok(async move {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

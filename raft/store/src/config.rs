@@ -9,6 +9,7 @@ use reeve_state::id::NodeId;
 
 use crate::error::OpenError;
 use crate::member::MemberInfo;
+use crate::secret::ClusterSecret;
 
 /// What a store is told when it is opened.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct StoreConfig {
     pub raft: RaftTimings,
     /// When the log is cut.
     pub snapshot: SnapshotPolicy,
+    /// What nodes show each other; none: whoever reaches this node is taken for one.
+    pub cluster_secret: Option<ClusterSecret>,
     /// Commands that may wait, per lane.
     pub lane_capacity: usize,
 }
@@ -50,6 +53,7 @@ impl StoreConfig {
             members: Vec::new(),
             raft: RaftTimings::default(),
             snapshot: SnapshotPolicy::default(),
+            cluster_secret: None,
             lane_capacity: 20_000,
         }
     }

@@ -13,13 +13,13 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use reeve_proto::bearer::Connection;
 use reeve_proto::internal::append_entries_response::Result as Appended;
 use reeve_proto::internal::raft_transport_client::RaftTransportClient;
 use reeve_proto::internal::{self as wire, transfer_leader_response::Result as Transferred};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use crate::codec::{DecodeError, Wire, row_to_bytes};
 use crate::machine::SnapshotData;
@@ -95,7 +95,7 @@ fn malformed(error: DecodeError) -> RpcError {
 }
 
 impl Client {
-    fn raft(&self) -> Result<RaftTransportClient<Channel>, RpcError> {
+    fn raft(&self) -> Result<RaftTransportClient<Connection>, RpcError> {
         self.peers
             .raft(&self.addr, self.purpose)
             .map_err(|error| unreachable(&error))

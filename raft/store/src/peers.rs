@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use reeve_proto::bearer::{Bearer, Connection};
 use reeve_proto::internal::leader_service_client::LeaderServiceClient;
 use reeve_proto::internal::raft_transport_client::RaftTransportClient;
 use reeve_proto::internal::{self as wire};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 /// Largest message between nodes; a log read stops at 2 MiB, one entry may be a little over 1 MiB.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -30,15 +31,17 @@ pub(crate) struct Peers {
     cluster_id: String,
     me: u64,
     connect_timeout: Duration,
-    channels: Mutex<HashMap<(String, Purpose), Channel>>,
+    bearer: Bearer,
+    channels: Mutex<HashMap<(String, Purpose), Connection>>,
 }
 
 impl Peers {
-    pub(crate) fn new(cluster_id: String, me: u64, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(cluster_id: String, me: u64, connect_timeout: Duration, bearer: Bearer) -> Self {
         Self {
             cluster_id,
             me,
             connect_timeout,
+            bearer,
             channels: Mutex::default(),
         }
     }
@@ -57,7 +60,7 @@ impl Peers {
         &self,
         addr: &str,
         purpose: Purpose,
-    ) -> Result<RaftTransportClient<Channel>, tonic::transport::Error> {
+    ) -> Result<RaftTransportClient<Connection>, tonic::transport::Error> {
         let client = RaftTransportClient::new(self.channel(addr, purpose)?);
         Ok(client
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -65,14 +68,17 @@ impl Peers {
     }
 
     /// A client for what only the leader does.
-    pub(crate) fn leader(&self, addr: &str) -> Result<LeaderServiceClient<Channel>, tonic::transport::Error> {
+    pub(crate) fn leader(
+        &self,
+        addr: &str,
+    ) -> Result<LeaderServiceClient<Connection>, tonic::transport::Error> {
         let client = LeaderServiceClient::new(self.channel(addr, Purpose::Forward)?);
         Ok(client
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES))
     }
 
-    fn channel(&self, addr: &str, purpose: Purpose) -> Result<Channel, tonic::transport::Error> {
+    fn channel(&self, addr: &str, purpose: Purpose) -> Result<Connection, tonic::transport::Error> {
         let mut channels = self.channels.lock();
         let key = (addr.to_owned(), purpose);
         if let Some(channel) = channels.get(&key) {
@@ -86,7 +92,7 @@ impl Peers {
             .http2_keep_alive_interval(Duration::from_secs(2))
             .keep_alive_timeout(Duration::from_secs(2))
             .keep_alive_while_idle(true);
-        let channel = endpoint.connect_lazy();
+        let channel = self.bearer.on(endpoint.connect_lazy());
         channels.insert(key, channel.clone());
         Ok(channel)
     }

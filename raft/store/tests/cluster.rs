@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use common::{Cluster, created, eventually, propose, soon, worker_id};
 use reeve_state::id::NodeId;
-use reeve_store::{Consistency, FeedItem};
+use reeve_store::{ClusterSecret, Consistency, FeedItem};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_node_takes_a_command_and_any_node_reads_it_at_once() {
@@ -228,4 +228,29 @@ async fn cluster_time_is_near_the_wall_clocks_and_never_goes_back() {
         .store(followers)
         .note_leader_time(state.meta().cluster_time, std::time::Duration::ZERO);
     assert!(cluster.store(followers).cluster_now() >= state.meta().cluster_time);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_with_the_cluster_secret_are_a_cluster_and_one_with_another_is_left_out() {
+    const SECRET: &str = "known to the nodes of this cluster only";
+    let mut cluster = Cluster::start_with(3, |config| {
+        config.cluster_secret = Some(ClusterSecret::new(SECRET).unwrap());
+    })
+    .await;
+    propose(cluster.store(1), 1).await.unwrap();
+    let stranger = cluster.follower().await;
+    cluster.crash(stranger);
+    let other = ClusterSecret::new(&SECRET.to_uppercase()).unwrap();
+    cluster.configs[stranger as usize - 1].cluster_secret = Some(other);
+    cluster.restart(stranger).await;
+    let at = cluster.leader().await;
+    let applied = propose(cluster.store(at), 2).await.unwrap();
+    cluster.store(at).reached(applied.revision).await;
+    let soon = Instant::now() + std::time::Duration::from_millis(500);
+    let read = cluster
+        .store(stranger)
+        .read(Consistency::Linearizable, soon)
+        .await;
+    assert!(read.is_err(), "a node that shows another secret is answered");
+    assert!(cluster.store(stranger).local().worker(worker_id(2)).is_none());
 }

@@ -18,7 +18,7 @@ use crate::process::{connect, until};
 
 const DOWN_AFTER: Duration = Duration::from_millis(DOWN_AFTER_MS);
 /// Workers that lose their nodes together, in real processes.
-const FLEET: usize = 60;
+const FLEET: usize = 200;
 
 /// A worker as a node's change feed told it.
 #[derive(Clone, Debug)]
