@@ -6,13 +6,15 @@ use crate::command::{Command, Envelope, KeyFault, Refusal};
 use crate::id::KeyId;
 use crate::record::{Access, ApiKey};
 use crate::state::State;
+use crate::time::Time;
+use crate::transition::worker::DrainActor;
 
 /// Refuses what the caller's key does not allow. What nodes decide and what workers say on their sessions has no principal.
 pub(super) fn check(state: &State, envelope: &Envelope) -> Result<(), Refusal> {
     let Some(principal) = envelope.principal else {
         return Ok(());
     };
-    let key = state.key_in_force(principal)?;
+    let key = state.key_in_force(principal, state.meta().cluster_time)?;
     match envelope.command.access() {
         Some(needs) => allowed(key, needs),
         None => Err(Refusal::RoleTooLow {
@@ -34,28 +36,29 @@ fn allowed(key: &ApiKey, needs: Access) -> Result<(), Refusal> {
 }
 
 impl State {
-    /// The key with this id, if calls with it are taken.
+    /// The key with this id, if calls with it are taken at `now`: the stamp of the last entry will not do outside of apply,
+    /// because it stands still while nothing is written.
     ///
     /// # Errors
     /// It is unknown, revoked or expired.
-    pub fn key_in_force(&self, id: KeyId) -> Result<&Arc<ApiKey>, Refusal> {
+    pub fn key_in_force(&self, id: KeyId, now: Time) -> Result<&Arc<ApiKey>, Refusal> {
         let rejected = |reason| Refusal::KeyRejected { reason };
         let key = self.key(id).ok_or(rejected(KeyFault::Unknown))?;
         if key.revoked_at.is_some() {
             return Err(rejected(KeyFault::Revoked));
         }
-        if !key.in_force(self.meta().cluster_time) {
+        if !key.in_force(now) {
             return Err(rejected(KeyFault::Expired));
         }
         Ok(key)
     }
 
-    /// Whether a caller with this key may do what needs `access`.
+    /// Whether a caller with this key may do at `now` what needs `access`.
     ///
     /// # Errors
     /// The key is not in force, or its role does not allow it.
-    pub fn authorize(&self, id: KeyId, access: Access) -> Result<&Arc<ApiKey>, Refusal> {
-        let key = self.key_in_force(id)?;
+    pub fn authorize(&self, id: KeyId, access: Access, now: Time) -> Result<&Arc<ApiKey>, Refusal> {
+        let key = self.key_in_force(id, now)?;
         allowed(key, access).map(|()| key)
     }
 }
@@ -67,6 +70,8 @@ pub(super) enum Actor {
     Caller(String),
     /// The worker itself.
     Worker,
+    /// The platform, for maintenance (R32).
+    Platform,
     /// The leader's planners.
     Reconciler,
 }
@@ -85,9 +90,10 @@ impl Actor {
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
             | Command::Report(_) => Self::Worker,
-            Command::SetDrain(command) if command.drain.is_some() && envelope.fence_term.is_none() => {
-                Self::Worker
-            }
+            Command::SetDrain(command) => command
+                .drain
+                .as_ref()
+                .map_or(Self::Reconciler, |order| Self::of_drain(&order.actor)),
             Command::RaiseClusterVersion(_)
             | Command::ApplyTest(_)
             | Command::DeleteTest(_)
@@ -102,7 +108,6 @@ impl Actor {
             | Command::AbandonAssignments(_)
             | Command::CreateWorker(_)
             | Command::SetLink(_)
-            | Command::SetDrain(_)
             | Command::RegenerateToken(_)
             | Command::ExpireToken(_)
             | Command::DeleteWorker(_)
@@ -112,11 +117,20 @@ impl Actor {
         }
     }
 
+    fn of_drain(actor: &DrainActor) -> Self {
+        match actor {
+            DrainActor::Worker(_) => Self::Worker,
+            DrainActor::Admin(name) => Self::Caller(name.clone()),
+            DrainActor::Platform => Self::Platform,
+        }
+    }
+
     /// As events show it.
     pub(super) fn shown(&self, worker: &str) -> String {
         match self {
             Self::Caller(name) => name.clone(),
             Self::Worker => format!("worker:{worker}"),
+            Self::Platform => "platform".to_owned(),
             Self::Reconciler => "reconciler".to_owned(),
         }
     }
