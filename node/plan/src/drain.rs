@@ -25,7 +25,12 @@ pub struct DrainPlan {
 /// Plans all drains. `now` and `leader_since` are cluster time. O(workers).
 ///
 /// A drain that ends in a resume is taken back once nothing holds capacity on the worker; one that ends in a disconnect is
-/// ended by the worker's leaving. Past the deadline the endpoints that remain are given up, per run.
+/// ended by the worker's leaving, which the node asks for: over the session, or in the answer to a ping. A worker that does not
+/// leave stays DRAINING until an administrator takes the drain back: were it disconnected here, its next ping would make it ONLINE.
+///
+/// Past the deadline the endpoints that remain are given up, per run. A drain by force is one whose deadline is the moment of the
+/// order. It too waits until a new leader has settled: endpoints that had ended during an outage, and whose reports wait in
+/// queues, must not be counted as cut off (R36).
 pub fn plan(state: &State, now: Time, leader_since: Time, config: &PlanConfig) -> DrainPlan {
     let mut plan = DrainPlan::default();
     let mut overdue: BTreeMap<RunId, Vec<u32>> = BTreeMap::new();

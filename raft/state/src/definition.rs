@@ -1,9 +1,9 @@
-//! The rules that a test definition must keep (D9). All broken rules are named at once.
+//! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
 use std::collections::BTreeSet;
 
-use crate::command::FieldViolation;
-use crate::record::{Executor, Group, SimExecutor, TestDefinition};
+use crate::command::{CreateKey, FieldViolation};
+use crate::record::{Executor, Group, Role, SimExecutor, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
 
@@ -115,12 +115,19 @@ pub(crate) fn validate_ttl(field: &str, ttl: Option<Millis>) -> Vec<FieldViolati
     rules.violations
 }
 
-/// The rules for a caller's key.
-pub(crate) fn validate_key(name: &str, project: &str, ttl: Option<Millis>) -> Vec<FieldViolation> {
+/// The rules for a caller's key. The first key must be one that can create others, for ever: nobody could replace it.
+pub(crate) fn validate_key(command: &CreateKey) -> Vec<FieldViolation> {
     let mut rules = Rules::default();
-    rules.name("name", name);
-    rules.name("project", project);
-    rules.violations.extend(validate_ttl("ttl_s", ttl));
+    rules.name("name", &command.name);
+    rules.name("project", &command.project);
+    rules.violations.extend(validate_ttl("ttl_s", command.ttl));
+    let first = command.bootstrap;
+    rules.check(!first || command.role == Role::Admin, "role", || {
+        "the first key must be an ADMIN's".into()
+    });
+    rules.check(!first || command.ttl.is_none(), "ttl_s", || {
+        "the first key must not expire".into()
+    });
     rules.violations
 }
 
@@ -131,6 +138,8 @@ pub(crate) fn validate_drain(reason: &str, deadline: Millis) -> Vec<FieldViolati
     rules.check(bytes <= MAX_REASON_BYTES, "reason", || {
         format!("at most {MAX_REASON_BYTES} bytes, found {bytes}")
     });
+    let plain = reason.chars().all(|c| !c.is_control());
+    rules.check(plain, "reason", || "no control characters".into());
     rules.span("deadline_s", deadline, MAX_DRAIN);
     rules.violations
 }
@@ -153,7 +162,8 @@ pub(crate) fn validate_registration(
     });
     for block in function_blocks.iter().take(MAX_FUNCTION_BLOCKS) {
         rules.check(is_function_block(block), "function_blocks", || {
-            format!("{block:?} is not of the form package/name:major.minor.patch")
+            let shown: String = block.chars().take(MAX_NAME_BYTES).collect();
+            format!("{shown:?} is not of the form package/name:major.minor.patch")
         });
     }
     rules.violations

@@ -23,7 +23,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 8] = [
+pub const LAWS: [(&str, Law); 9] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -45,6 +45,10 @@ pub const LAWS: [(&str, Law); 8] = [
     (
         "a worker's newest events are kept, without gaps",
         events_without_gaps,
+    ),
+    (
+        "a worker's history tells every change of its status",
+        history_tells_statuses,
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
 ];
@@ -213,6 +217,22 @@ fn events_without_gaps(state: &State, broken: &mut Vec<String>) {
     }
     if kept != state.events.len() {
         broken.push(format!("{} events of unknown workers", state.events.len() - kept));
+    }
+}
+
+/// Each event begins with the status that the one before ended with, and the last ends with the status that is.
+fn history_tells_statuses(state: &State, broken: &mut Vec<String>) {
+    for worker in state.workers.values() {
+        let mut before = None;
+        for event in state.worker_events(worker.id) {
+            if event.key.seq > 1 && before.is_some() && event.status_before != before {
+                broken.push(format!("{:?} after {before:?}: {event:?}", worker.id));
+            }
+            before = Some(event.status);
+        }
+        if before.is_some_and(|last| last != worker.status()) {
+            broken.push(format!("{:?} is {}, told {before:?}", worker.id, worker.status()));
+        }
     }
 }
 

@@ -135,8 +135,21 @@ impl World {
             token_ttl: None,
         };
         self.apply(Command::CreateWorker(create)).unwrap();
-        self.connect(id, Vec::new());
+        match profile {
+            LivenessProfile::Session => self.connect(id, Vec::new()),
+            LivenessProfile::Ping => self.ping(id),
+        }
         id
+    }
+
+    /// A ping worker is heard.
+    pub fn ping(&mut self, worker: WorkerId) {
+        let ping = PingWorker {
+            worker,
+            node: NodeId(1),
+            health: Vec::new(),
+        };
+        self.apply(Command::PingWorker(ping)).unwrap();
     }
 
     /// The worker says Hello, as the same process.

@@ -7,8 +7,10 @@ use reeve_state::State;
 use reeve_state::change::{Change, Delta};
 use reeve_state::id::{RunId, WorkerId};
 use reeve_state::record::{Assignment, AssignmentKey, Worker};
+use reeve_state::time::Time;
+use reeve_state::transition::worker::{LivenessProfile, WorkerStatus};
 
-/// Runs that changed, and whether placement or drains may find something new.
+/// Runs that changed, and whether the planners of the fleet may find something new.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Dirty {
     /// Runs to be planned.
@@ -17,6 +19,8 @@ pub struct Dirty {
     pub fleet: bool,
     /// A drain may be complete.
     pub drains: bool,
+    /// A token may run out, a worker be deleted or purged, at another time than before.
+    pub registry: bool,
 }
 
 impl Dirty {
@@ -26,7 +30,13 @@ impl Dirty {
             runs: state.live_runs().map(|run| run.id).collect(),
             fleet: true,
             drains: true,
+            registry: true,
         }
+    }
+
+    /// Whether any planner is to look before its next deadline.
+    pub fn wants_look(&self) -> bool {
+        self.wants_pass() || self.drains || self.registry
     }
 
     /// Whether a pass over runs is due.
@@ -86,14 +96,32 @@ impl Dirty {
         self.fleet |= seen(&delta.before) != seen(&delta.after);
         let drain = |row: &Option<Arc<Worker>>| row.as_ref().and_then(|row| row.facts.drain.clone());
         self.drains |= drain(&delta.before) != drain(&delta.after);
+        let due = |row: &Option<Arc<Worker>>| row.as_deref().map(registry_due);
+        self.registry |= due(&delta.before) != due(&delta.after);
     }
+}
+
+/// What the planner of the registry goes by: when the token runs out, since when a ping worker is OFFLINE, and since when the
+/// worker is deleted.
+fn registry_due(row: &Worker) -> (Option<Time>, Option<Time>, Option<Time>) {
+    let facts = &row.facts;
+    let open = facts.credential_rejected.is_none();
+    let offline = row.profile == LivenessProfile::Ping && row.status() == WorkerStatus::Offline;
+    (
+        row.token_expires_at.filter(|_| open),
+        offline.then_some(facts.link.since),
+        facts.deleted_at,
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use reeve_state::id::{AssignmentEpoch, Revision};
-    use reeve_state::record::EndpointCounts;
+    use std::collections::BTreeMap;
+
+    use reeve_state::id::{AssignmentEpoch, Revision, SessionEpoch};
+    use reeve_state::record::{EndpointCounts, WorkerKind};
     use reeve_state::transition::assignment::{AssignmentLife, AssignmentStatus};
+    use reeve_state::transition::worker::{CredentialRejected, Facts, Link};
 
     use super::*;
 
@@ -141,8 +169,7 @@ mod tests {
             done,
             Dirty {
                 runs: BTreeSet::from([RUN]),
-                fleet: false,
-                drains: false
+                ..Dirty::default()
             }
         );
         assert!(done.wants_pass());
@@ -157,8 +184,73 @@ mod tests {
             Dirty {
                 runs: BTreeSet::from([RUN]),
                 fleet: true,
-                drains: true
+                drains: true,
+                registry: false,
             }
         );
+    }
+
+    /// A ping worker that is ONLINE, with a token for the sake of these tests.
+    fn worker() -> Worker {
+        let mut facts = Facts::registered(Time(1));
+        facts.link.link = Link::Up;
+        Worker {
+            id: WorkerId::from_bytes([2; 16]),
+            name: "p".to_owned(),
+            kind: WorkerKind::UserOwned,
+            profile: LivenessProfile::Ping,
+            region: String::new(),
+            labels: BTreeMap::new(),
+            configured_capacity: None,
+            reported_capacity: None,
+            token_hash: None,
+            token_expires_at: Some(Time(9)),
+            function_blocks: BTreeSet::new(),
+            version: String::new(),
+            ip_address: String::new(),
+            flaps: 0,
+            events: 0,
+            facts,
+            session: None,
+            last_epoch: SessionEpoch(1),
+            created_at: Time(1),
+            created_by: None,
+            revision: Revision(1),
+        }
+    }
+
+    #[test]
+    fn the_registry_is_looked_at_when_something_becomes_due_at_another_time() {
+        type Edit = (fn(&mut Worker), bool, &'static str);
+        let edits: [Edit; 8] = [
+            (|_| (), false, "nothing"),
+            (|row| row.facts.link.link = Link::Suspect, false, "silent"),
+            (|row| row.version = "2".to_owned(), false, "a new version"),
+            (|row| row.facts.link.link = Link::Down, true, "OFFLINE"),
+            (|row| row.facts.deleted_at = Some(Time(3)), true, "deleted"),
+            (|row| row.token_expires_at = None, true, "a token for ever"),
+            (|row| row.token_expires_at = Some(Time(8)), true, "a new token"),
+            (
+                |row| {
+                    row.facts.credential_rejected = Some(CredentialRejected {
+                        reason: String::new(),
+                        since: Time(3),
+                    });
+                },
+                true,
+                "its token ran out",
+            ),
+        ];
+        for (edit, expected, what) in edits {
+            let (before, mut after) = (worker(), worker());
+            edit(&mut after);
+            let mut dirty = Dirty::default();
+            dirty.note(&[Change::Worker(Delta {
+                key: after.id,
+                before: Some(Arc::new(before)),
+                after: Some(Arc::new(after)),
+            })]);
+            assert_eq!(dirty.registry, expected, "{what}");
+        }
     }
 }

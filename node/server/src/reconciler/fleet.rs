@@ -1,10 +1,11 @@
-//! Passes of the planners that look at workers: who is alive, and whose drain is over.
+//! Passes of the planners that look at workers: who is alive, whose drain is over, and whose registration is.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use reeve_plan::drain::{self, DrainPlan};
 use reeve_plan::liveness::{self, BrakeState, LivenessConfig, LivenessPlan};
+use reeve_plan::registry::{self, RegistryConfig};
 use reeve_plan::{PlanConfig, Planned};
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
@@ -12,7 +13,7 @@ use reeve_state::time::Time;
 use super::dirty::Dirty;
 use super::outcome::LostLead;
 use super::propose::propose;
-use super::settings::{liveness_config, liveness_interval, plan_config};
+use super::settings::{liveness_config, liveness_interval, plan_config, registry_config};
 use crate::context::Context;
 
 /// When the fleet is to be looked at.
@@ -23,9 +24,11 @@ pub(super) struct FleetPlanner {
     leader_since_here: Instant,
     config: Arc<LivenessConfig>,
     drain_config: PlanConfig,
+    registry_config: RegistryConfig,
     brake: BrakeState,
     next_look: Instant,
     next_drain: Option<Time>,
+    next_registry: Option<Time>,
 }
 
 impl FleetPlanner {
@@ -37,15 +40,18 @@ impl FleetPlanner {
             leader_since_here,
             config: Arc::new(liveness_config(&context.config)),
             drain_config: plan_config(&context.config),
+            registry_config: registry_config(&context.config),
             brake: BrakeState::default(),
             next_look: Instant::now(),
             next_drain: None,
+            next_registry: None,
             context: context.clone(),
         }
     }
 
     pub(super) fn reset(&mut self) {
         self.next_drain = None;
+        self.next_registry = None;
     }
 
     /// When liveness is to be looked at.
@@ -58,6 +64,11 @@ impl FleetPlanner {
         self.next_drain
     }
 
+    /// When a token runs out, or a worker is to be deleted or purged.
+    pub(super) fn next_registry(&self) -> Option<Time> {
+        self.next_registry
+    }
+
     /// Looks at what is due.
     pub(super) async fn pass(&mut self, dirty: &mut Dirty) -> Result<(), LostLead> {
         if Instant::now() >= self.next_look {
@@ -67,6 +78,10 @@ impl FleetPlanner {
         if dirty.drains || self.next_drain.is_some_and(|at| at <= now) {
             dirty.drains = false;
             self.drains(now).await?;
+        }
+        if dirty.registry || self.next_registry.is_some_and(|at| at <= now) {
+            dirty.registry = false;
+            self.registry(now).await?;
         }
         Ok(())
     }
@@ -118,6 +133,16 @@ impl FleetPlanner {
         });
         self.commit("drains", plan.commands, begun).await?;
         self.next_drain = plan.next_wake;
+        Ok(())
+    }
+
+    /// O(what is due), and bounded: it needs no thread of its own.
+    async fn registry(&mut self, now: Time) -> Result<(), LostLead> {
+        let begun = Instant::now();
+        let state = self.context.store.local();
+        let plan = registry::plan(&state, now, self.leader_since, &self.registry_config);
+        self.commit("registry", plan.commands, begun).await?;
+        self.next_registry = plan.next_wake;
         Ok(())
     }
 

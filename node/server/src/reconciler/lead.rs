@@ -52,7 +52,7 @@ impl Lead {
                 item = feed.next() => match item {
                     Some(item) => {
                         self.note(item);
-                        if self.dirty.wants_pass() || self.dirty.drains {
+                        if self.dirty.wants_look() {
                             debounce.get_or_insert_with(|| Instant::now() + DEBOUNCE);
                         }
                     }
@@ -98,7 +98,11 @@ impl Lead {
         let latest = now + LONGEST_SLEEP;
         let cluster_now = self.context.store.cluster_now();
         let at = |time: Time| now + Duration::from_millis(time.since(cluster_now).0);
-        let times = [self.runs.next_wake(), self.fleet.next_drain()];
+        let times = [
+            self.runs.next_wake(),
+            self.fleet.next_drain(),
+            self.fleet.next_registry(),
+        ];
         times
             .into_iter()
             .flatten()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reeve_plan::PlanConfig;
 use reeve_plan::liveness::{LivenessConfig, Thresholds};
+use reeve_plan::registry::RegistryConfig;
 use reeve_state::time::Millis;
 
 use crate::config::NodeConfig;
@@ -31,6 +32,11 @@ pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
         rehome_grace: millis(config.rehome_grace()),
         ..LivenessConfig::default()
     }
+}
+
+/// Settings of the planner of the registry.
+pub(super) fn registry_config(_config: &NodeConfig) -> RegistryConfig {
+    RegistryConfig::default()
 }
 
 /// How often the planner of liveness looks: often enough that a worker that was heard again is ONLINE soon.

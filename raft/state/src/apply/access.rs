@@ -7,13 +7,14 @@ use crate::id::KeyId;
 use crate::record::{Access, ApiKey};
 use crate::state::State;
 use crate::time::Time;
+use crate::transition::worker::DrainActor;
 
 /// Refuses what the caller's key does not allow. What nodes decide and what workers say on their sessions has no principal.
 pub(super) fn check(state: &State, envelope: &Envelope) -> Result<(), Refusal> {
     let Some(principal) = envelope.principal else {
         return Ok(());
     };
-    let key = state.key_in_force(principal, state.meta.cluster_time)?;
+    let key = state.key_in_force(principal, state.meta().cluster_time)?;
     match envelope.command.access() {
         Some(needs) => allowed(key, needs),
         None => Err(Refusal::RoleTooLow {
@@ -35,7 +36,8 @@ fn allowed(key: &ApiKey, needs: Access) -> Result<(), Refusal> {
 }
 
 impl State {
-    /// The key with this id, if calls with it are taken at `now`, in cluster time.
+    /// The key with this id, if calls with it are taken at `now`: the stamp of the last entry will not do outside of apply,
+    /// because it stands still while nothing is written.
     ///
     /// # Errors
     /// It is unknown, revoked or expired.
@@ -68,6 +70,8 @@ pub(super) enum Actor {
     Caller(String),
     /// The worker itself.
     Worker,
+    /// The platform, for maintenance (R32).
+    Platform,
     /// The leader's planners.
     Reconciler,
 }
@@ -86,9 +90,10 @@ impl Actor {
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
             | Command::Report(_) => Self::Worker,
-            Command::SetDrain(command) if command.drain.is_some() && envelope.fence_term.is_none() => {
-                Self::Worker
-            }
+            Command::SetDrain(command) => command
+                .drain
+                .as_ref()
+                .map_or(Self::Reconciler, |order| Self::of_drain(&order.actor)),
             Command::RaiseClusterVersion(_)
             | Command::ApplyTest(_)
             | Command::DeleteTest(_)
@@ -103,7 +108,6 @@ impl Actor {
             | Command::AbandonAssignments(_)
             | Command::CreateWorker(_)
             | Command::SetLink(_)
-            | Command::SetDrain(_)
             | Command::RegenerateToken(_)
             | Command::ExpireToken(_)
             | Command::DeleteWorker(_)
@@ -113,11 +117,20 @@ impl Actor {
         }
     }
 
+    fn of_drain(actor: &DrainActor) -> Self {
+        match actor {
+            DrainActor::Worker(_) => Self::Worker,
+            DrainActor::Admin(name) => Self::Caller(name.clone()),
+            DrainActor::Platform => Self::Platform,
+        }
+    }
+
     /// As events show it.
     pub(super) fn shown(&self, worker: &str) -> String {
         match self {
             Self::Caller(name) => name.clone(),
             Self::Worker => format!("worker:{worker}"),
+            Self::Platform => "platform".to_owned(),
             Self::Reconciler => "reconciler".to_owned(),
         }
     }

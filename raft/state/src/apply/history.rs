@@ -1,7 +1,7 @@
 //! The history of a worker: what a change of its record means, as events (R182). Nothing can change a worker and not be in it.
 
 use crate::record::{Worker, WorkerEventKind};
-use crate::transition::worker::{HealthIssue, Link, Resource};
+use crate::transition::worker::{HealthIssue, Link, LivenessProfile, Resource};
 
 /// What happened, and how to say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +19,12 @@ pub(super) fn happened(before: Option<&Worker>, after: &Worker) -> Vec<Happened>
         }];
     };
     let all = [
+        deleted(before, after),
         link(before, after),
+        registered_again(before, after),
         credential(before, after),
         health(before, after),
         drain(before, after),
-        deleted(before, after),
     ];
     all.into_iter().flatten().collect()
 }
@@ -50,6 +51,24 @@ fn link(before: &Worker, after: &Worker) -> Option<Happened> {
         (Link::Up | Link::Suspect, Link::Down) => event(WorkerEventKind::Disconnected, reason),
         (Link::Never | Link::Up | Link::Suspect | Link::Down, _) => None,
     }
+}
+
+/// Only ping workers say again who they are (D4a).
+fn registered_again(before: &Worker, after: &Worker) -> Option<Happened> {
+    let said = |worker: &Worker| {
+        (
+            worker.region.clone(),
+            worker.labels.clone(),
+            worker.configured_capacity,
+            worker.function_blocks.clone(),
+            worker.ip_address.clone(),
+        )
+    };
+    let version = after.profile == LivenessProfile::Ping && before.version != after.version;
+    if version || said(before) != said(after) {
+        return event(WorkerEventKind::Registered, "registered again, with other fields");
+    }
+    None
 }
 
 fn credential(before: &Worker, after: &Worker) -> Option<Happened> {

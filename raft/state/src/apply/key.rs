@@ -13,7 +13,7 @@ pub(super) fn create(
     if command.bootstrap && tx.state().keys().next().is_some() {
         return Err(Refusal::KeysExist);
     }
-    let violations = definition::validate_key(&command.name, &command.project, command.ttl);
+    let violations = definition::validate_key(command);
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
@@ -42,7 +42,7 @@ pub(super) fn create(
     Ok(answer(command.id, true))
 }
 
-/// Revoking a key twice changes nothing the second time.
+/// Revoking a key twice changes nothing the second time. One that ran out administers nothing any more.
 pub(super) fn revoke(tx: &mut Tx<'_>, command: &RevokeKey) -> Result<Reply, Refusal> {
     let key = tx.key(command.key)?;
     if key.revoked_at.is_some() {
@@ -50,7 +50,8 @@ pub(super) fn revoke(tx: &mut Tx<'_>, command: &RevokeKey) -> Result<Reply, Refu
     }
     let now = tx.now();
     let administers = |other: &ApiKey| other.role == Role::Admin && other.in_force(now) && other.id != key.id;
-    if key.role == Role::Admin && !tx.state().keys().any(|other| administers(other)) {
+    let last = || !tx.state().keys().any(|other| administers(other));
+    if key.role == Role::Admin && key.in_force(now) && last() {
         return Err(Refusal::LastAdminKey {
             id: key.id.to_string(),
         });

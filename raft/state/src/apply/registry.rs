@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::apply::assignment::{Ending, end};
 use crate::apply::tx::Tx;
-use crate::apply::worker::{assignments_of, health_fact, object, take_down, wrong_status};
+use crate::apply::worker::{assignments_of, health_fact, object, take_down};
 use crate::command::{
     DeleteWorker, ExpireToken, ObjectKind, PingWorker, PurgeWorker, Refusal, RegenerateToken, RegisterWorker,
     Reply, UnregisterWorker,
@@ -98,14 +98,19 @@ fn name_taken(command: &RegisterWorker) -> Refusal {
 /// A ping worker that is not deleted.
 fn ping_worker(tx: &Tx<'_>, id: WorkerId) -> Result<Arc<Worker>, Refusal> {
     let worker = tx.living_worker(id)?;
-    match worker.profile {
-        LivenessProfile::Ping => Ok(worker),
-        LivenessProfile::Session => Err(Refusal::WrongProfile {
-            worker: id,
-            is: worker.profile,
-            wanted: LivenessProfile::Ping,
-        }),
+    of_profile(&worker, LivenessProfile::Ping)?;
+    Ok(worker)
+}
+
+fn of_profile(worker: &Worker, wanted: LivenessProfile) -> Result<(), Refusal> {
+    if worker.profile == wanted {
+        return Ok(());
     }
+    Err(Refusal::WrongProfile {
+        worker: worker.id,
+        is: worker.profile,
+        wanted,
+    })
 }
 
 /// Of a worker that was given up, or never heard, a new session begins; of any other the link is up again (R325, R327, R329).
@@ -155,13 +160,7 @@ pub(super) fn regenerate_token(tx: &mut Tx<'_>, command: &RegenerateToken) -> Re
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
-    if worker.token_hash.is_none() {
-        return Err(Refusal::WrongProfile {
-            worker: worker.id,
-            is: worker.profile,
-            wanted: LivenessProfile::Session,
-        });
-    }
+    of_profile(&worker, LivenessProfile::Session)?;
     if tx.state().worker_by_token(command.token_hash).is_some() {
         return Err(Refusal::AlreadyExists {
             kind: ObjectKind::Worker,
@@ -181,13 +180,15 @@ pub(super) fn regenerate_token(tx: &mut Tx<'_>, command: &RegenerateToken) -> Re
     Ok(object(worker.id, false))
 }
 
-/// A live connection whose token ran out (R42).
+/// A live connection whose token ran out (R42). Told twice, it changes nothing the second time.
 pub(super) fn expire_token(tx: &mut Tx<'_>, command: &ExpireToken) -> Result<Reply, Refusal> {
     let worker = tx.living_worker(command.worker)?;
     let now = tx.now();
-    let expired = worker.token_expires_at.is_some_and(|at| at <= now);
-    if !expired || worker.facts.credential_rejected.is_some() {
-        return Err(wrong_status(&worker, &[]));
+    if worker.facts.credential_rejected.is_some() {
+        return Ok(Reply::Done);
+    }
+    if worker.token_expires_at.is_none_or(|at| now < at) {
+        return Err(not_yet(&worker, "one whose token ran out".to_owned()));
     }
     let mut next = Worker::clone(&worker);
     next.facts.credential_rejected = Some(CredentialRejected {
@@ -204,7 +205,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, command: &DeleteWorker) -> Result<Reply, R
     if let Some(least) = command.offline_for {
         let long_enough = now.since(worker.facts.link.since) >= least;
         if worker.status() != WorkerStatus::Offline || !long_enough {
-            return Err(wrong_status(&worker, &[WorkerStatus::Offline]));
+            return Err(not_yet(&worker, format!("{} for {least}", WorkerStatus::Offline)));
         }
     }
     let open = assignments_of(tx, worker.id)
@@ -225,8 +226,21 @@ pub(super) fn delete(tx: &mut Tx<'_>, command: &DeleteWorker) -> Result<Reply, R
     next.facts.deleted_at = Some(now);
     next.facts.drain = None;
     next.facts.credential_rejected = None;
+    // Its name is free: the request that created it may create another.
+    if let Some(request) = next.created_by.take() {
+        tx.remove_request(&request);
+    }
     tx.put_worker(next);
     Ok(object(worker.id, false))
+}
+
+fn not_yet(worker: &Worker, needed: String) -> Refusal {
+    Refusal::WrongStatus {
+        kind: ObjectKind::Worker,
+        id: worker.id.to_string(),
+        status: worker.status().to_string(),
+        allowed: vec![needed],
+    }
 }
 
 /// A deleted worker says no Hello any more that could disown what it was given up with.
@@ -242,7 +256,7 @@ fn release(tx: &mut Tx<'_>, worker: WorkerId) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Assignments of runs that are kept may still name it: then it stays until they are gone.
+/// Nothing is held by a deleted worker; what it did in finished runs goes on naming its id.
 pub(super) fn purge(tx: &mut Tx<'_>, command: &PurgeWorker) -> Result<Reply, Refusal> {
     let worker = tx.worker(command.worker)?;
     let now = tx.now();
@@ -251,14 +265,8 @@ pub(super) fn purge(tx: &mut Tx<'_>, command: &PurgeWorker) -> Result<Reply, Ref
         .deleted_at
         .is_some_and(|at| now.since(at) >= command.retention);
     if !due {
-        return Err(wrong_status(&worker, &[WorkerStatus::Deleted]));
-    }
-    let held = assignments_of(tx, worker.id).len();
-    if held > 0 {
-        return Err(Refusal::WorkerBusy {
-            worker: worker.id,
-            assignments: u32::try_from(held).unwrap_or(u32::MAX),
-        });
+        let needed = format!("{} for {}", WorkerStatus::Deleted, command.retention);
+        return Err(not_yet(&worker, needed));
     }
     tx.remove_worker(&worker);
     Ok(Reply::Done)

@@ -255,7 +255,7 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Event(key), Change::Event(delta));
     }
 
-    /// Forgets a worker with its history.
+    /// Forgets a tombstone with its history.
     pub(super) fn remove_worker(&mut self, worker: &Arc<Worker>) {
         let events: Vec<WorkerEventKey> = self
             .state
@@ -264,9 +264,6 @@ impl<'a> Tx<'a> {
             .collect();
         for key in events {
             self.remove_event(key);
-        }
-        if let Some(request) = &worker.created_by {
-            self.remove_request(request);
         }
         let delta = Delta {
             key: worker.id,

@@ -16,7 +16,8 @@ use crate::time::Millis;
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::worker::{
-    AfterDrain, Drain, DrainActor, Facts, HealthFact, HealthIssue, Link, LinkFact, WorkerStatus,
+    AfterDrain, Drain, DrainActor, Facts, HealthFact, HealthIssue, Link, LinkFact, LivenessProfile, Resource,
+    WorkerStatus,
 };
 
 pub(super) fn create(
@@ -40,6 +41,8 @@ pub(super) fn create(
         });
     }
     let now = tx.now();
+    // Ping workers prove who they are with a caller's key (D27a): a token would be a second way in.
+    let session = command.profile == LivenessProfile::Session;
     tx.put_worker(Worker {
         id: command.id,
         name: command.name.clone(),
@@ -49,8 +52,8 @@ pub(super) fn create(
         labels: command.labels.clone(),
         configured_capacity: command.capacity,
         reported_capacity: None,
-        token_hash: Some(command.token_hash),
-        token_expires_at: command.token_ttl.map(|ttl| now + ttl),
+        token_hash: session.then_some(command.token_hash),
+        token_expires_at: command.token_ttl.filter(|_| session).map(|ttl| now + ttl),
         function_blocks: BTreeSet::new(),
         version: String::new(),
         ip_address: String::new(),
@@ -244,12 +247,10 @@ pub(super) fn set_health(tx: &mut Tx<'_>, command: &SetHealth) -> Result<Reply, 
 
 /// Only a change of which resources are above their thresholds is a change.
 pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Time) -> HealthFact {
-    let same = before
-        .issues
-        .iter()
-        .map(|issue| issue.resource)
-        .eq(issues.iter().map(|issue| issue.resource));
-    if same {
+    let resources = |issues: &[HealthIssue]| -> BTreeSet<Resource> {
+        issues.iter().map(|issue| issue.resource).collect()
+    };
+    if resources(&before.issues) == resources(issues) {
         before.clone()
     } else {
         HealthFact {
@@ -260,12 +261,12 @@ pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crat
 }
 
 pub(super) fn set_drain(tx: &mut Tx<'_>, command: &SetDrain) -> Result<Reply, Refusal> {
-    let worker = tx.living_worker(command.worker)?;
+    let worker = tx.worker(command.worker)?;
     let drain = match &command.drain {
-        None => None,
+        None => taken_back(&worker)?,
         Some(order) => Some(ordered(tx, &worker, order)?),
     };
-    if drain.is_some() || worker.facts.drain.is_some() {
+    if drain != worker.facts.drain {
         tx.put_worker(Worker {
             facts: Facts {
                 drain,
@@ -275,6 +276,17 @@ pub(super) fn set_drain(tx: &mut Tx<'_>, command: &SetDrain) -> Result<Reply, Re
         });
     }
     Ok(object(worker.id, false))
+}
+
+fn taken_back(worker: &Worker) -> Result<Option<Drain>, Refusal> {
+    match worker.status() {
+        WorkerStatus::Deleted => Err(wrong_status(worker, &[WorkerStatus::Draining])),
+        WorkerStatus::Online
+        | WorkerStatus::Offline
+        | WorkerStatus::Draining
+        | WorkerStatus::Error
+        | WorkerStatus::Unreachable => Ok(None),
+    }
 }
 
 fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Refusal> {
@@ -294,16 +306,32 @@ fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Re
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
+    let deadline = tx.now() + order.timeout;
     if let DrainActor::Worker(incarnation) = order.actor {
         same_process(worker, incarnation)?;
+        if let Some(kept) = worker.facts.drain.clone().filter(outlives_process) {
+            return Ok(Drain {
+                deadline: kept.deadline.min(deadline),
+                then: order.then,
+                ..kept
+            });
+        }
     }
     Ok(Drain {
         actor: order.actor.clone(),
         reason: order.reason.clone(),
-        deadline: tx.now() + order.timeout,
+        deadline,
         then: order.then,
         since: worker.facts.drain.as_ref().map_or(tx.now(), |drain| drain.since),
     })
+}
+
+/// A process that is told to stop cannot end what an administrator asked for, only hurry it (D5a).
+fn outlives_process(drain: &Drain) -> bool {
+    match drain.actor {
+        DrainActor::Worker(_) => false,
+        DrainActor::Admin(_) | DrainActor::Platform => true,
+    }
 }
 
 fn same_process(worker: &Worker, incarnation: Incarnation) -> Result<(), Refusal> {

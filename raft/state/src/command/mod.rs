@@ -526,7 +526,7 @@ pub struct RegenerateToken {
     pub token_ttl: Option<Millis>,
 }
 
-/// Command 41. Refused while the token is good.
+/// Command 41. Refused while the token is good; of one that is known to be rejected: changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpireToken {
     /// Whose.
@@ -544,7 +544,7 @@ pub struct DeleteWorker {
     pub force: bool,
 }
 
-/// Command 43. Refused unless the worker has been deleted for so long and nothing refers to it any more.
+/// Command 43. Refused unless the worker has been deleted for so long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgeWorker {
     /// Which.

@@ -7,10 +7,16 @@
 )]
 
 mod definitions;
+mod drains;
+mod history;
+mod keys;
+mod lives;
 mod properties;
+mod registry;
 mod reports;
 mod requests;
 mod runs;
+mod tokens;
 mod transitions;
 mod workers;
 mod world;

@@ -1,18 +1,24 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
+mod registry;
+
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::id::AssignmentEpoch;
-use reeve_state::record::Assignment;
+use reeve_state::record::{Assignment, WorkerEventKind};
+use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
-use reeve_state::transition::worker::{DrainActor, Link, WorkerStatus};
+use reeve_state::transition::worker::{DrainActor, WorkerStatus};
 use reeve_state::{State, apply};
 
+use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
+use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
 
-const WORKERS: u8 = 3;
 const RUNS: u8 = 3;
 
 /// One thing that somebody does; most make sense in some states only, and must be refused in the others.
@@ -30,10 +36,13 @@ enum Act {
     Stop(u8),
     Abandon(u8, u32),
     Hello(u8, u8, bool),
-    Link(u8, Link),
-    Leave(u8),
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
+    Registry(RegistryAct),
+    /// Time passes, and nothing else.
+    Pass(Millis),
+    /// A caller with this key asks for it.
+    As(u8, Box<Act>),
 }
 
 #[derive(Clone, Debug)]
@@ -64,11 +73,24 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
+    let registry = || registry_act().prop_map(Act::Registry);
+    let asked =
+        (key(), prop_oneof![run_act(), registry()]).prop_map(|(key, act)| Act::As(key, Box::new(act)));
+    let spans = vec![1_000, 60_000, HOUR.0];
+    prop_oneof![
+        40 => run_act(),
+        10 => registry(),
+        3 => asked,
+        1 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
+    ]
+}
+
+fn run_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         24 => run().prop_map(Act::Help),
         2 => run().prop_map(Act::Start),
         2 => run().prop_map(Act::Queue),
-        4 => (run(), prop::collection::vec(worker(), 1..4), any::<bool>()).prop_map(|(r, w, x)| Act::Place(r, w, x)),
+        4 => (run(), prop::collection::vec(any_worker(), 1..4), any::<bool>()).prop_map(|(r, w, x)| Act::Place(r, w, x)),
         3 => run().prop_map(Act::Begin),
         2 => run().prop_map(Act::Complete),
         1 => run().prop_map(Act::Fail),
@@ -76,9 +98,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => run().prop_map(Act::Stop),
         1 => (run(), 0..3u32).prop_map(|(r, o)| Act::Abandon(r, o)),
         2 => (worker(), 1..4u8, any::<bool>()).prop_map(|(w, i, h)| Act::Hello(w, i, h)),
-        1 => (worker(), prop::sample::select(Link::ALL.to_vec())).prop_map(|(w, l)| Act::Link(w, l)),
-        1 => worker().prop_map(Act::Leave),
-        1 => (worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
+        1 => (any_worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
         12 => (run(), 0..3u32, prop_oneof![8 => Just(1i8), 1 => -1..3i8], event())
             .prop_map(|(r, o, s, e)| Act::Report(r, o, s, e)),
     ]
@@ -167,7 +187,10 @@ fn help(world: &World, run: u8) -> Command {
         None => command(world, &Act::Start(run)),
         Some(RunStatus::Pending) => command(world, &Act::Queue(run)),
         Some(RunStatus::Queued) if !assignments.iter().any(|a| a.life.status().is_current()) => {
-            let online = (1..=WORKERS).find(|n| world.worker_status(*n) == WorkerStatus::Online);
+            let online = (1..=WORKERS).find(|n| {
+                let worker = world.state.worker(worker_id(*n));
+                worker.is_some_and(|worker| worker.status() == WorkerStatus::Online)
+            });
             place(world, run, &[online.unwrap_or(1)], true)
         }
         Some(RunStatus::Queued) => match first(&|a| a.life.status() == AssignmentStatus::Offered) {
@@ -218,24 +241,39 @@ fn command(world: &World, act: &Act) -> Command {
                 .worker_assignments(worker_id(*n))
                 .map(|a| (a.key.run, a.epoch));
             let held = if *holds { held.collect() } else { Vec::new() };
-            Command::ConnectWorker(hello(*n, *incarnation, held))
-        }
-        Act::Link(n, link) => world.link(*n, *link),
-        Act::Leave(n) => {
-            let epoch = world.worker(*n).last_epoch;
-            Command::DisconnectWorker(DisconnectWorker {
-                worker: worker_id(*n),
-                epoch,
-                reason: "bye".into(),
+            let known = world
+                .state
+                .worker(worker_id(*n))
+                .and_then(|worker| worker.token_hash);
+            Command::ConnectWorker(ConnectWorker {
+                token_hash: known.unwrap_or(token(*n)),
+                ..hello(*n, *incarnation, held)
             })
         }
         Act::Drain(n, true) => world.drain(*n, DrainActor::Admin("ann".into())),
-        Act::Drain(n, false) => Command::SetDrain(SetDrain {
-            worker: worker_id(*n),
-            drain: None,
-        }),
+        Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
+        Act::Registry(act) => registry_command(world, act),
+        // Time passes whatever the command: this one changes nothing.
+        Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
+        Act::As(_, act) => command(world, act),
     }
+}
+
+/// Does it; whether it is refused is for the invariants to judge.
+fn perform(world: &mut World, act: &Act) {
+    if let Act::Pass(span) = act {
+        world.pass(*span);
+    }
+    let principal = match act {
+        Act::As(key, _) => Some(key_id(*key)),
+        _ => None,
+    };
+    let envelope = Envelope {
+        principal,
+        ..Envelope::internal(command(world, act))
+    };
+    world.apply(TERM, envelope);
 }
 
 proptest! {
@@ -247,7 +285,7 @@ proptest! {
         // World::apply checks all of them, and that a refusal changes nothing.
         let mut world = world();
         for act in &acts {
-            let _ = world.when(command(&world, act));
+            perform(&mut world, act);
         }
     }
 
@@ -255,7 +293,7 @@ proptest! {
     fn the_same_log_gives_the_same_state(acts in prop::collection::vec(act(), 1..80)) {
         let mut world = world();
         for act in &acts {
-            let _ = world.when(command(&world, act));
+            perform(&mut world, act);
         }
         let mut replayed = State::default();
         for (entry, envelope) in &world.log {
@@ -273,7 +311,7 @@ proptest! {
         let mut world = world();
         for act in &acts {
             let before = world.state.clone();
-            let _ = world.when(command(&world, act));
+            perform(&mut world, act);
             // What the changes say was there before was; nothing else differs.
             let changed = world.last_changes.len();
             let rows_before: Vec<_> = before.rows().collect();
@@ -291,7 +329,9 @@ fn random_acts_reach_every_status() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut workers = BTreeSet::new();
+    let mut events = BTreeSet::new();
     for _ in 0..200 {
         let acts = prop::collection::vec(act(), 60..120)
             .new_tree(&mut runner)
@@ -299,15 +339,18 @@ fn random_acts_reach_every_status() {
             .current();
         let mut world = world();
         for act in &acts {
-            let _ = world.when(command(&world, act));
+            perform(&mut world, act);
+            workers.extend(world.state.workers().map(|worker| worker.status()));
+            events.extend(
+                (1..=ALL_WORKERS)
+                    .flat_map(|n| world.events(n))
+                    .map(|event| event.kind),
+            );
         }
-        seen.extend(
-            world
-                .state
-                .runs()
-                .flat_map(|run| run.life.timeline().to_vec())
-                .map(|entry| entry.status),
-        );
+        let runs = world.state.runs().flat_map(|run| run.life.timeline().to_vec());
+        seen.extend(runs.map(|entry| entry.status));
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
+    assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
+    assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
 }

@@ -153,51 +153,133 @@ fn phases_and_outcomes_have_their_numbers_for_ever() {
     );
 }
 
-fn facts(link: Link, ill: bool, drained: bool, rejected: bool, deleted: bool) -> Facts {
-    let since = Time(1);
-    let mut facts = Facts::registered(since);
-    facts.link.link = link;
-    if ill {
-        facts.health.issues.push(HealthIssue {
-            resource: Resource::Cpu,
-            percent: 95,
-        });
+/// Facts about a worker, in every combination.
+struct Case {
+    facts: Facts,
+    profile: LivenessProfile,
+}
+
+fn drains() -> Vec<Option<Drain>> {
+    let actors = [
+        DrainActor::Worker(Incarnation([1; 16])),
+        DrainActor::Admin("ann".to_owned()),
+        DrainActor::Platform,
+    ];
+    let mut drains = vec![None];
+    for actor in actors {
+        drains.extend([AfterDrain::Disconnect, AfterDrain::Resume].map(|then| {
+            Some(Drain {
+                actor: actor.clone(),
+                reason: String::new(),
+                deadline: Time(2),
+                then,
+                since: Time(1),
+            })
+        }));
     }
-    facts.drain = drained.then(|| Drain {
-        actor: DrainActor::Worker(Incarnation([1; 16])),
+    drains
+}
+
+/// Every set of resources above their thresholds.
+fn healths() -> Vec<Vec<HealthIssue>> {
+    let of = |bits: usize| {
+        let chosen = Resource::ALL.into_iter().enumerate();
+        chosen
+            .filter(|(at, _)| bits & (1 << at) != 0)
+            .map(|(_, resource)| HealthIssue {
+                resource,
+                percent: 95,
+            })
+            .collect()
+    };
+    (0..8).map(of).collect()
+}
+
+fn cases() -> Vec<Case> {
+    let since = Time(1);
+    let rejected = CredentialRejected {
         reason: String::new(),
-        deadline: Time(2),
-        then: AfterDrain::Disconnect,
         since,
-    });
-    facts.credential_rejected = rejected.then(|| CredentialRejected {
-        reason: String::new(),
-        since,
-    });
-    facts.deleted_at = deleted.then_some(since);
-    facts
+    };
+    let mut cases = Vec::new();
+    for profile in [LivenessProfile::Session, LivenessProfile::Ping] {
+        for link in Link::ALL {
+            for issues in healths() {
+                for drain in drains() {
+                    for credential_rejected in [None, Some(rejected.clone())] {
+                        for deleted_at in [None, Some(since)] {
+                            let mut facts = Facts::registered(since);
+                            facts.link.link = link;
+                            facts.health.issues = issues.clone();
+                            facts.drain = drain.clone();
+                            facts.credential_rejected = credential_rejected.clone();
+                            facts.deleted_at = deleted_at;
+                            cases.push(Case { facts, profile });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    cases
 }
 
 // Covers: R3, R7, R9, R10, R14, R16, R21, R24, R26, R37, R39
 #[test]
 fn a_workers_status_follows_from_its_facts_in_the_order_of_d3() {
-    for profile in [LivenessProfile::Session, LivenessProfile::Ping] {
-        for link in Link::ALL {
-            for bits in 0..16u8 {
-                let [ill, drained, rejected, deleted] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
-                let expected = match () {
-                    () if deleted => WorkerStatus::Deleted,
-                    () if matches!(link, Link::Never | Link::Down) => WorkerStatus::Offline,
-                    () if drained => WorkerStatus::Draining,
-                    () if link == Link::Suspect && profile == LivenessProfile::Ping => {
-                        WorkerStatus::Unreachable
-                    }
-                    () if link == Link::Suspect || ill || rejected => WorkerStatus::Error,
-                    () => WorkerStatus::Online,
-                };
-                let facts = facts(link, ill, drained, rejected, deleted);
-                assert_eq!(facts.status(profile), expected, "{profile:?} {facts:?}");
-            }
-        }
+    // D3, row by row: the first row that holds gives the status. The last column is how many of all combinations fall to it.
+    type Row = (&'static str, fn(&Case) -> bool, WorkerStatus, usize);
+    let d3: [Row; 7] = [
+        (
+            "deleted",
+            |case| case.facts.deleted_at.is_some(),
+            WorkerStatus::Deleted,
+            896,
+        ),
+        (
+            "link never or down",
+            |case| [Link::Never, Link::Down].contains(&case.facts.link.link),
+            WorkerStatus::Offline,
+            448,
+        ),
+        (
+            "drain set",
+            |case| case.facts.drain.is_some(),
+            WorkerStatus::Draining,
+            384,
+        ),
+        (
+            "suspect, session worker",
+            |case| case.facts.link.link == Link::Suspect && case.profile == LivenessProfile::Session,
+            WorkerStatus::Error,
+            16,
+        ),
+        (
+            "suspect, ping worker",
+            |case| case.facts.link.link == Link::Suspect && case.profile == LivenessProfile::Ping,
+            WorkerStatus::Unreachable,
+            16,
+        ),
+        (
+            "unhealthy or credential rejected",
+            |case| !case.facts.health.issues.is_empty() || case.facts.credential_rejected.is_some(),
+            WorkerStatus::Error,
+            30,
+        ),
+        ("else", |_| true, WorkerStatus::Online, 2),
+    ];
+    let mut counts = [0; 7];
+    for case in cases() {
+        let row = d3.iter().position(|(_, holds, ..)| holds(&case)).unwrap();
+        let (why, _, expected, _) = d3[row];
+        counts[row] += 1;
+        assert_eq!(
+            case.facts.status(case.profile),
+            expected,
+            "{why}: {:?} {:?}",
+            case.profile,
+            case.facts
+        );
     }
+    assert_eq!(counts, d3.map(|(.., count)| count));
 }

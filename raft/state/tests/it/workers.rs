@@ -7,25 +7,8 @@ use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::worker::*;
 
+use crate::world::registry::cpu;
 use crate::world::*;
-
-fn cpu(percent: u8) -> Vec<HealthIssue> {
-    vec![HealthIssue {
-        resource: Resource::Cpu,
-        percent,
-    }]
-}
-
-impl World {
-    fn health(&self, n: u8, issues: Vec<HealthIssue>) -> Command {
-        let epoch = self.worker(n).last_epoch;
-        Command::SetHealth(SetHealth {
-            worker: worker_id(n),
-            epoch,
-            issues,
-        })
-    }
-}
 
 // Covers: R11, R14, R17, R20, R21, R40, R44, R45, R52, R54, R71, R72
 #[test]

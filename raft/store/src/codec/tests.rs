@@ -1,6 +1,8 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod registry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus,
 use reeve_state::transition::worker::*;
 
 use super::*;
+use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
 const GOLDEN: &str = include_str!("../../tests/golden/commands.hex");
@@ -32,6 +35,10 @@ fn test() -> TestId {
 
 fn worker() -> WorkerId {
     WorkerId::from_bytes([3; 16])
+}
+
+fn key_id() -> KeyId {
+    KeyId::from_bytes([8; 16])
 }
 
 fn key() -> RequestKey {
@@ -106,6 +113,9 @@ fn explanation() -> Arc<Explanation> {
         suggestion: "add a worker".to_owned(),
     })
 }
+
+/// How many commands there are.
+const COMMANDS: usize = 28;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -239,6 +249,10 @@ fn commands() -> Vec<Command> {
             event: ReportEvent::Progress(progress),
         }),
     ]
+    .into_iter()
+    .chain(registry_commands())
+    .chain(key_commands())
+    .collect()
 }
 
 fn envelope(command: Command) -> Envelope {
@@ -313,6 +327,7 @@ fn every_command_of_the_protocol_has_golden_bytes_under_its_number() {
         .map(|(number, (name, _))| (number, name))
         .collect();
     assert_eq!(declared, golden);
+    assert_eq!(declared.len(), COMMANDS);
     let sampled: BTreeSet<u32> = commands().iter().map(Command::number).collect();
     assert_eq!(sampled, golden.keys().copied().collect());
 }
@@ -488,6 +503,19 @@ fn rows() -> Vec<Row> {
             revision: Revision(15),
             expires_at: Some(Time(16)),
         })),
+        Row::Event(Arc::new(event(WorkerEventKind::Connected))),
+        Row::Key(Arc::new(ApiKey {
+            id: key_id(),
+            name: "ci".to_owned(),
+            role: Role::Worker,
+            project: "blue".to_owned(),
+            hash: KeyHash([6; 32]),
+            created_at: Time(17),
+            expires_at: Some(Time(18)),
+            revoked_at: Some(Time(0)),
+            created_by: Some(key()),
+            revision: Revision(19),
+        })),
     ]
 }
 
@@ -529,12 +557,12 @@ fn full_worker() -> Worker {
         configured_capacity: Some(0),
         reported_capacity: Some(7),
         token_hash: Some(TokenHash([4; 32])),
-        token_expires_at: None,
-        function_blocks: Default::default(),
-        version: String::new(),
-        ip_address: String::new(),
-        flaps: 0,
-        events: 0,
+        token_expires_at: Some(Time(10)),
+        function_blocks: function_blocks(),
+        version: "1.2.3".to_owned(),
+        ip_address: "2001:db8::1".to_owned(),
+        flaps: 11,
+        events: 12,
         facts,
         session: Some(Session {
             epoch: SessionEpoch(2),
@@ -656,6 +684,9 @@ fn refusals() -> Vec<Refusal> {
             known: 1,
         },
     ]
+    .into_iter()
+    .chain(registry_refusals())
+    .collect()
 }
 
 #[test]
@@ -671,6 +702,11 @@ fn every_answer_comes_back_from_its_bytes() {
             object: ObjectRef::Worker(worker()),
             created: true,
             replayed: true,
+        },
+        Reply::Object {
+            object: ObjectRef::Key(key_id()),
+            created: false,
+            replayed: false,
         },
         Reply::Session(SessionGrant {
             worker: worker(),
@@ -702,7 +738,7 @@ proptest! {
 
     #[test]
     fn a_damaged_command_is_refused_or_comes_back_the_same(
-        which in 0..19_usize,
+        which in 0..COMMANDS,
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {

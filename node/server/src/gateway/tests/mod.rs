@@ -4,6 +4,7 @@
 mod connect;
 mod exchange;
 mod fake;
+mod registry;
 mod reports;
 mod runs;
 mod world;
