@@ -7,6 +7,7 @@ use std::time::Duration;
 use reeve_node::{NodeArgs, NodeError};
 use reeve_proto::v1;
 use reeve_proto::v1::cluster_client::ClusterClient;
+use reeve_proto::v1::keys_client::KeysClient;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::watch_client::WatchClient;
@@ -14,12 +15,42 @@ use reeve_proto::v1::workers_client::WorkersClient;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use crate::http;
 
 /// More than any of these tests needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The admin's key that every node of these tests is told.
+pub const ADMIN: &str = "cmk_00000000000000000000000000000abc";
+
+/// A channel whose calls carry a key.
+pub type Keyed = InterceptedService<Channel, Bearer>;
+
+/// Sends a key with every call.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// Nothing is sent for `None`.
+    pub fn new(key: Option<&str>) -> Self {
+        Self(key.map(|key| format!("Bearer {key}").parse().unwrap()))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
 
 pub struct Node {
     pub http: SocketAddr,
@@ -32,6 +63,11 @@ pub struct Node {
 impl Node {
     /// A single node that is ready.
     pub async fn start() -> Self {
+        Self::start_with(NodeArgs::default()).await
+    }
+
+    /// A single node with other settings than the default ones.
+    pub async fn start_with(args: NodeArgs) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [grpc, raft, http] = free_addrs();
         let args = NodeArgs {
@@ -40,7 +76,8 @@ impl Node {
             grpc_addr: Some(grpc),
             raft_addr: Some(raft),
             http_addr: Some(http),
-            ..NodeArgs::default()
+            bootstrap_key: Some(ADMIN.parse().unwrap()),
+            ..args
         };
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(reeve_node::run(args.load().unwrap(), shutdown.clone()));
@@ -60,12 +97,14 @@ impl Node {
 
     async fn wait_ready(&self) {
         let ready = async {
-            while !http::get(self.http, "/readyz")
-                .await
-                .is_ok_and(|answer| answer.status == 200)
-            {
-                assert!(!self.task.is_finished(), "the node ended before it was ready");
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            for path in ["/readyz", "/keys/self"] {
+                while !http::get(self.http, path)
+                    .await
+                    .is_ok_and(|answer| answer.status == 200)
+                {
+                    assert!(!self.task.is_finished(), "the node ended before it was ready");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, ready)
@@ -87,24 +126,45 @@ impl Node {
         self.shutdown.cancel();
     }
 
-    pub fn tests(&self) -> TestsClient<Channel> {
-        TestsClient::new(self.channel.clone())
+    pub fn tests(&self) -> TestsClient<Keyed> {
+        TestsClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn runs(&self) -> RunsClient<Channel> {
-        RunsClient::new(self.channel.clone())
+    pub fn runs(&self) -> RunsClient<Keyed> {
+        RunsClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn workers(&self) -> WorkersClient<Channel> {
-        WorkersClient::new(self.channel.clone())
+    pub fn workers(&self) -> WorkersClient<Keyed> {
+        WorkersClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn cluster(&self) -> ClusterClient<Channel> {
-        ClusterClient::new(self.channel.clone())
+    pub fn cluster(&self) -> ClusterClient<Keyed> {
+        ClusterClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn watch(&self) -> WatchClient<Channel> {
-        WatchClient::new(self.channel.clone())
+    pub fn keys(&self) -> KeysClient<Keyed> {
+        KeysClient::new(self.keyed(Some(ADMIN)))
+    }
+
+    /// A channel whose calls carry this key.
+    pub fn keyed(&self, key: Option<&str>) -> Keyed {
+        InterceptedService::new(self.channel.clone(), Bearer::new(key))
+    }
+
+    /// A new key with this role, and its secret.
+    pub async fn create_key(&self, name: &str, role: v1::Role, ttl_s: u64) -> (v1::Key, String) {
+        let request = v1::CreateKeyRequest {
+            name: name.to_owned(),
+            role: role.into(),
+            ttl_s,
+            ..v1::CreateKeyRequest::default()
+        };
+        let created = self.keys().create_key(request).await.unwrap().into_inner();
+        (created.key.unwrap(), created.secret)
+    }
+
+    pub fn watch(&self) -> WatchClient<Keyed> {
+        WatchClient::new(self.keyed(Some(ADMIN)))
     }
 
     /// Creates a test of this name.
