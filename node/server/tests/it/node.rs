@@ -167,6 +167,72 @@ impl Node {
         WatchClient::new(self.keyed(Some(ADMIN)))
     }
 
+    /// Registers a session worker; its id and its token.
+    pub async fn create_worker(&self, name: &str) -> (String, String) {
+        let request = v1::CreateWorkerRequest {
+            name: name.to_owned(),
+            region: "eu-west".to_owned(),
+            ..v1::CreateWorkerRequest::default()
+        };
+        let created = self.workers().create_worker(request).await.unwrap().into_inner();
+        (created.worker.unwrap().id, created.token)
+    }
+
+    /// Registers a ping worker; its id.
+    pub async fn register(&self, name: &str) -> String {
+        let request = v1::RegisterWorkerRequest {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            region: "eu-west".to_owned(),
+            capacity: 500,
+            ..v1::RegisterWorkerRequest::default()
+        };
+        let registered = self.workers().register_worker(request).await.unwrap();
+        registered.into_inner().worker.unwrap().id
+    }
+
+    /// A ping that says nothing else.
+    pub async fn ping(&self, id: &str) -> v1::PingWorkerResponse {
+        let request = v1::PingWorkerRequest {
+            id: id.to_owned(),
+            ..v1::PingWorkerRequest::default()
+        };
+        self.workers().ping_worker(request).await.unwrap().into_inner()
+    }
+
+    /// The worker of this id or name.
+    pub async fn worker(&self, id: &str) -> v1::Worker {
+        let request = v1::GetWorkerRequest {
+            id: id.to_owned(),
+            consistency: 0,
+        };
+        let found = self.workers().get_worker(request).await.unwrap();
+        found.into_inner().worker.unwrap()
+    }
+
+    /// Waits until the worker has this status.
+    pub async fn until(&self, id: &str, status: v1::WorkerStatus) -> v1::Worker {
+        let reached = async {
+            loop {
+                let worker = self.worker(id).await;
+                if worker.status() == status {
+                    return worker;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached)
+            .await
+            .expect("the worker gets there")
+    }
+
+    /// Index of the last entry of the log.
+    pub async fn last_log_index(&self) -> u64 {
+        let mut cluster = self.cluster();
+        let status = cluster.get_status(v1::GetStatusRequest::default()).await;
+        status.unwrap().into_inner().last_log_index
+    }
+
     /// Creates a test of this name.
     pub async fn create_test(&self, name: &str) -> v1::Test {
         let request = v1::CreateTestRequest {
