@@ -59,6 +59,7 @@ fn fleet(specs: &[Spec]) -> (State, Reservations) {
             function_blocks: Default::default(),
             version: String::new(),
             ip_address: String::new(),
+            registered_by: None,
             flaps: 0,
             events: 0,
             facts: Facts {

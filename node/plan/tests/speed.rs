@@ -50,6 +50,7 @@ fn worker(number: u64) -> Row {
         function_blocks: Default::default(),
         version: String::new(),
         ip_address: String::new(),
+        registered_by: None,
         flaps: 0,
         events: 0,
         facts: Facts {

@@ -273,6 +273,9 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         Refusal::WorkerBusy { worker, assignments } => precondition("WORKER_BUSY")
             .with("worker", worker)
             .with("assignments", assignments),
+        Refusal::WorkerOfAnotherKey { worker } => {
+            Description::new(Code::PermissionDenied, "WORKER_OF_ANOTHER_KEY").with("worker", worker)
+        }
         Refusal::WrongProfile { worker, is, wanted } => precondition("WRONG_PROFILE")
             .with("worker", worker)
             .with("is", is)

@@ -83,6 +83,7 @@ fn a_worker_has_the_shape_of_the_interface() {
             total: 5,
             reserved: 2,
             free: 3,
+            ..Default::default()
         }),
         ..Default::default()
     };

@@ -198,6 +198,7 @@ fn registered() -> Worker {
         function_blocks: Default::default(),
         version: String::new(),
         ip_address: String::new(),
+        registered_by: None,
         flaps: 0,
         events: 0,
         facts: Facts::registered(Time(1_000)),

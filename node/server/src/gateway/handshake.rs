@@ -168,6 +168,7 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::KeysExist
             | Refusal::LastAdminKey { .. }
             | Refusal::WorkerBusy { .. }
+            | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }

@@ -167,6 +167,7 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::KeysExist
             | Refusal::LastAdminKey { .. }
             | Refusal::WorkerBusy { .. }
+            | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }

@@ -57,6 +57,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::RoleTooLow { .. }
         | Refusal::KeysExist
         | Refusal::LastAdminKey { .. }
+        | Refusal::WorkerOfAnotherKey { .. }
         | Refusal::WrongProfile { .. }
         | Refusal::EpochOver { .. }
         | Refusal::ReportOutOfOrder { .. }

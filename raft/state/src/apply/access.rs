@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::command::{Command, Envelope, KeyFault, Refusal};
 use crate::id::KeyId;
-use crate::record::{Access, ApiKey};
+use crate::record::{Access, ApiKey, Role, Worker};
 use crate::state::State;
 use crate::time::Time;
 use crate::transition::worker::DrainActor;
@@ -51,6 +51,22 @@ impl State {
             return Err(rejected(KeyFault::Expired));
         }
         Ok(key)
+    }
+
+    /// Whether a caller with this key may speak as a ping worker: a key of the role WORKER only as the workers that it registered, or
+    /// whose own key is not in force any more. Operators and admins may speak for all.
+    ///
+    /// # Errors
+    /// The worker is another key's.
+    pub fn may_speak_for(&self, id: KeyId, worker: &Worker, now: Time) -> Result<(), Refusal> {
+        let bound = self.key(id).is_some_and(|key| key.role == Role::Worker);
+        let others = worker.registered_by.filter(|owner| *owner != id);
+        match others {
+            Some(owner) if bound && self.key_in_force(owner, now).is_ok() => {
+                Err(Refusal::WorkerOfAnotherKey { worker: worker.id })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether a caller with this key may do at `now` what needs `access`.

@@ -43,7 +43,7 @@ pub fn apply(state: &mut State, entry: &EntryMeta, envelope: &Envelope) -> Step 
         };
     }
     let actor = Actor::of(state, envelope);
-    let mut tx = Tx::begin(state, actor);
+    let mut tx = Tx::begin(state, actor, envelope.principal);
     let result = execute(&mut tx, envelope)
         .and_then(|reply| request::remember(&mut tx, envelope, &reply).map(|()| reply));
     match result {

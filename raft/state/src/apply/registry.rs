@@ -55,6 +55,7 @@ pub(super) fn register(
         function_blocks: command.function_blocks.clone(),
         version: command.version.clone(),
         ip_address: command.ip_address.clone(),
+        registered_by: tx.principal(),
         flaps: 0,
         events: 0,
         facts: Facts::registered(now),
@@ -73,7 +74,15 @@ fn again(tx: &mut Tx<'_>, worker: &Arc<Worker>, command: &RegisterWorker) -> Res
     if online || worker.profile != LivenessProfile::Ping {
         return Err(name_taken(command));
     }
+    let registered_by = match tx.principal() {
+        Some(key) => {
+            tx.state().may_speak_for(key, worker, tx.now())?;
+            Some(key)
+        }
+        None => worker.registered_by,
+    };
     let next = Worker {
+        registered_by,
         region: command.region.clone(),
         labels: command.labels.clone(),
         configured_capacity: command.capacity,
@@ -95,10 +104,13 @@ fn name_taken(command: &RegisterWorker) -> Refusal {
     }
 }
 
-/// A ping worker that is not deleted.
+/// A ping worker that is not deleted, and that the caller may speak for.
 fn ping_worker(tx: &Tx<'_>, id: WorkerId) -> Result<Arc<Worker>, Refusal> {
     let worker = tx.living_worker(id)?;
     of_profile(&worker, LivenessProfile::Ping)?;
+    if let Some(key) = tx.principal() {
+        tx.state().may_speak_for(key, &worker, tx.now())?;
+    }
     Ok(worker)
 }
 

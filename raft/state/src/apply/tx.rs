@@ -35,17 +35,19 @@ pub(super) struct Tx<'a> {
     state: &'a mut State,
     meta: Meta,
     actor: Actor,
+    principal: Option<KeyId>,
     changes: Vec<Change>,
     position: BTreeMap<RowKey, usize>,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn begin(state: &'a mut State, actor: Actor) -> Self {
+    pub(super) fn begin(state: &'a mut State, actor: Actor, principal: Option<KeyId>) -> Self {
         let meta = state.meta;
         Self {
             state,
             meta,
             actor,
+            principal,
             changes: Vec::new(),
             position: BTreeMap::new(),
         }
@@ -75,6 +77,11 @@ impl<'a> Tx<'a> {
     /// Cluster time.
     pub(super) fn now(&self) -> Time {
         self.state.meta.cluster_time
+    }
+
+    /// The caller's key; none: a node or a worker on its session.
+    pub(super) fn principal(&self) -> Option<KeyId> {
+        self.principal
     }
 
     /// The revision that this command gets if it changes something.

@@ -57,6 +57,7 @@ pub(super) fn create(
         function_blocks: BTreeSet::new(),
         version: String::new(),
         ip_address: String::new(),
+        registered_by: None,
         flaps: 0,
         events: 0,
         facts: Facts::registered(now),

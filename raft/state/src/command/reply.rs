@@ -295,6 +295,14 @@ pub enum Refusal {
         /// How many.
         assignments: u32,
     },
+    /// Another key registered the worker, and it is in force.
+    #[error(
+        "worker {worker} was registered with another key, which is in force; a key of the role WORKER speaks only for its own"
+    )]
+    WorkerOfAnotherKey {
+        /// Which.
+        worker: WorkerId,
+    },
     /// The worker talks to us in another way than the call is for (D4).
     #[error("worker {worker} is a {is} worker, this is for {wanted} workers")]
     WrongProfile {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{Incarnation, NodeId, Revision, SessionEpoch, TokenHash, WorkerId};
+use crate::id::{Incarnation, KeyId, NodeId, Revision, SessionEpoch, TokenHash, WorkerId};
 use crate::record::{RequestKey, Selector};
 use crate::time::Time;
 use crate::transition::worker::{Facts, LivenessProfile, WorkerStatus};
@@ -45,6 +45,8 @@ pub struct Worker {
     pub version: String,
     /// As a ping worker said.
     pub ip_address: String,
+    /// The key that registered a ping worker: no other key of the role WORKER may speak as it.
+    pub registered_by: Option<KeyId>,
     /// How often it left ONLINE for ERROR or UNREACHABLE (R105).
     pub flaps: u64,
     /// How many events it ever had; the newest ones are kept.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reeve_state::command::*;
 use reeve_state::id::SessionEpoch;
-use reeve_state::record::{ObjectRef, RequestKey};
+use reeve_state::record::{ObjectRef, RequestKey, Role};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::EndpointOutcome;
@@ -439,4 +439,28 @@ fn the_request_that_created_a_worker_is_forgotten_when_it_is_deleted() {
         Ok(replayed(2)),
         "the purge took only its own"
     );
+}
+
+#[test]
+fn a_key_of_the_role_worker_speaks_only_for_the_workers_that_it_registered() {
+    let mut world = World::default();
+    for (n, role) in [(1, Role::Worker), (2, Role::Worker), (3, Role::Admin)] {
+        world.ok(Command::CreateKey(new_key(n, role)));
+    }
+    assert_eq!(world.as_caller(1, register(1)), Ok(about(1, true)));
+    assert_eq!(world.as_caller(1, ping(1)), Ok(about(1, false)));
+    let others = Err(Refusal::WorkerOfAnotherKey {
+        worker: worker_id(1),
+    });
+    assert_eq!(world.as_caller(2, ping(1)), others);
+    assert_eq!(world.as_caller(2, unregister(1)), others);
+    assert_eq!(world.as_caller(3, unregister(1)), Ok(about(1, false)), "an admin may");
+    assert_eq!(world.as_caller(2, register(1)), others, "OFFLINE or not");
+    assert_eq!(world.as_caller(3, revoke(1)).map(|_| ()), Ok(()));
+    assert_eq!(
+        world.as_caller(2, register(1)),
+        Ok(about(1, false)),
+        "a key that is over leaves its workers to the next"
+    );
+    assert_eq!(world.as_caller(2, ping(1)), Ok(about(1, false)));
 }

@@ -262,6 +262,7 @@ fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
             worker: id_bytes(worker.as_bytes()),
             assignments: *assignments,
         }),
+        Refusal::WorkerOfAnotherKey { worker } => Kind::WorkerOfAnotherKey(id_bytes(worker.as_bytes())),
         Refusal::WrongProfile { worker, is, wanted } => Kind::WrongProfile(refused::WrongProfile {
             worker: id_bytes(worker.as_bytes()),
             is: is.number(),
@@ -355,6 +356,9 @@ fn refusal_from_proto(refusal: refused::Refusal) -> Result<Refusal, DecodeError>
         Kind::WorkerBusy(r) => Refusal::WorkerBusy {
             worker: worker_id(&r.worker)?,
             assignments: r.assignments,
+        },
+        Kind::WorkerOfAnotherKey(worker) => Refusal::WorkerOfAnotherKey {
+            worker: worker_id(&worker)?,
         },
         Kind::WrongProfile(r) => Refusal::WrongProfile {
             worker: worker_id(&r.worker)?,

@@ -561,6 +561,7 @@ fn full_worker() -> Worker {
         function_blocks: function_blocks(),
         version: "1.2.3".to_owned(),
         ip_address: "2001:db8::1".to_owned(),
+        registered_by: Some(KeyId::from_bytes([6; 16])),
         flaps: 11,
         events: 12,
         facts,

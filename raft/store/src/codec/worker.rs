@@ -41,6 +41,7 @@ impl Wire for Worker {
             ip_address: self.ip_address.clone(),
             flaps: self.flaps,
             events: self.events,
+            registered_by: self.registered_by.map(|key| id_bytes(key.as_bytes())),
         }
     }
 
@@ -71,6 +72,10 @@ impl Wire for Worker {
             ip_address: proto.ip_address,
             flaps: proto.flaps,
             events: proto.events,
+            registered_by: match &proto.registered_by {
+                Some(bytes) => Some(KeyId::from_bytes(fixed("registered_by", bytes)?)),
+                None => None,
+            },
             facts,
             session: optional(proto.session)?,
             last_epoch: SessionEpoch(proto.last_epoch),

@@ -1,7 +1,7 @@
 //! Ping workers: no session, one call at a time (D4).
 //!
-//! Whose id a ping may name: ids are not secrets, and a fleet shares one key of the role WORKER, so neither says which process calls.
-//! What can be told is refused by name: an id that is unknown or deleted, and that of a session worker, which no ping may keep alive.
+//! Whose id a ping may name: a key of the role WORKER speaks only for the workers that it registered. Refused by name is also an id that is
+//! unknown or deleted, and that of a session worker, which no ping may keep alive.
 
 use std::sync::Arc;
 
@@ -78,6 +78,7 @@ impl Api {
             return Err(ApiError::Shedding);
         }
         let (state, worker) = self.ping_worker_of(&request.id, call).await?;
+        state.may_speak_for(call.caller.key, &worker, now)?;
         let vitals = Vitals {
             active_endpoints: request.active_endpoints,
             resources: request.resources.map(resources),

@@ -73,6 +73,7 @@ pub(super) fn registry_refusals() -> Vec<Refusal> {
             worker: worker(),
             assignments: 2,
         },
+        Refusal::WorkerOfAnotherKey { worker: worker() },
         Refusal::WrongProfile {
             worker: worker(),
             is: LivenessProfile::Session,
