@@ -4,22 +4,22 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use reeve_worker::{WorkerArgs, run};
+use reeve_worker::{AFTER_HELP, WorkerArgs, WorkerError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 
-/// Runs endpoints for a Reeve cluster. Connects to any node and finds the others by itself. SIGTERM drains it: what
-/// runs is finished, nothing new is taken. A second signal ends it at once.
+/// Runs endpoints for a Reeve cluster, or, with --ping, registers as a worker that takes jobs. Connects to any node and finds
+/// the others by itself.
 #[derive(Parser, Debug)]
-#[command(name = "reeve-worker", version)]
+#[command(name = "reeve-worker", version, after_help = AFTER_HELP)]
 struct Program {
-    #[command(flatten)]
-    worker: WorkerArgs,
     /// What to log, as in RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+    #[command(flatten)]
+    worker: WorkerArgs,
 }
 
 #[tokio::main]
@@ -47,13 +47,15 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
-            ExitCode::FAILURE
+            error
+                .downcast_ref::<WorkerError>()
+                .map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
         }
     }
 }
 
 async fn work(args: WorkerArgs) -> anyhow::Result<()> {
-    let config = args.into_config()?;
+    let settings = args.into_settings()?;
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -73,5 +75,5 @@ async fn work(args: WorkerArgs) -> anyhow::Result<()> {
             }
         }
     });
-    Ok(run(config, shutdown).await?)
+    Ok(settings.run(shutdown).await?)
 }

@@ -26,7 +26,7 @@ pub fn token() -> String {
 pub fn config(nodes: &[&FakeNode]) -> WorkerConfig {
     let nodes = nodes.iter().map(|node| node.address()).collect();
     let mut config = WorkerConfig::new(nodes, Token::parse(&token()).unwrap());
-    config.capacity = 1_000;
+    config.capacity.configured = Some(1_000);
     config.reconnect = BackoffLimits {
         first: Duration::from_millis(20),
         max: Duration::from_millis(200),

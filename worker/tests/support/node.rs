@@ -148,10 +148,14 @@ impl Gateway {
     fn hello(&self, hello: Hello) -> Result<Welcome, Status> {
         if hello.token != token() {
             self.cluster.state().rejected.push(Instant::now());
-            return Err(Status::unauthenticated("TOKEN_REJECTED"));
+            let reason = self.cluster.state().rejects_with.unwrap_or("TOKEN_REJECTED");
+            return Err(Status::unauthenticated(reason));
         }
         if self.cluster.state().no_leader {
             return Err(Status::unavailable("NO_LEADER"));
+        }
+        if self.cluster.state().deleted {
+            return Err(Status::failed_precondition("WORKER_DELETED"));
         }
         let resumed = self.cluster.resumed(&hello);
         let mut state = self.cluster.state();
@@ -183,6 +187,7 @@ impl Gateway {
                     seq: heartbeat.seq,
                     sent_ms: heartbeat.sent_ms,
                     cluster_time_ms: cluster_time_ms(),
+                    clock_skew_ms: state.clock_skew_ms,
                 }))
             }
             Request::Report(report) => self.cluster.report(report),

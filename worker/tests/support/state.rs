@@ -84,6 +84,12 @@ pub struct State {
     pub drop_acks: bool,
     /// No node has a leader.
     pub no_leader: bool,
+    /// The worker is a tombstone.
+    pub deleted: bool,
+    /// The reason for refusing a token.
+    pub rejects_with: Option<&'static str>,
+    /// How far off the worker's clock is said to be.
+    pub clock_skew_ms: i64,
 }
 
 #[derive(Clone)]
