@@ -4,6 +4,8 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod node;
+mod process;
+mod registry;
 mod state;
 
 use std::time::{Duration, Instant};
@@ -15,11 +17,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use node::FakeNode;
+pub use process::WorkerProcess;
 pub use state::{Cluster, cluster_time_ms};
 
 /// The token that the cluster knows.
 pub fn token() -> String {
     format!("cmw_{}", "0123456789abcdef".repeat(4))
+}
+
+/// The key that the cluster knows.
+pub fn key() -> String {
+    format!("cmk_{}", "0123456789abcdef".repeat(2))
 }
 
 /// A configuration with times that suit a test.

@@ -12,6 +12,8 @@ use reeve_proto::v1::{
 };
 use tokio::sync::broadcast;
 
+use super::registry::Registry;
+
 /// One assignment as the cluster sees it.
 #[derive(Default)]
 pub struct Assignment {
@@ -90,6 +92,8 @@ pub struct State {
     pub rejects_with: Option<&'static str>,
     /// How far off the worker's clock is said to be.
     pub clock_skew_ms: i64,
+    /// Ping workers.
+    pub registry: Registry,
 }
 
 #[derive(Clone)]
