@@ -19,11 +19,11 @@ const NAME_TIMEOUT: Duration = Duration::from_millis(500);
 /// Connects, within the limits.
 pub async fn connect(node: &str, limits: &BackoffLimits) -> Result<Channel, Cause> {
     let endpoint = Endpoint::from_shared(format!("http://{node}"))?
-        .connect_timeout(limits.connect_timeout)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
+    // No limit of the endpoint's own: that would not tell a name server from a firewall.
     match timeout(limits.connect_timeout, endpoint.connect()).await {
         Ok(connected) => Ok(connected?),
         Err(_) => Err(why_timed_out(node).await),

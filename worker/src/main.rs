@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use reeve_worker::{AFTER_HELP, WorkerArgs, WorkerError};
@@ -22,8 +23,10 @@ struct Program {
     worker: WorkerArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long what still runs in the background may hold up the end: a question to a name server can take half a minute.
+const LAST_TASKS: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
     let program = match Program::try_parse() {
         Ok(program) => program,
         Err(error) => {
@@ -43,7 +46,16 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .init();
-    match work(program.worker).await {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let end = runtime.block_on(work(program.worker));
+    runtime.shutdown_timeout(LAST_TASKS);
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");

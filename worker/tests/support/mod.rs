@@ -5,7 +5,7 @@
 
 mod node;
 mod process;
-mod registry;
+pub mod registry;
 mod state;
 
 use std::time::{Duration, Instant};

@@ -205,8 +205,10 @@ impl Gateway {
                 self.cluster.state().drains += 1;
                 Some(Response::DrainAck(DrainAck {}))
             }
-            Request::Goodbye(_) => {
-                self.cluster.state().goodbyes += 1;
+            Request::Goodbye(goodbye) => {
+                let mut state = self.cluster.state();
+                state.goodbyes += 1;
+                state.goodbye_reason = goodbye.reason;
                 None
             }
         }

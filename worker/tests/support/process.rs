@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_reeve-worker");
 /// Joins cgroups, then becomes the program.
 const JOIN: &str =
     r#"for group in $GROUPS_TO_JOIN; do echo $$ > "$group/cgroup.procs" || exit 99; done; exec "$0" "$@""#;
+
+const RESOLVE: &str = r#"mount --bind "$RESOLV_CONF" /etc/resolv.conf && exec "$0" "$@""#;
 
 pub struct WorkerProcess {
     child: Child,
@@ -35,7 +37,21 @@ impl WorkerProcess {
         let groups: Vec<&str> = groups.iter().filter_map(|group| group.to_str()).collect();
         let mut command = Command::new("sh");
         command
-            .args(["-c", JOIN, PROGRAM, "--http-addr", "127.0.0.1:0"])
+            .args(["-c", JOIN])
+            .env("GROUPS_TO_JOIN", OsStr::new(&groups.join(" ")));
+        Self::run(command, arguments, environment)
+    }
+
+    /// The same, with another `/etc/resolv.conf`, which no other process sees. Needs root.
+    pub fn start_with_resolver(file: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", RESOLVE]).env("RESOLV_CONF", file);
+        Self::run(command, arguments, environment)
+    }
+
+    fn run(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        command
+            .args([PROGRAM, "--http-addr", "127.0.0.1:0"])
             .args(arguments);
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("REEVE_")) {
@@ -43,7 +59,6 @@ impl WorkerProcess {
             }
         }
         command
-            .env("GROUPS_TO_JOIN", OsStr::new(&groups.join(" ")))
             .env("RUST_LOG", "info,reeve_worker=debug")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped());

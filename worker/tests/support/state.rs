@@ -82,6 +82,7 @@ pub struct State {
     pub active: u32,
     pub drains: u32,
     pub goodbyes: u32,
+    pub goodbye_reason: String,
     /// Answers to reports get lost.
     pub drop_acks: bool,
     /// No node has a leader.
