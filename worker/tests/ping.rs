@@ -173,11 +173,10 @@ async fn it_moves_on_from_a_node_that_refuses_is_silent_or_is_not_there() {
     config.nodes.push("127.0.0.1:1".to_owned());
     let _worker = Running::start(config);
     until_pinged(&cluster, 1).await;
-    let faults: [(&str, fn(&FakeNode)); 2] = [
-        ("refuses", FakeNode::refuse_calls),
+    for (what, fault) in [
+        ("refuses", FakeNode::refuse_calls as fn(&FakeNode)),
         ("is silent", FakeNode::go_silent),
-    ];
-    for (what, fault) in faults {
+    ] {
         let at = registry(&cluster, |registry| registry.pings.last().unwrap().0.clone());
         fault(nodes.iter().find(|node| node.address() == at).unwrap());
         until(what, || {

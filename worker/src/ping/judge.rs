@@ -45,11 +45,11 @@ pub fn ping(error: CallError) -> Judgement {
 
 fn of_cause(cause: Cause) -> Judgement {
     // Without a token the node cannot mean one.
-    let kind = match cause.kind {
-        CauseKind::TokenRejected => CauseKind::KeyRejected,
-        kind => kind,
+    let cause = if cause.kind == CauseKind::TokenRejected {
+        Cause::new(CauseKind::KeyRejected, cause.detail)
+    } else {
+        cause
     };
-    let cause = Cause { kind, ..cause };
     if cause.kind.is_refusal() {
         Judgement::Refused(cause)
     } else {
