@@ -21,8 +21,9 @@ impl CapacityRules {
     /// A simulated endpoint changes its phase a few times in its life and costs next to nothing between: two processors hold
     /// 100,000 at once, which a test shows.
     pub const ENDPOINTS_PER_CORE: u32 = 50_000;
-    /// A simulated endpoint takes under 1 KiB. The rest is room for the reports that wait while the cluster is away, so that
-    /// the limit of a container is not reached by endpoints alone (R107).
+    /// A simulated endpoint takes 64 bytes at most, so this is no measure of it: it leaves room for the process itself, for what
+    /// runs beside it in the same container, and for the reports that wait while the cluster is away. So memory does not run
+    /// out by endpoints alone (R107), and a worker with 2 GiB for each core is bound by CPU.
     pub const MEMORY_PER_ENDPOINT_BYTES: u64 = 16 * 1_024;
 
     /// Checks every rule; the error names the field.

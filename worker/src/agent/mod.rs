@@ -4,6 +4,7 @@
 //! each it does everything that is due. Nothing in it waits for the network.
 
 mod drain;
+mod end;
 mod heartbeat;
 mod notice;
 mod session;
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use reeve_proto::v1::SessionRequest;
 use reeve_proto::v1::session_request::Message as Request;
-use reeve_proto::v1::{DrainRequest, Goodbye, SessionRequest};
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -34,14 +35,11 @@ use crate::executor::{Event, EventSink, Executors};
 use crate::fleet::Fleet;
 use crate::health::HealthProbe;
 use crate::http::{self, SharedHealth};
-use crate::link::LinkEvent;
 use crate::nodes::NodeList;
 use crate::sim::Sim;
 use crate::skew::Skew;
 use crate::telemetry::Telemetry;
 
-/// How long a stream may take to end after Goodbye.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// The loop looks at everything at least so often.
 const AT_LEAST: Duration = Duration::from_secs(1);
 /// When the queue to the node is full, reports wait so long.
@@ -253,45 +251,6 @@ impl Agent {
             self.telemetry.repeated.increment(u64::from(outgoing.again));
             session.link.send(request(Request::Report(outgoing.report)));
         }
-    }
-
-    // === The end ===
-
-    fn begin_drain(&mut self) {
-        let (active, deadline) = (self.fleet.active_endpoints(), self.config.drain_deadline);
-        info!(active, ?deadline, "told to end: draining");
-        self.fleet.drain();
-        self.drain = Some(Drain::new(self.clock.now(), deadline));
-    }
-
-    fn tell_drain(&mut self, now: MonoMs) {
-        let (Some(drain), Some(session)) = (&self.drain, &mut self.session) else {
-            return;
-        };
-        if session.told_drain {
-            return;
-        }
-        let deadline_ms = u32::try_from(drain.remaining(now).as_millis()).unwrap_or(u32::MAX);
-        let drain = DrainRequest {
-            deadline_ms,
-            reason: "SIGTERM".to_owned(),
-        };
-        session.told_drain = session.link.send(request(Request::Drain(drain)));
-    }
-
-    /// Everything is confirmed: says Goodbye and waits a moment for the node to end the stream.
-    async fn leave(mut self) -> Result<(), WorkerError> {
-        if let Some(mut session) = self.session.take().filter(Session::is_up) {
-            session.link.send(request(Request::Goodbye(Goodbye {
-                reason: "drained".to_owned(),
-            })));
-            session.link.finish();
-            let ended = async { while !matches!(session.link.next().await, LinkEvent::Ended(_)) {} };
-            // The node may not bother; the worker holds nothing, so nothing depends on it.
-            let _ = timeout(FAREWELL, ended).await;
-        }
-        info!("nothing is held any more: leaving");
-        Ok(())
     }
 
     fn show(&self) {

@@ -166,6 +166,7 @@ impl Agent {
             | CauseKind::Broken
             | CauseKind::NoLeader
             | CauseKind::Leaving
+            | CauseKind::Overloaded
             | CauseKind::TokenRejected
             | CauseKind::TokenExpired
             | CauseKind::KeyRejected

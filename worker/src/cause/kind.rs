@@ -17,6 +17,8 @@ pub enum CauseKind {
     NoLeader,
     /// The node sends its sessions elsewhere.
     Leaving,
+    /// The node has too much to do.
+    Overloaded,
     /// The token is wrong (R102).
     TokenRejected,
     /// The token was good for a time that is over.
@@ -46,6 +48,7 @@ impl CauseKind {
             Self::Broken => "broken",
             Self::NoLeader => "no_leader",
             Self::Leaving => "leaving",
+            Self::Overloaded => "overloaded",
             Self::TokenRejected => "token_rejected",
             Self::TokenExpired => "token_expired",
             Self::KeyRejected => "key_rejected",
@@ -67,6 +70,7 @@ impl CauseKind {
             Self::Broken => "the connection broke",
             Self::NoLeader => "the node has no leader",
             Self::Leaving => "the node sends its sessions elsewhere",
+            Self::Overloaded => "the node has too much to do",
             Self::TokenRejected => "authentication failed: the token is not that of a worker",
             Self::TokenExpired => "authentication failed: the token has expired",
             Self::KeyRejected => "authentication failed: the API key is wrong, has expired or was revoked",
@@ -92,6 +96,7 @@ impl CauseKind {
             Self::Silent | Self::Broken => "nothing to do if it comes back; else check the node and the network".to_owned(),
             Self::NoLeader => "check with `reeve cluster status` that a majority of the nodes runs".to_owned(),
             Self::Leaving => "nothing to do: the next node is tried".to_owned(),
+            Self::Overloaded => "nothing to do if it comes back; else the cluster needs more or larger nodes".to_owned(),
             Self::TokenRejected | Self::TokenExpired => {
                 "regenerate it (`reeve worker token regenerate`) and restart with the new one".to_owned()
             }
@@ -124,6 +129,7 @@ impl CauseKind {
             | Self::Broken
             | Self::NoLeader
             | Self::Leaving
+            | Self::Overloaded
             | Self::NameTaken
             | Self::Superseded
             | Self::Other => false,

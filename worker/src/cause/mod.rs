@@ -108,13 +108,14 @@ impl From<Status> for Cause {
             Code::FailedPrecondition if is("WORKER_DELETED") => CauseKind::WorkerDeleted,
             _ if is("NO_LEADER") => CauseKind::NoLeader,
             _ if is("SHEDDING") || is("SHUTTING_DOWN") => CauseKind::Leaving,
+            _ if is("OVERLOADED") => CauseKind::Overloaded,
+            Code::ResourceExhausted => CauseKind::Overloaded,
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal => CauseKind::Broken,
             Code::Ok
             | Code::InvalidArgument
             | Code::DeadlineExceeded
             | Code::NotFound
             | Code::AlreadyExists
-            | Code::ResourceExhausted
             | Code::FailedPrecondition
             | Code::Aborted
             | Code::OutOfRange
@@ -166,6 +167,8 @@ mod tests {
         assert_eq!(kind(Code::Unavailable, "NO_LEADER"), CauseKind::NoLeader);
         assert_eq!(kind(Code::Unavailable, "SHEDDING"), CauseKind::Leaving);
         assert_eq!(kind(Code::Unavailable, "SHUTTING_DOWN"), CauseKind::Leaving);
+        assert_eq!(kind(Code::Unavailable, "OVERLOADED"), CauseKind::Overloaded);
+        assert_eq!(kind(Code::ResourceExhausted, "TOO_MANY"), CauseKind::Overloaded);
         assert_eq!(
             kind(Code::FailedPrecondition, "WORKER_DELETED"),
             CauseKind::WorkerDeleted

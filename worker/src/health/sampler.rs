@@ -24,6 +24,8 @@ pub struct Sampler {
     disk_path: PathBuf,
     /// The last figure, for when the path cannot be looked at.
     disk_percent: u32,
+    /// That it cannot was told.
+    disk_told: bool,
     meter: Meter,
     cpu: VecDeque<f64>,
 }
@@ -37,6 +39,7 @@ impl Sampler {
             system,
             disk_path,
             disk_percent: 0,
+            disk_told: false,
             meter: Meter::default(),
             cpu: VecDeque::new(),
         };
@@ -99,8 +102,15 @@ impl Sampler {
 
     fn disk(&mut self) -> u32 {
         match disk::read(&self.disk_path) {
-            Ok(percent) => self.disk_percent = percent,
-            Err(error) => warn!(path = %self.disk_path.display(), %error, "cannot tell how full the disk is"),
+            Ok(percent) => {
+                self.disk_percent = percent;
+                self.disk_told = false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.disk_told, true) {
+                    warn!(path = %self.disk_path.display(), %error, "cannot tell how full the disk is; the last figure stands");
+                }
+            }
         }
         self.disk_percent
     }

@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use reeve_proto::v1::{
-    PingWorkerRequest, PingWorkerResponse, RegisterWorkerRequest, RegisterWorkerResponse, WorkerResources,
-    WorkerStatus,
-};
-use tokio::time::{sleep, sleep_until, timeout};
+use reeve_proto::v1::{PingWorkerRequest, PingWorkerResponse, WorkerResources, WorkerStatus};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
 use tonic::metadata::{Ascii, MetadataValue};
 use tracing::{info, warn};
 
@@ -29,13 +25,8 @@ use crate::telemetry::Telemetry;
 
 /// How often to ping where the node does not say (R347).
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// How long a worker that ends looks for a node that takes its word. A container is killed after ten seconds.
-const UNREGISTER_WITHIN: Duration = Duration::from_secs(5);
-/// Between two attempts of that.
-const UNREGISTER_PAUSE: Duration = Duration::from_millis(100);
-
 /// How a turn of the loop ended.
-enum Turn {
+pub(super) enum Turn {
     /// Go on.
     Again,
     /// Unregister and end.
@@ -45,35 +36,36 @@ enum Turn {
 }
 
 /// A connection and where it leads.
-struct Connected {
+pub(super) struct Connected {
     node: String,
     client: Client,
 }
 
+/// A ping worker.
 pub struct Agent {
-    config: PingConfig,
-    authorization: MetadataValue<Ascii>,
-    nodes: NodeList,
-    connected: Option<Connected>,
+    pub(super) config: PingConfig,
+    pub(super) authorization: MetadataValue<Ascii>,
+    pub(super) nodes: NodeList,
+    pub(super) connected: Option<Connected>,
     /// The node of the present attempt.
-    node: String,
+    pub(super) node: String,
     /// Set while registered.
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// Of the registration that is under way: repeating it changes nothing twice.
-    request_id: String,
-    interval: Duration,
-    due: MonoMs,
+    pub(super) request_id: String,
+    pub(super) interval: Duration,
+    pub(super) due: MonoMs,
     /// In force; those of the configuration may be shorter.
-    limits: BackoffLimits,
-    backoff: Backoff,
-    clock: Clock,
-    random: StdRng,
-    told: Told,
-    skew: Skew,
-    status: WorkerStatus,
-    telemetry: Telemetry,
-    shown: SharedHealth,
-    health: HealthProbe,
+    pub(super) limits: BackoffLimits,
+    pub(super) backoff: Backoff,
+    pub(super) clock: Clock,
+    pub(super) random: StdRng,
+    pub(super) told: Told,
+    pub(super) skew: Skew,
+    pub(super) status: WorkerStatus,
+    pub(super) telemetry: Telemetry,
+    pub(super) shown: SharedHealth,
+    pub(super) health: HealthProbe,
 }
 
 impl Agent {
@@ -131,7 +123,7 @@ impl Agent {
         }
     }
 
-    async fn client(&mut self) -> Result<Client, CallError> {
+    pub(super) async fn client(&mut self) -> Result<Client, CallError> {
         if let Some(connected) = &self.connected {
             self.node.clone_from(&connected.node);
             return Ok(connected.client.clone());
@@ -144,50 +136,6 @@ impl Agent {
             client: client.clone(),
         });
         Ok(client)
-    }
-
-    // === Registering ===
-
-    async fn register(&mut self) -> Turn {
-        let request = RegisterWorkerRequest {
-            version: self.config.version.clone(),
-            name: self.config.name.clone(),
-            ip_address: self.config.ip_address.clone(),
-            function_blocks: self.config.function_blocks.clone(),
-            region: self.config.region.clone(),
-            labels: self.config.labels.clone().into_iter().collect(),
-            capacity: self.config.capacity.unwrap_or(0),
-            request_id: self.request_id.clone(),
-        };
-        let answer = match self.client().await {
-            Ok(mut client) => client.register(request).await,
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(answer) => {
-                self.registered(answer);
-                Turn::Again
-            }
-            Err(error) => self.failed(judge::registration(error)),
-        }
-    }
-
-    fn registered(&mut self, answer: RegisterWorkerResponse) {
-        let now = self.clock.now();
-        let worker = answer.worker.unwrap_or_default();
-        info!(worker = %worker.name, id = %worker.id, node = %self.node, "registered");
-        self.pinged_within(answer.ping_interval_ms);
-        self.limits = self
-            .config
-            .reconnect
-            .within(Duration::from_millis(u64::from(answer.unreachable_after_ms)));
-        // A name that the cluster made up stays ours.
-        self.config.name = worker.name;
-        self.shown.lock().worker_id = Some(worker.id.clone());
-        self.id = Some(worker.id);
-        self.request_id = new_request_id();
-        // ONLINE only with the first ping.
-        self.due = now;
     }
 
     // === Pinging ===
@@ -236,7 +184,7 @@ impl Agent {
         Turn::Again
     }
 
-    fn pinged_within(&mut self, interval_ms: u32) {
+    pub(super) fn pinged_within(&mut self, interval_ms: u32) {
         if interval_ms > 0 {
             self.interval = Duration::from_millis(u64::from(interval_ms));
         }
@@ -244,7 +192,7 @@ impl Agent {
 
     // === What went wrong ===
 
-    fn failed(&mut self, judgement: Judgement) -> Turn {
+    pub(super) fn failed(&mut self, judgement: Judgement) -> Turn {
         let now = self.clock.now();
         match judgement {
             Judgement::RegisterAgain => {
@@ -295,42 +243,6 @@ impl Agent {
         cause.log(&self.node, wait, is_news);
     }
 
-    // === The end ===
-
-    /// R349, R350. What was registered stays (R352).
-    async fn unregister(mut self) -> Result<(), WorkerError> {
-        let Some(id) = self.id.take() else {
-            info!("not registered: leaving");
-            return Ok(());
-        };
-        // A node that did not answer the call that was dropped is not the one to ask now.
-        let told = timeout(UNREGISTER_WITHIN, async {
-            while let Err(error) = self.try_unregister(id.clone()).await {
-                if matches!(&error, CallError::Answered(status) if status.code() == Code::NotFound) {
-                    break;
-                }
-                self.connected = None;
-                sleep(UNREGISTER_PAUSE).await;
-            }
-        });
-        if told.await.is_err() {
-            return Err(WorkerError::NotUnregistered);
-        }
-        info!("unregistered: leaving");
-        Ok(())
-    }
-
-    async fn try_unregister(&mut self, id: String) -> Result<(), CallError> {
-        // Two nodes at least get their chance.
-        self.limits.connect_timeout = self.limits.connect_timeout.min(UNREGISTER_WITHIN / 4);
-        let limit = UNREGISTER_WITHIN / 3;
-        let mut client = self.client().await?;
-        let silent = || CallError::NoAnswer(Cause::new(CauseKind::TimedOut, "no answer to the call"));
-        timeout(limit, client.unregister(id))
-            .await
-            .unwrap_or_else(|_| Err(silent()))
-    }
-
     // === Showing ===
 
     fn show_resources(&self) {
@@ -355,7 +267,7 @@ impl Agent {
     }
 }
 
-fn new_request_id() -> String {
+pub(super) fn new_request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 

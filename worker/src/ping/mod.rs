@@ -5,6 +5,8 @@ mod agent;
 mod client;
 mod config;
 mod judge;
+mod register;
+mod unregister;
 
 use std::sync::Arc;
 
