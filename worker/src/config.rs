@@ -1,6 +1,7 @@
 //! What a worker needs to know before it starts.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backoff::BackoffLimits;
@@ -16,6 +17,8 @@ pub struct WorkerConfig {
     pub nodes: Vec<String>,
     /// The worker's credential.
     pub token: Token,
+    /// The configuration file that the token came from; read again when the token is refused. None: it came otherwise.
+    pub token_file: Option<PathBuf>,
     /// How many endpoints this process holds.
     pub capacity: CapacityRules,
     /// How the host or container is looked at.
@@ -42,6 +45,7 @@ impl WorkerConfig {
         Self {
             nodes,
             token,
+            token_file: None,
             capacity: CapacityRules::default(),
             health: HealthConfig::default(),
             http_addr: None,

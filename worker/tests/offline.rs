@@ -5,7 +5,8 @@ mod support;
 
 use std::net::TcpListener;
 
-use support::{Cluster, FakeNode, WorkerProcess, token, until};
+use reeve_proto::v1::EndpointPhase as Phase;
+use support::{Cluster, FakeNode, WorkerProcess, cluster_time_ms, offer, token, until};
 use tokio::net::{TcpSocket, TcpStream};
 use tonic::Status;
 
@@ -138,6 +139,38 @@ async fn a_token_that_is_rejected_or_has_expired() {
         says_once(&mut worker, &node.address(), what, "regenerate it", 1).await;
         assert!(worker.log(&other).is_empty(), "the token is in the log");
     }
+}
+
+// Covers: R92, R102, D5b
+#[tokio::test(flavor = "multi_thread")]
+async fn a_regenerated_token_in_the_file_needs_no_restart_and_keeps_the_calls() {
+    let cluster = Cluster::new();
+    let node = FakeNode::start(&cluster).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write = |token: &str| std::fs::write(file.path(), format!("token = \"{token}\"")).unwrap();
+    write(&token());
+    let path = file.path().to_str().unwrap();
+    let worker = WorkerProcess::start(&["--node", &node.address(), "--config", path], &[]);
+    worker.logs("session stands").await;
+    cluster.offer(offer(1, 20, 60_000, Vec::new()));
+    until("ready", || cluster.of(1, |assignment| assignment.ready)).await;
+    cluster.start(1, cluster_time_ms());
+    let calls = || cluster.of(1, |assignment| assignment.in_phase(Phase::Incall) == 20);
+    until("calls", calls).await;
+
+    let new = format!("cmw_{}", "5ec2e7ab".repeat(8));
+    cluster.state().token = Some(new.clone());
+    node.cut(Status::unauthenticated("TOKEN_REJECTED"));
+    worker.logs("authentication failed").await;
+    write(&new);
+    until("the next session", || cluster.state().hellos.len() == 2).await;
+    {
+        let state = cluster.state();
+        let (before, after) = (&state.hellos[0].2, &state.hellos[1].2);
+        assert_eq!(before.incarnation, after.incarnation, "the same process");
+        assert_eq!(after.held.len(), 1, "with what it held");
+    }
+    assert!(worker.log(&new).is_empty(), "the token is in the log");
 }
 
 #[tokio::test(flavor = "multi_thread")]

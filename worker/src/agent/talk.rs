@@ -10,6 +10,7 @@ use tracing::{debug, info};
 use super::heartbeat::Heartbeats;
 use super::session::{Session, Stage};
 use super::{Agent, request};
+use crate::args::token_in;
 use crate::cause::{Cause, CauseKind};
 use crate::clock::MonoMs;
 use crate::config::is_address;
@@ -182,6 +183,20 @@ impl Agent {
         };
         self.retry_at = now.after(wait);
         cause.log(node, wait, self.told.is_news(cause.kind, now));
+        if matches!(cause.kind, CauseKind::TokenRejected | CauseKind::TokenExpired) {
+            self.look_for_a_new_token(now);
+        }
+    }
+
+    /// A token was regenerated while endpoints run: with the new one this process keeps them, a new process would not (D5b).
+    fn look_for_a_new_token(&mut self, now: MonoMs) {
+        let found = self.config.token_file.as_deref().and_then(token_in);
+        if let Some(token) = found.filter(|token| *token != self.config.token) {
+            info!("the configuration file holds another token: trying that one");
+            self.config.token = token;
+            self.backoff.reset();
+            self.retry_at = now;
+        }
     }
 
     pub(super) fn beat(&mut self, now: MonoMs) {

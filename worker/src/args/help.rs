@@ -19,7 +19,8 @@ How it ends:
   SIGTERM or SIGINT: a session worker drains (takes nothing new, finishes what it has, hangs up the rest at --drain-deadline), a
   ping worker unregisters. A second signal ends the process at once. A drain by the cluster that is to end in leaving ends the
   process with 0 when everything is finished.
-  A rejected or expired token does not end the process: its endpoints go on, and it asks again every 5 to 30 seconds.
+  A rejected or expired token does not end the process: its endpoints go on, and it asks again every 5 to 30 seconds. If the
+  token came from the --config file, that is read again: put a regenerated token there and nothing needs a restart.
 
 Exit codes:
   0    left in order

@@ -5,7 +5,7 @@ mod help;
 mod parse;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -125,12 +125,13 @@ impl WorkerArgs {
         if self.ping.ping || file.ping {
             self.into_ping(file).map(Box::new).map(Settings::Ping)
         } else {
-            self.into_session(file).map(Box::new).map(Settings::Session)
+            self.into_session(file, path).map(Box::new).map(Settings::Session)
         }
     }
 
-    fn into_session(self, file: File) -> Result<WorkerConfig, ConfigError> {
+    fn into_session(self, file: File, path: Option<PathBuf>) -> Result<WorkerConfig, ConfigError> {
         self.ping.refused_in_a_session(&file)?;
+        let token_file = path.filter(|_| self.token.is_none());
         let token = self.token.or(file.token).ok_or_else(|| {
             ConfigError::field(
                 "token",
@@ -139,6 +140,7 @@ impl WorkerArgs {
         })?;
         let nodes = nodes(self.nodes, file.nodes);
         let mut config = WorkerConfig::new(nodes, Token::parse(token.reveal())?);
+        config.token_file = token_file;
         let limits = self.limits;
         config.health = health(
             limits.disk_path.or(file.disk_path),
@@ -222,6 +224,12 @@ impl PingArgs {
             None => Ok(()),
         }
     }
+}
+
+/// The token that the file holds now, if it can be had.
+pub(crate) fn token_in(path: &Path) -> Option<Token> {
+    let token = file::read(path).ok()?.token?;
+    Token::parse(token.reveal()).ok()
 }
 
 fn nodes(flags: Vec<String>, file: Vec<String>) -> Vec<String> {

@@ -98,7 +98,9 @@ impl CauseKind {
             Self::Leaving => "nothing to do: the next node is tried".to_owned(),
             Self::Overloaded => "nothing to do if it comes back; else the cluster needs more or larger nodes".to_owned(),
             Self::TokenRejected | Self::TokenExpired => {
-                "regenerate it (`reeve worker token regenerate`) and restart with the new one".to_owned()
+                "regenerate it (`reeve worker token regenerate`) and put the new one into the --config file, which is read again, or \
+                 restart with it"
+                    .to_owned()
             }
             Self::KeyRejected | Self::RoleTooLow => {
                 "make one with the role WORKER (`reeve key create`) and restart with it in REEVE_API_KEY".to_owned()

@@ -25,6 +25,9 @@ use crate::telemetry::Telemetry;
 
 /// How often to ping where the node does not say (R347).
 const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// No node is asked more often, whatever it says.
+const LEAST_INTERVAL: Duration = Duration::from_millis(50);
+
 /// How a turn of the loop ended.
 pub(super) enum Turn {
     /// Go on.
@@ -186,7 +189,7 @@ impl Agent {
 
     pub(super) fn pinged_within(&mut self, interval_ms: u32) {
         if interval_ms > 0 {
-            self.interval = Duration::from_millis(u64::from(interval_ms));
+            self.interval = Duration::from_millis(u64::from(interval_ms)).max(LEAST_INTERVAL);
         }
     }
 
@@ -198,8 +201,8 @@ impl Agent {
             Judgement::RegisterAgain => {
                 info!(node = %self.node, "the worker is not registered any more: registering again");
                 self.id = None;
-                self.due = now;
-                return Turn::Again;
+                // Soon, yet never in a tight loop with a node that forgets at once.
+                self.due = now.after(self.backoff.after_fault(&self.limits, &mut self.random));
             }
             Judgement::Hopeless(message) => return Turn::Over(WorkerError::RegistrationRefused { message }),
             Judgement::NameTaken(cause) => {

@@ -156,7 +156,8 @@ impl Gateway {
     }
 
     fn hello(&self, hello: Hello) -> Result<Welcome, Status> {
-        if hello.token != token() {
+        let expected = self.cluster.state().token.clone();
+        if hello.token != expected.unwrap_or_else(token) {
             self.cluster.state().rejected.push(Instant::now());
             let reason = self.cluster.state().rejects_with.unwrap_or("TOKEN_REJECTED");
             return Err(Status::unauthenticated(reason));

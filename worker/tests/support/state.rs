@@ -89,6 +89,8 @@ pub struct State {
     pub no_leader: bool,
     /// The worker is a tombstone.
     pub deleted: bool,
+    /// The worker's token; None: the one of always.
+    pub token: Option<String>,
     /// The reason for refusing a token.
     pub rejects_with: Option<&'static str>,
     /// How far off the worker's clock is said to be.
