@@ -60,7 +60,7 @@ pub struct WorkerArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Capacity and health")]
 struct LimitArgs {
-    /// Most endpoints that this worker takes; it takes fewer if CPU or memory allow fewer [default: what they allow]
+    /// Most endpoints that this worker takes; fewer if CPU or memory allow fewer [default: what they allow; none with --ping]
     #[arg(long, env = "REEVE_WORKER_CAPACITY", value_name = "ENDPOINTS")]
     capacity: Option<u32>,
     /// Endpoints for each processor that the worker may use, of its container if that has a limit [default: 50000]

@@ -92,9 +92,9 @@ pub fn offer(epoch: u64, endpoints: u32, duration_ms: i64, outcomes: Vec<Outcome
     }
 }
 
-/// Waits for a condition, at most 15 s.
+/// Waits for a condition, at most 30 s: others may build on this machine meanwhile.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -21,6 +21,9 @@ const JOIN: &str =
 
 const RESOLVE: &str = r#"mount --bind "$RESOLV_CONF" /etc/resolv.conf && exec "$0" "$@""#;
 
+/// The state in the kernel's tables.
+const LISTENING: &str = "0A";
+
 pub struct WorkerProcess {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -121,6 +124,36 @@ impl WorkerProcess {
 
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Local addresses, as the kernel writes them, of the TCP sockets on which it listens.
+    pub fn listens_on(&self) -> Vec<String> {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let links = std::fs::read_dir(process.join("fd")).unwrap();
+        let sockets: Vec<String> = links
+            .filter_map(|entry| {
+                std::fs::read_link(entry.ok()?.path())
+                    .ok()?
+                    .to_str()
+                    .map(str::to_owned)
+            })
+            .collect();
+        let mut found = Vec::new();
+        for table in ["net/tcp", "net/tcp6"] {
+            for line in std::fs::read_to_string(process.join(table))
+                .unwrap_or_default()
+                .lines()
+            {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                if fields.len() > 9
+                    && fields[3] == LISTENING
+                    && sockets.contains(&format!("socket:[{}]", fields[9]))
+                {
+                    found.push(fields[1].to_owned());
+                }
+            }
+        }
+        found
     }
 
     /// Waits for its end.
