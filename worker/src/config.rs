@@ -1,14 +1,14 @@
 //! What a worker needs to know before it starts.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backoff::BackoffLimits;
+use crate::capacity::CapacityRules;
 use crate::error::ConfigError;
+use crate::health::HealthConfig;
 use crate::token::Token;
-
-/// Most endpoints that a worker may claim to hold.
-const MOST_CAPACITY: u32 = 10_000_000;
 
 /// The configuration of one worker.
 #[derive(Clone, Debug)]
@@ -17,8 +17,12 @@ pub struct WorkerConfig {
     pub nodes: Vec<String>,
     /// The worker's credential.
     pub token: Token,
-    /// Most endpoints that this process holds.
-    pub capacity: u32,
+    /// The configuration file that the token came from; read again when the token is refused. None: it came otherwise.
+    pub token_file: Option<PathBuf>,
+    /// How many endpoints this process holds.
+    pub capacity: CapacityRules,
+    /// How the host or container is looked at.
+    pub health: HealthConfig,
     /// Where health and metrics are served; None: nowhere.
     pub http_addr: Option<SocketAddr>,
     /// How long a drain waits for endpoints to finish before they are hung up.
@@ -30,8 +34,6 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// Default of [`WorkerConfig::capacity`].
-    pub const CAPACITY: u32 = 100_000;
     /// Default of [`WorkerConfig::http_addr`] in the programs.
     pub const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3030);
     /// Default of [`WorkerConfig::drain_deadline`].
@@ -43,7 +45,9 @@ impl WorkerConfig {
         Self {
             nodes,
             token,
-            capacity: Self::CAPACITY,
+            token_file: None,
+            capacity: CapacityRules::default(),
+            health: HealthConfig::default(),
             http_addr: None,
             drain_deadline: Self::DRAIN_DEADLINE,
             report_interval: Duration::from_secs(1),
@@ -53,34 +57,30 @@ impl WorkerConfig {
 
     /// Checks every rule; the error names the field.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.nodes.is_empty() {
-            return Err(ConfigError::field(
-                "nodes",
-                "must name at least one node as host:port",
-            ));
-        }
-        for node in &self.nodes {
-            let port = node
-                .rsplit_once(':')
-                .filter(|(host, _)| !host.is_empty() && !host.contains('/'));
-            if !port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0)) {
-                return Err(ConfigError::field(
-                    "nodes",
-                    format!("each must be host:port, {node:?} is not"),
-                ));
-            }
-        }
-        if !(1..=MOST_CAPACITY).contains(&self.capacity) {
-            let rule = format!(
-                "must be between 1 and {MOST_CAPACITY} endpoints, is {}",
-                self.capacity
-            );
-            return Err(ConfigError::field("capacity", rule));
-        }
+        validate_nodes(&self.nodes)?;
+        self.capacity.validate()?;
+        self.health.validate()?;
         if self.drain_deadline > Duration::from_secs(24 * 3600) {
             return Err(ConfigError::field("drain_deadline", "must be at most 24h"));
         }
         Ok(())
+    }
+}
+
+/// At least one, and each `host:port`.
+pub(crate) fn validate_nodes(nodes: &[String]) -> Result<(), ConfigError> {
+    if nodes.is_empty() {
+        return Err(ConfigError::field(
+            "nodes",
+            "must name at least one node as host:port",
+        ));
+    }
+    match nodes.iter().find(|node| !is_address(node)) {
+        Some(node) => Err(ConfigError::field(
+            "nodes",
+            format!("each must be host:port, {node:?} is not"),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -63,6 +63,23 @@ pub enum WorkerError {
     /// what the newer one holds.
     #[error("superseded: a newer process holds the session of this worker")]
     Superseded,
+    /// The worker was deleted. That is final (D7): no session with this token will ever stand again, and the cluster has
+    /// accounted for what the worker held.
+    #[error(
+        "deleted: the worker was deleted from the cluster; create another and start it with the token of that one"
+    )]
+    Deleted,
+    /// What a ping worker says of itself breaks a rule of the node.
+    #[error("registration refused: {message}")]
+    RegistrationRefused {
+        /// The node's words; they name the field.
+        message: String,
+    },
+    /// A ping worker was told to end and no node could be told: the cluster takes it for alive until its pings are missed.
+    #[error(
+        "unregister: no node answered in time; the worker counts as UNREACHABLE, then OFFLINE, when its pings are missed"
+    )]
+    NotUnregistered,
     /// The drain deadline passed and some assignments could not be reported as closed. The cluster closes their
     /// endpoints with OSERROR when the worker counts as down (R22).
     #[error("drain: {assignments} assignments were not confirmed as closed before the deadline")]
@@ -70,4 +87,22 @@ pub enum WorkerError {
         /// How many are left.
         assignments: usize,
     },
+}
+
+impl WorkerError {
+    /// Exit code of a process that must not be started again as it is: another one runs in its place, or never will.
+    pub const EXIT_FINAL: u8 = 5;
+
+    /// The exit code of a process that ended so. Documented in `--help`.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Superseded | Self::Deleted => Self::EXIT_FINAL,
+            Self::Config(_)
+            | Self::Http { .. }
+            | Self::RegistrationRefused { .. }
+            | Self::NotUnregistered
+            | Self::DrainIncomplete { .. } => 1,
+        }
+    }
 }

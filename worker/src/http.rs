@@ -10,11 +10,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
+use reeve_proto::v1::HealthReport;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
+use crate::capacity::Capacity;
+use crate::cause::CauseKind;
 use crate::error::WorkerError;
 
 /// What `/healthz` shows. The endpoint answers 200 as long as the process works: losing the cluster is no reason to
@@ -32,6 +35,87 @@ pub struct Health {
     pub active_endpoints: u32,
     /// Whether nothing new is taken.
     pub draining: bool,
+    /// Why, if the worker drains.
+    pub drain_reason: Option<String>,
+    /// What keeps it from a session, as of the last attempt; null while one stands.
+    pub problem: Option<Problem>,
+    /// How many endpoints it takes and why; null for a ping worker.
+    pub capacity: Option<ShownCapacity>,
+    /// The last look at the host or container.
+    pub resources: Resources,
+}
+
+/// The last failed attempt to connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Where.
+    pub node: String,
+    /// The label of the cause, as in `/metrics`.
+    pub cause: &'static str,
+    /// What happened and what to do next.
+    pub message: String,
+}
+
+impl Problem {
+    /// In the words of the log.
+    pub fn new(node: &str, kind: CauseKind) -> Self {
+        Self {
+            node: node.to_owned(),
+            cause: kind.label(),
+            message: format!("{}; {}", kind.explanation(), kind.advice(node)),
+        }
+    }
+}
+
+/// The capacity and its bounds, in endpoints (R93, R112).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownCapacity {
+    /// In force.
+    pub endpoints: u32,
+    /// The bound that decided.
+    pub bound_by: &'static str,
+    /// What the processors would allow.
+    pub by_cpu: u32,
+    /// What the memory would allow.
+    pub by_memory: u32,
+    /// What was configured.
+    pub configured: Option<u32>,
+}
+
+impl From<&Capacity> for ShownCapacity {
+    fn from(capacity: &Capacity) -> Self {
+        Self {
+            endpoints: capacity.endpoints,
+            bound_by: capacity.bound.name(),
+            by_cpu: capacity.by_cpu,
+            by_memory: capacity.by_memory,
+            configured: capacity.configured(),
+        }
+    }
+}
+
+/// Per cent of the container's limits, or of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// A mean.
+    pub cpu_percent: u32,
+    /// Memory.
+    pub memory_percent: u32,
+    /// The disk of `--disk-path`.
+    pub disk_percent: u32,
+}
+
+impl From<HealthReport> for Resources {
+    fn from(report: HealthReport) -> Self {
+        Self {
+            cpu_percent: report.cpu_percent,
+            memory_percent: report.memory_percent,
+            disk_percent: report.disk_percent,
+        }
+    }
 }
 
 /// Written by the agent, read by the server.
@@ -83,6 +167,8 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::capacity::CapacityRules;
+    use crate::health::Allowance;
     use crate::telemetry::Telemetry;
 
     async fn body(router: Router, path: &str) -> String {
@@ -94,28 +180,65 @@ mod tests {
         String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
     }
 
+    fn capacity() -> Capacity {
+        let rules = CapacityRules {
+            configured: Some(5),
+            ..CapacityRules::default()
+        };
+        rules.derive(Allowance {
+            cores: 2.0,
+            memory_bytes: 1 << 30,
+        })
+    }
+
+    // Covers: R93, R100, R112
     #[tokio::test]
     async fn health_is_camel_case_json() {
         let health = SharedHealth::default();
-        health.lock().active_endpoints = 7;
-        let router = router(health, Telemetry::new(5).unwrap().handle());
+        {
+            let mut health = health.lock();
+            health.active_endpoints = 7;
+            health.capacity = Some((&capacity()).into());
+            health.problem = Some(Problem::new("n1:50052", CauseKind::Refused));
+            health.resources.memory_percent = 12;
+        }
+        let router = router(health, Telemetry::new().unwrap().handle());
         let json: serde_json::Value = serde_json::from_str(&body(router, "/healthz").await).unwrap();
         let expected = serde_json::json!({
-            "connected": false, "node": null, "workerId": null, "activeEndpoints": 7, "draining": false
+            "connected": false, "node": null, "workerId": null, "activeEndpoints": 7, "draining": false,
+            "drainReason": null,
+            "problem": {
+                "node": "n1:50052",
+                "cause": "refused",
+                "message": "nothing listens at this address; check that a node runs there and that 50052 is its gRPC \
+                            port, and REEVE_NODES (--node)",
+            },
+            "capacity": {
+                "endpoints": 5, "boundBy": "CONFIGURED", "byCpu": 100_000, "byMemory": 65_536, "configured": 5
+            },
+            "resources": {"cpuPercent": 0, "memoryPercent": 12, "diskPercent": 0},
         });
         assert_eq!(json, expected);
     }
 
+    // Covers: R59, R60, R93, R112
     #[tokio::test]
     async fn metrics_are_prometheus_text() {
-        let telemetry = Telemetry::new(5).unwrap();
+        let telemetry = Telemetry::of_session(&capacity()).unwrap();
         telemetry.closed(EndpointOutcome::CallFailed);
         telemetry.heartbeats.increment(2);
+        telemetry.resources(&HealthReport {
+            cpu_percent: 50,
+            memory_percent: 25,
+            disk_percent: 0,
+        });
         let text = body(router(SharedHealth::default(), telemetry.handle()), "/metrics").await;
         for line in [
             "# TYPE reeve_worker_heartbeats_total counter",
             "reeve_worker_heartbeats_total 2",
             "reeve_worker_capacity_endpoints 5",
+            "reeve_worker_capacity_bound_endpoints{bound=\"MEMORY\"} 65536",
+            "reeve_worker_resource_used_ratio{resource=\"CPU\"} 0.5",
             "reeve_worker_endpoint_outcomes_total{outcome=\"CALL_FAILED\"} 1",
         ] {
             assert!(

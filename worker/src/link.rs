@@ -1,22 +1,17 @@
 //! The connection of one session attempt: a task that connects, opens the stream, and passes messages on until the end.
 //! It decides nothing.
 
-use std::time::Duration;
-
 use reeve_proto::v1::worker_gateway_client::WorkerGatewayClient;
 use reeve_proto::v1::{SessionRequest, SessionResponse, session_response};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Endpoint;
 
 use crate::backoff::BackoffLimits;
 use crate::cause::{Cause, CauseKind};
+use crate::connect::connect;
 
-/// HTTP/2 pings find a dead connection below a session whose heartbeats are far apart.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait for the network; more is not built.
 const OUTGOING: usize = 64;
 /// Of those, places that reports do not take.
@@ -102,20 +97,9 @@ async fn drive(
     events: &mpsc::Sender<LinkEvent>,
     limits: &BackoffLimits,
 ) -> Cause {
-    let endpoint = match Endpoint::from_shared(format!("http://{node}")) {
-        Ok(endpoint) => endpoint,
-        Err(error) => return Cause::from(error),
-    };
-    let endpoint = endpoint
-        .connect_timeout(limits.connect_timeout)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
-    let channel = match timeout(limits.connect_timeout, endpoint.connect()).await {
-        Ok(Ok(channel)) => channel,
-        Ok(Err(error)) => return Cause::from(error),
-        Err(_) => return Cause::new(CauseKind::TimedOut, "no connection"),
+    let channel = match connect(node, limits).await {
+        Ok(channel) => channel,
+        Err(cause) => return cause,
     };
     let opened = async {
         let mut client = WorkerGatewayClient::new(channel);

@@ -2,28 +2,31 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use reeve_worker::{WorkerArgs, run};
+use reeve_worker::{AFTER_HELP, WorkerArgs, WorkerError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 
-/// Runs endpoints for a Reeve cluster. Connects to any node and finds the others by itself. SIGTERM drains it: what
-/// runs is finished, nothing new is taken. A second signal ends it at once.
+/// Runs endpoints for a Reeve cluster, or, with --ping, registers as a worker that takes jobs. Connects to any node and finds
+/// the others by itself.
 #[derive(Parser, Debug)]
-#[command(name = "reeve-worker", version)]
+#[command(name = "reeve-worker", version, after_help = AFTER_HELP)]
 struct Program {
-    #[command(flatten)]
-    worker: WorkerArgs,
     /// What to log, as in RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+    #[command(flatten)]
+    worker: WorkerArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long what still runs in the background may hold up the end: a question to a name server can take half a minute.
+const LAST_TASKS: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
     let program = match Program::try_parse() {
         Ok(program) => program,
         Err(error) => {
@@ -43,17 +46,28 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .init();
-    match work(program.worker).await {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let end = runtime.block_on(work(program.worker));
+    runtime.shutdown_timeout(LAST_TASKS);
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
-            ExitCode::FAILURE
+            error
+                .downcast_ref::<WorkerError>()
+                .map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
         }
     }
 }
 
 async fn work(args: WorkerArgs) -> anyhow::Result<()> {
-    let config = args.into_config()?;
+    let settings = args.into_settings()?;
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -73,5 +87,5 @@ async fn work(args: WorkerArgs) -> anyhow::Result<()> {
             }
         }
     });
-    Ok(run(config, shutdown).await?)
+    Ok(settings.run(shutdown).await?)
 }

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use reeve_proto::v1::{EndpointOutcome, report};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use reeve_proto::v1::{EndpointOutcome, HealthReport, report};
 
+use crate::capacity::{Bound, Capacity};
 use crate::cause::CauseKind;
+use crate::error::ConfigError;
 
 const ROUND_TRIPS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
 
@@ -27,18 +29,20 @@ pub struct Telemetry {
     pub round_trip: Histogram,
     /// Reports that were sent more than once.
     pub repeated: Counter,
+    /// Of CPU, memory and disk (R59, R60).
+    resources: [Gauge; 3],
 }
 
 impl Telemetry {
     /// Describes and creates the series.
-    pub fn new(capacity: u32) -> Result<Self, BuildError> {
+    pub fn new() -> Result<Self, ConfigError> {
         let recorder = PrometheusBuilder::new()
-            .set_buckets(&ROUND_TRIPS)?
+            .set_buckets(&ROUND_TRIPS)
+            .map_err(|error| ConfigError::field("metrics", error.to_string()))?
             .build_recorder();
         let telemetry = metrics::with_local_recorder(&recorder, || {
             describe();
             metrics::gauge!("reeve_worker_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-            metrics::gauge!("reeve_worker_capacity_endpoints").set(f64::from(capacity));
             (
                 metrics::gauge!("reeve_worker_connected"),
                 metrics::gauge!("reeve_worker_active_endpoints"),
@@ -46,9 +50,13 @@ impl Telemetry {
                 metrics::counter!("reeve_worker_heartbeats_total"),
                 metrics::histogram!("reeve_worker_heartbeat_round_trip_seconds"),
                 metrics::counter!("reeve_worker_reports_repeated_total"),
+                ["CPU", "MEMORY", "DISK"].map(
+                    |resource| metrics::gauge!("reeve_worker_resource_used_ratio", "resource" => resource),
+                ),
             )
         });
-        let (connected, active_endpoints, assignments, heartbeats, round_trip, repeated) = telemetry;
+        let (connected, active_endpoints, assignments, heartbeats, round_trip, repeated, resources) =
+            telemetry;
         let handle = recorder.handle();
         Ok(Self {
             handle,
@@ -59,7 +67,39 @@ impl Telemetry {
             heartbeats,
             round_trip,
             repeated,
+            resources,
         })
+    }
+
+    /// The same, for a worker that takes endpoints (R93, R112).
+    pub fn of_session(capacity: &Capacity) -> Result<Self, ConfigError> {
+        let telemetry = Self::new()?;
+        metrics::with_local_recorder(&telemetry.recorder, || {
+            metrics::gauge!("reeve_worker_capacity_endpoints").set(f64::from(capacity.endpoints));
+            let bounds = [
+                (Bound::Cpu, Some(capacity.by_cpu)),
+                (Bound::Memory, Some(capacity.by_memory)),
+                (Bound::Configured, capacity.configured()),
+            ];
+            for (bound, endpoints) in bounds {
+                if let Some(endpoints) = endpoints {
+                    metrics::gauge!("reeve_worker_capacity_bound_endpoints", "bound" => bound.name())
+                        .set(f64::from(endpoints));
+                }
+            }
+        });
+        Ok(telemetry)
+    }
+
+    /// What the last health report said.
+    pub fn resources(&self, report: &HealthReport) {
+        for (gauge, percent) in
+            self.resources
+                .iter()
+                .zip([report.cpu_percent, report.memory_percent, report.disk_percent])
+        {
+            gauge.set(f64::from(percent) / 100.0);
+        }
     }
 
     /// Renders `/metrics`.
@@ -113,6 +153,14 @@ fn describe() {
     metrics::describe_gauge!(
         "reeve_worker_capacity_endpoints",
         "Most endpoints that this worker takes."
+    );
+    metrics::describe_gauge!(
+        "reeve_worker_capacity_bound_endpoints",
+        "What each bound of the capacity would allow; the smallest is in force."
+    );
+    metrics::describe_gauge!(
+        "reeve_worker_resource_used_ratio",
+        "Use of CPU, memory and disk, of the container's limit or the host's."
     );
     metrics::describe_gauge!("reeve_worker_connected", "1 while a session with a node stands.");
     metrics::describe_gauge!(

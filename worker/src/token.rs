@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::ConfigError;
+use crate::secret::check;
 
 const PREFIX: &str = "cmw_";
 const DIGITS: usize = 64;
@@ -14,13 +15,7 @@ pub struct Token(String);
 impl Token {
     /// Checks the form of a token. The error names the rule and never repeats the input.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let text = text.trim();
-        let digits = text.strip_prefix(PREFIX).unwrap_or_default();
-        if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let rule = format!("must be {PREFIX} followed by {DIGITS} hex digits (the value is not shown)");
-            return Err(ConfigError::field("token", rule));
-        }
-        Ok(Self(text.to_owned()))
+        check("token", PREFIX, DIGITS, text).map(Self)
     }
 
     /// The token itself, for the first message of a session and nothing else.

@@ -82,7 +82,8 @@ async fn one_worker_holds_100_000_endpoints() {
     let cluster = Cluster::new();
     let node = FakeNode::start(&cluster).await;
     let mut config = config(&[&node]);
-    config.capacity = 100_000;
+    config.capacity.configured = Some(100_000);
+    config.capacity.endpoints_per_core = 100_000;
     let _worker = Worker::start(config);
     until("session", || !cluster.state().hellos.is_empty()).await;
     for epoch in [1, 2] {

@@ -263,7 +263,7 @@ pub(crate) enum RunCommand {
 
 /// `reeve worker` alone runs an agent; with a subcommand it manages the registry.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = reeve_worker::AFTER_HELP)]
 pub(crate) struct WorkerCommand {
     #[command(subcommand)]
     pub(crate) command: Option<WorkersCommand>,

@@ -4,41 +4,42 @@
 //! each it does everything that is due. Nothing in it waits for the network.
 
 mod drain;
+mod end;
 mod heartbeat;
+mod notice;
 mod session;
 mod talk;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use reeve_proto::v1::SessionRequest;
 use reeve_proto::v1::session_request::Message as Request;
-use reeve_proto::v1::{DrainRequest, Goodbye, SessionRequest};
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::drain::{Drain, Verdict};
+use self::notice::Notice;
 use self::session::{Session, Stage, next_event};
 use crate::backoff::{Backoff, BackoffLimits};
-use crate::cause::CauseKind;
+use crate::capacity::Capacity;
+use crate::cause::Told;
 use crate::clock::{Clock, ClusterClock, MonoMs};
 use crate::config::WorkerConfig;
-use crate::error::{ConfigError, WorkerError};
+use crate::error::WorkerError;
 use crate::executor::{Event, EventSink, Executors};
 use crate::fleet::Fleet;
 use crate::health::HealthProbe;
 use crate::http::{self, SharedHealth};
-use crate::link::LinkEvent;
 use crate::nodes::NodeList;
 use crate::sim::Sim;
+use crate::skew::Skew;
 use crate::telemetry::Telemetry;
 
-/// How long a stream may take to end after Goodbye.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// The loop looks at everything at least so often.
 const AT_LEAST: Duration = Duration::from_secs(1);
 /// When the queue to the node is full, reports wait so long.
@@ -50,19 +51,23 @@ const EVENTS_PER_TURN: usize = 64;
 /// returns (D5). A second signal is the caller's business.
 ///
 /// # Errors
-/// An unusable configuration, [`WorkerError::Superseded`] if a newer process took the session over, and
-/// [`WorkerError::DrainIncomplete`] if the drain could not be completed in time.
+/// An unusable configuration, [`WorkerError::Superseded`] if a newer process took the session over, [`WorkerError::Deleted`] if
+/// the worker was deleted, and [`WorkerError::DrainIncomplete`] if the drain could not be completed in time.
 pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
     config.validate()?;
-    let telemetry =
-        Telemetry::new(config.capacity).map_err(|error| ConfigError::field("metrics", error.to_string()))?;
+    let health = HealthProbe::start(&config.health).await;
+    let capacity = config.capacity.derive(health.allowance());
+    info!("{}", capacity.explanation());
+    let telemetry = Telemetry::of_session(&capacity)?;
     let shown = SharedHealth::default();
+    shown.lock().capacity = Some((&capacity).into());
     let _http = match config.http_addr {
         Some(addr) => Some(http::serve(addr, Arc::clone(&shown), telemetry.handle()).await?),
         None => None,
     };
-    let health = HealthProbe::start().await;
-    Agent::new(config, telemetry, shown, health).run(shutdown).await
+    Agent::new(config, &capacity, telemetry, shown, health)
+        .run(shutdown)
+        .await
 }
 
 struct Agent {
@@ -80,11 +85,15 @@ struct Agent {
     /// No report is built before; the queue to the node was full.
     congested_until: MonoMs,
     drain: Option<Drain>,
+    notice: Notice,
     /// Causes that were logged since the last session that worked.
-    told: BTreeSet<CauseKind>,
+    told: Told,
+    skew: Skew,
     /// As configured; what is in force may be shorter.
     limits: BackoffLimits,
-    superseded: bool,
+    /// Why the process must end although nobody told it to.
+    over: Option<WorkerError>,
+    capacity: u32,
     telemetry: Telemetry,
     shown: SharedHealth,
     health: HealthProbe,
@@ -92,7 +101,13 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(config: WorkerConfig, telemetry: Telemetry, shown: SharedHealth, health: HealthProbe) -> Self {
+    fn new(
+        config: WorkerConfig,
+        capacity: &Capacity,
+        telemetry: Telemetry,
+        shown: SharedHealth,
+        health: HealthProbe,
+    ) -> Self {
         let clock = Clock::start();
         let (sink, events) = EventSink::channel();
         let executors = Executors {
@@ -101,7 +116,7 @@ impl Agent {
         Self {
             nodes: NodeList::new(config.nodes.clone()),
             backoff: Backoff::default(),
-            fleet: Fleet::new(config.capacity, executors),
+            fleet: Fleet::new(capacity.endpoints, executors),
             events,
             clock,
             cluster: ClusterClock::default(),
@@ -112,9 +127,12 @@ impl Agent {
             report_interval: config.report_interval,
             congested_until: MonoMs(0),
             drain: None,
-            told: BTreeSet::new(),
+            notice: Notice::default(),
+            told: Told::default(),
+            skew: Skew::default(),
             limits: config.reconnect.clone(),
-            superseded: false,
+            over: None,
+            capacity: capacity.endpoints,
             telemetry,
             shown,
             health,
@@ -126,11 +144,14 @@ impl Agent {
         loop {
             let now = self.clock.now();
             self.do_what_is_due(now);
-            if self.superseded {
-                return Err(WorkerError::Superseded);
+            if let Some(error) = self.over.take() {
+                return Err(error);
             }
             let connected = self.session.as_ref().is_some_and(Session::is_up);
             let holds_nothing = self.fleet.is_empty();
+            if self.notice.says_leave() && holds_nothing {
+                return self.leave().await;
+            }
             match self.drain.as_mut().map_or(Verdict::Wait, |drain| {
                 drain.verdict(now, connected, holds_nothing)
             }) {
@@ -232,45 +253,6 @@ impl Agent {
         }
     }
 
-    // === The end ===
-
-    fn begin_drain(&mut self) {
-        let (active, deadline) = (self.fleet.active_endpoints(), self.config.drain_deadline);
-        info!(active, ?deadline, "told to end: draining");
-        self.fleet.drain();
-        self.drain = Some(Drain::new(self.clock.now(), deadline));
-    }
-
-    fn tell_drain(&mut self, now: MonoMs) {
-        let (Some(drain), Some(session)) = (&self.drain, &mut self.session) else {
-            return;
-        };
-        if session.told_drain {
-            return;
-        }
-        let deadline_ms = u32::try_from(drain.remaining(now).as_millis()).unwrap_or(u32::MAX);
-        let drain = DrainRequest {
-            deadline_ms,
-            reason: "SIGTERM".to_owned(),
-        };
-        session.told_drain = session.link.send(request(Request::Drain(drain)));
-    }
-
-    /// Everything is confirmed: says Goodbye and waits a moment for the node to end the stream.
-    async fn leave(mut self) -> Result<(), WorkerError> {
-        if let Some(mut session) = self.session.take().filter(Session::is_up) {
-            session.link.send(request(Request::Goodbye(Goodbye {
-                reason: "drained".to_owned(),
-            })));
-            session.link.finish();
-            let ended = async { while !matches!(session.link.next().await, LinkEvent::Ended(_)) {} };
-            // The node may not bother; the worker holds nothing, so nothing depends on it.
-            let _ = timeout(FAREWELL, ended).await;
-        }
-        info!("nothing is held any more: leaving");
-        Ok(())
-    }
-
     fn show(&self) {
         let connected = self.session.as_ref().is_some_and(Session::is_up);
         let active = self.fleet.active_endpoints();
@@ -279,7 +261,14 @@ impl Agent {
         let mut shown = self.shown.lock();
         shown.connected = connected;
         shown.active_endpoints = active;
-        shown.draining = self.drain.is_some();
+        shown.draining = self.drain.is_some() || self.notice.reason().is_some();
+        shown.drain_reason = match (&self.drain, self.notice.reason()) {
+            (Some(_), _) => Some("told to end".to_owned()),
+            (None, reason) => reason.map(str::to_owned),
+        };
+        let latest = self.health.latest();
+        self.telemetry.resources(&latest);
+        shown.resources = latest.into();
     }
 }
 

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use reeve_proto::v1::session_request::Message as Request;
 use reeve_proto::v1::session_response::Message as Response;
-use reeve_proto::v1::{Heartbeat, HeartbeatAck, Hello, Welcome};
-use tracing::{debug, info, warn};
+use reeve_proto::v1::{DrainNotice, Heartbeat, HeartbeatAck, Hello, Welcome};
+use tracing::{debug, info};
 
 use super::heartbeat::Heartbeats;
 use super::session::{Session, Stage};
 use super::{Agent, request};
+use crate::args::token_in;
 use crate::cause::{Cause, CauseKind};
 use crate::clock::MonoMs;
 use crate::config::is_address;
+use crate::error::WorkerError;
+use crate::http::Problem;
 use crate::link::{Link, LinkEvent};
 
 impl Agent {
@@ -24,7 +27,7 @@ impl Agent {
         let hello = Hello {
             token: self.config.token.reveal().to_owned(),
             incarnation: self.incarnation.clone(),
-            capacity: self.config.capacity,
+            capacity: self.capacity,
             health: Some(self.health.latest()),
             held: self.fleet.hello(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,7 +66,26 @@ impl Agent {
                     drain.confirmed = true;
                 }
             }
-            Response::DrainNotice(_) | Response::UndrainNotice(_) | Response::Leave(_) => {}
+            Response::DrainNotice(notice) => self.on_drain_notice(&notice),
+            Response::UndrainNotice(_) => {
+                info!("the cluster's drain was taken back");
+                self.notice.taken_back();
+            }
+            Response::Leave(leave) => {
+                if self.notice.complete() {
+                    let held = self.fleet.len();
+                    info!(reason = %leave.reason, held, "the drain is complete: told to leave");
+                }
+            }
+        }
+    }
+
+    /// Nothing changes for what is held: the node gives nothing new, and says Stop at the deadline.
+    fn on_drain_notice(&mut self, notice: &DrainNotice) {
+        if self.notice.drains(notice) {
+            let (active, then_leave) = (self.fleet.active_endpoints(), notice.leave);
+            let remaining = Duration::from_millis(notice.remaining_ms);
+            info!(active, ?remaining, then_leave, reason = %notice.reason, "the cluster drains this worker");
         }
     }
 
@@ -75,6 +97,7 @@ impl Agent {
             let mut shown = self.shown.lock();
             shown.node = Some(node.clone());
             shown.worker_id = Some(welcome.worker_id);
+            shown.problem = None;
         }
         let interval = Duration::from_millis(u64::from(welcome.heartbeat_interval_ms));
         session.stage = Stage::Up(Heartbeats::new(interval, now));
@@ -98,6 +121,7 @@ impl Agent {
         }
         self.fleet.resume(&welcome.resumed);
         self.told.clear();
+        self.notice.new_session();
     }
 
     fn on_heartbeat_ack(&mut self, ack: HeartbeatAck, now: MonoMs) {
@@ -111,6 +135,7 @@ impl Agent {
         heartbeats.answered(ack.seq);
         // Only now: a node that says Welcome and breaks at once must not be asked in a tight loop.
         self.backoff.reset();
+        self.skew.tell(ack.clock_skew_ms);
         if let Some(round_trip) = self
             .cluster
             .acknowledged(MonoMs(ack.sent_ms), ack.cluster_time_ms, now)
@@ -126,13 +151,30 @@ impl Agent {
         let now = self.clock.now();
         let node = &session.link.node;
         self.telemetry.disconnected(cause.kind);
-        self.shown.lock().node = None;
-        // Nodes say so only of another process: a stream that this one replaced itself just ends.
-        if cause.kind == CauseKind::Superseded {
-            warn!(node, detail = %cause.detail, "{}; this one ends", cause.kind.explanation());
-            self.superseded = true;
-            return;
+        {
+            let mut shown = self.shown.lock();
+            shown.node = None;
+            shown.problem = Some(Problem::new(node, cause.kind));
         }
+        self.over = match cause.kind {
+            // Nodes say so only of another process: a stream that this one replaced itself just ends.
+            CauseKind::Superseded => Some(WorkerError::Superseded),
+            CauseKind::WorkerDeleted => Some(WorkerError::Deleted),
+            CauseKind::Dns
+            | CauseKind::Refused
+            | CauseKind::TimedOut
+            | CauseKind::Silent
+            | CauseKind::Broken
+            | CauseKind::NoLeader
+            | CauseKind::Leaving
+            | CauseKind::Overloaded
+            | CauseKind::TokenRejected
+            | CauseKind::TokenExpired
+            | CauseKind::KeyRejected
+            | CauseKind::RoleTooLow
+            | CauseKind::NameTaken
+            | CauseKind::Other => None,
+        };
         let (limits, random) = (&self.config.reconnect, &mut self.random);
         let wait = if cause.kind.is_refusal() {
             self.backoff.after_refusal(limits, random)
@@ -140,11 +182,20 @@ impl Agent {
             self.backoff.after_fault(limits, random)
         };
         self.retry_at = now.after(wait);
-        let (detail, retry_ms) = (&cause.detail, wait.as_millis());
-        if self.told.insert(cause.kind) {
-            warn!(node, detail, retry_ms, "{}", cause.kind.explanation());
-        } else {
-            debug!(node, detail, retry_ms, "{}", cause.kind.explanation());
+        cause.log(node, wait, self.told.is_news(cause.kind, now));
+        if matches!(cause.kind, CauseKind::TokenRejected | CauseKind::TokenExpired) {
+            self.look_for_a_new_token(now);
+        }
+    }
+
+    /// A token was regenerated while endpoints run: with the new one this process keeps them, a new process would not (D5b).
+    fn look_for_a_new_token(&mut self, now: MonoMs) {
+        let found = self.config.token_file.as_deref().and_then(token_in);
+        if let Some(token) = found.filter(|token| *token != self.config.token) {
+            info!("the configuration file holds another token: trying that one");
+            self.config.token = token;
+            self.backoff.reset();
+            self.retry_at = now;
         }
     }
 

@@ -4,6 +4,8 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod node;
+mod process;
+pub mod registry;
 mod state;
 
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use node::FakeNode;
+pub use process::WorkerProcess;
 pub use state::{Cluster, cluster_time_ms};
 
 /// The token that the cluster knows.
@@ -22,11 +25,16 @@ pub fn token() -> String {
     format!("cmw_{}", "0123456789abcdef".repeat(4))
 }
 
+/// The key that the cluster knows.
+pub fn key() -> String {
+    format!("cmk_{}", "0123456789abcdef".repeat(2))
+}
+
 /// A configuration with times that suit a test.
 pub fn config(nodes: &[&FakeNode]) -> WorkerConfig {
     let nodes = nodes.iter().map(|node| node.address()).collect();
     let mut config = WorkerConfig::new(nodes, Token::parse(&token()).unwrap());
-    config.capacity = 1_000;
+    config.capacity.configured = Some(1_000);
     config.reconnect = BackoffLimits {
         first: Duration::from_millis(20),
         max: Duration::from_millis(200),
@@ -84,9 +92,9 @@ pub fn offer(epoch: u64, endpoints: u32, duration_ms: i64, outcomes: Vec<Outcome
     }
 }
 
-/// Waits for a condition, at most 15 s.
+/// Waits for a condition, at most 30 s: others may build on this machine meanwhile.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use reeve_proto::v1::session_request::Message as Request;
 use reeve_proto::v1::session_response::Message as Response;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
+use reeve_proto::v1::workers_server::WorkersServer;
 use reeve_proto::v1::{DrainAck, HeartbeatAck, Hello, SessionRequest, SessionResponse, Welcome};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -29,10 +30,12 @@ pub struct FakeNode {
 }
 
 #[derive(Clone)]
-struct Gateway {
-    addr: SocketAddr,
-    cluster: Cluster,
-    silent: Arc<AtomicBool>,
+pub struct Gateway {
+    pub addr: SocketAddr,
+    pub cluster: Cluster,
+    pub silent: Arc<AtomicBool>,
+    /// Single calls are refused as by a node that shuts down.
+    pub unavailable: Arc<AtomicBool>,
     /// Ends the sessions of now with a status.
     cut: Arc<Mutex<(CancellationToken, Status)>>,
 }
@@ -49,10 +52,12 @@ impl FakeNode {
             addr,
             cluster: cluster.clone(),
             silent: Arc::default(),
+            unavailable: Arc::default(),
             cut,
         };
         let serve = tonic::transport::Server::builder()
             .add_service(WorkerGatewayServer::new(gateway.clone()))
+            .add_service(WorkersServer::new(gateway.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let server = tokio::spawn(serve).abort_handle();
         Self {
@@ -69,6 +74,11 @@ impl FakeNode {
     /// Takes everything and answers nothing from now on.
     pub fn go_silent(&self) {
         self.gateway.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Refuses single calls from now on, as a node that shuts down.
+    pub fn refuse_calls(&self) {
+        self.gateway.unavailable.store(true, Ordering::SeqCst);
     }
 
     /// Ends all present sessions.
@@ -146,12 +156,17 @@ impl Gateway {
     }
 
     fn hello(&self, hello: Hello) -> Result<Welcome, Status> {
-        if hello.token != token() {
+        let expected = self.cluster.state().token.clone();
+        if hello.token != expected.unwrap_or_else(token) {
             self.cluster.state().rejected.push(Instant::now());
-            return Err(Status::unauthenticated("TOKEN_REJECTED"));
+            let reason = self.cluster.state().rejects_with.unwrap_or("TOKEN_REJECTED");
+            return Err(Status::unauthenticated(reason));
         }
         if self.cluster.state().no_leader {
             return Err(Status::unavailable("NO_LEADER"));
+        }
+        if self.cluster.state().deleted {
+            return Err(Status::failed_precondition("WORKER_DELETED"));
         }
         let resumed = self.cluster.resumed(&hello);
         let mut state = self.cluster.state();
@@ -183,6 +198,7 @@ impl Gateway {
                     seq: heartbeat.seq,
                     sent_ms: heartbeat.sent_ms,
                     cluster_time_ms: cluster_time_ms(),
+                    clock_skew_ms: state.clock_skew_ms,
                 }))
             }
             Request::Report(report) => self.cluster.report(report),
@@ -190,8 +206,10 @@ impl Gateway {
                 self.cluster.state().drains += 1;
                 Some(Response::DrainAck(DrainAck {}))
             }
-            Request::Goodbye(_) => {
-                self.cluster.state().goodbyes += 1;
+            Request::Goodbye(goodbye) => {
+                let mut state = self.cluster.state();
+                state.goodbyes += 1;
+                state.goodbye_reason = goodbye.reason;
                 None
             }
         }

@@ -12,6 +12,8 @@ use reeve_proto::v1::{
 };
 use tokio::sync::broadcast;
 
+use super::registry::Registry;
+
 /// One assignment as the cluster sees it.
 #[derive(Default)]
 pub struct Assignment {
@@ -80,10 +82,21 @@ pub struct State {
     pub active: u32,
     pub drains: u32,
     pub goodbyes: u32,
+    pub goodbye_reason: String,
     /// Answers to reports get lost.
     pub drop_acks: bool,
     /// No node has a leader.
     pub no_leader: bool,
+    /// The worker is a tombstone.
+    pub deleted: bool,
+    /// The worker's token; None: the one of always.
+    pub token: Option<String>,
+    /// The reason for refusing a token.
+    pub rejects_with: Option<&'static str>,
+    /// How far off the worker's clock is said to be.
+    pub clock_skew_ms: i64,
+    /// Ping workers.
+    pub registry: Registry,
 }
 
 #[derive(Clone)]

@@ -18,12 +18,16 @@ pub(crate) struct AgentArgs {
 pub(crate) async fn run(agent: AgentArgs) -> Result<u8, CliError> {
     let token = CancellationToken::new();
     start_agent(&agent.parent, &token)?;
-    let config = agent
+    let settings = agent
         .worker
-        .into_config()
+        .into_settings()
         .map_err(|error| CliError::message(error.to_string()))?;
-    reeve_worker::run(config, token)
-        .await
-        .map_err(|error| CliError::message(format!("{error:#}")))?;
-    Ok(0)
+    match settings.run(token).await {
+        Ok(()) => Ok(0),
+        // Its own exit code tells a supervisor whether to start it again.
+        Err(error) => {
+            tracing::error!("{error:#}");
+            Ok(error.exit_code())
+        }
+    }
 }

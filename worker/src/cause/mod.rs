@@ -1,80 +1,18 @@
 //! Why a session could not be had or ended, sorted by what to do about it and by what to tell the operator.
 
+mod kind;
+mod told;
+
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use tracing::{debug, warn};
 
-/// The kinds that are told apart. Each is logged once until a session stands again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CauseKind {
-    /// The node's name does not resolve.
-    Dns,
-    /// Nothing listens there.
-    Refused,
-    /// No connection, or no Welcome, in time.
-    TimedOut,
-    /// The connection stands and the node does not answer.
-    Silent,
-    /// The stream broke or ended.
-    Broken,
-    /// The node cannot reach a leader.
-    NoLeader,
-    /// The node sends its sessions elsewhere.
-    Leaving,
-    /// The credential is wrong.
-    TokenRejected,
-    /// The worker was deleted.
-    WorkerDeleted,
-    /// A newer session of this worker exists.
-    Superseded,
-    /// Anything else.
-    Other,
-}
-
-impl CauseKind {
-    /// Label of the metric.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Refused => "refused",
-            Self::TimedOut => "timed_out",
-            Self::Silent => "silent",
-            Self::Broken => "broken",
-            Self::NoLeader => "no_leader",
-            Self::Leaving => "leaving",
-            Self::TokenRejected => "token_rejected",
-            Self::WorkerDeleted => "worker_deleted",
-            Self::Superseded => "superseded",
-            Self::Other => "other",
-        }
-    }
-
-    /// What the operator reads.
-    pub fn explanation(self) -> &'static str {
-        match self {
-            Self::Dns => "the name of the node does not resolve",
-            Self::Refused => "nothing listens at the node's address",
-            Self::TimedOut => "the node did not answer in time",
-            Self::Silent => "the node went silent",
-            Self::Broken => "the session broke",
-            Self::NoLeader => "the node has no leader",
-            Self::Leaving => "the node sends its sessions elsewhere",
-            Self::TokenRejected => {
-                "authentication failed: the token is not that of a worker; regenerate it and restart with the new one"
-            }
-            Self::WorkerDeleted => "the worker was deleted from the cluster",
-            Self::Superseded => "a newer process holds the session of this worker",
-            Self::Other => "the session failed",
-        }
-    }
-
-    /// Whether the answer holds on every node until somebody acts.
-    pub fn is_refusal(self) -> bool {
-        matches!(self, Self::TokenRejected | Self::WorkerDeleted)
-    }
-}
+pub use kind::CauseKind;
+pub use told::Told;
 
 /// Why a session ended.
 #[derive(Clone, Debug)]
@@ -93,6 +31,30 @@ impl Cause {
             detail: detail.into(),
         }
     }
+
+    /// One line: where, what, and what to do next. What is no news goes to the debug log.
+    pub fn log(&self, node: &str, wait: Duration, is_news: bool) {
+        let (kind, detail, retry_ms) = (self.kind, &self.detail, wait.as_millis());
+        let cause = kind.label();
+        if is_news {
+            let advice = kind.advice(node);
+            warn!(
+                cause,
+                detail,
+                retry_ms,
+                "not connected to {node}: {}; {advice}",
+                kind.explanation()
+            );
+        } else {
+            debug!(
+                cause,
+                detail,
+                retry_ms,
+                "not connected to {node}: {}",
+                kind.explanation()
+            );
+        }
+    }
 }
 
 impl From<tonic::transport::Error> for Cause {
@@ -105,7 +67,7 @@ impl From<tonic::transport::Error> for Cause {
             if let Some(io) = source.downcast_ref::<io::Error>() {
                 if io.kind() == io::ErrorKind::ConnectionRefused {
                     kind = CauseKind::Refused;
-                } else if io.kind() == io::ErrorKind::TimedOut {
+                } else if is_no_way(io.kind()) {
                     kind = CauseKind::TimedOut;
                 }
             }
@@ -120,6 +82,16 @@ impl From<tonic::transport::Error> for Cause {
     }
 }
 
+/// What a firewall or router says that refuses by a message instead of by silence.
+fn is_no_way(kind: io::ErrorKind) -> bool {
+    [
+        io::ErrorKind::TimedOut,
+        io::ErrorKind::HostUnreachable,
+        io::ErrorKind::NetworkUnreachable,
+    ]
+    .contains(&kind)
+}
+
 impl From<Status> for Cause {
     fn from(status: Status) -> Self {
         let reason = status
@@ -128,19 +100,22 @@ impl From<Status> for Cause {
             .unwrap_or_default();
         let is = |word: &str| reason == word || (reason.is_empty() && status.message().contains(word));
         let kind = match status.code() {
+            Code::Unauthenticated if is("KEY_REJECTED") => CauseKind::KeyRejected,
+            Code::Unauthenticated if is("TOKEN_EXPIRED") => CauseKind::TokenExpired,
             Code::Unauthenticated => CauseKind::TokenRejected,
+            Code::PermissionDenied => CauseKind::RoleTooLow,
             Code::Aborted if reason.is_empty() || is("SESSION_SUPERSEDED") => CauseKind::Superseded,
             Code::FailedPrecondition if is("WORKER_DELETED") => CauseKind::WorkerDeleted,
             _ if is("NO_LEADER") => CauseKind::NoLeader,
             _ if is("SHEDDING") || is("SHUTTING_DOWN") => CauseKind::Leaving,
+            _ if is("OVERLOADED") => CauseKind::Overloaded,
+            Code::ResourceExhausted => CauseKind::Overloaded,
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal => CauseKind::Broken,
             Code::Ok
             | Code::InvalidArgument
             | Code::DeadlineExceeded
             | Code::NotFound
             | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::ResourceExhausted
             | Code::FailedPrecondition
             | Code::Aborted
             | Code::OutOfRange
@@ -171,6 +146,18 @@ mod tests {
             kind(Code::Unauthenticated, "TOKEN_REJECTED"),
             CauseKind::TokenRejected
         );
+        assert_eq!(
+            kind(Code::Unauthenticated, "TOKEN_EXPIRED"),
+            CauseKind::TokenExpired
+        );
+        assert_eq!(
+            kind(Code::Unauthenticated, "KEY_REJECTED"),
+            CauseKind::KeyRejected
+        );
+        assert_eq!(
+            kind(Code::PermissionDenied, "ROLE_TOO_LOW"),
+            CauseKind::RoleTooLow
+        );
         assert_eq!(kind(Code::Aborted, "SESSION_SUPERSEDED"), CauseKind::Superseded);
         assert_eq!(
             kind(Code::Aborted, "SAY_HELLO"),
@@ -180,6 +167,8 @@ mod tests {
         assert_eq!(kind(Code::Unavailable, "NO_LEADER"), CauseKind::NoLeader);
         assert_eq!(kind(Code::Unavailable, "SHEDDING"), CauseKind::Leaving);
         assert_eq!(kind(Code::Unavailable, "SHUTTING_DOWN"), CauseKind::Leaving);
+        assert_eq!(kind(Code::Unavailable, "OVERLOADED"), CauseKind::Overloaded);
+        assert_eq!(kind(Code::ResourceExhausted, "TOO_MANY"), CauseKind::Overloaded);
         assert_eq!(
             kind(Code::FailedPrecondition, "WORKER_DELETED"),
             CauseKind::WorkerDeleted
