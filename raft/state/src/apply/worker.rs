@@ -12,7 +12,7 @@ use crate::command::{
 use crate::definition;
 use crate::id::{Incarnation, SessionEpoch, WorkerId};
 use crate::record::{Assignment, ObjectRef, RequestKey, Session, Worker};
-use crate::time::Millis;
+use crate::time::Time;
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::worker::{
@@ -168,19 +168,26 @@ fn reconcile_held(
 }
 
 /// A drain that a worker asked for ends with that process; a process that says it drains does (D5a).
-fn drain_on_connect(worker: &Worker, command: &ConnectWorker, now: crate::time::Time) -> Option<Drain> {
+fn drain_on_connect(worker: &Worker, command: &ConnectWorker, now: Time) -> Option<Drain> {
     let kept = worker.facts.drain.clone().filter(|drain| match &drain.actor {
         DrainActor::Worker(incarnation) => *incarnation == command.incarnation,
         DrainActor::Admin(_) | DrainActor::Platform => true,
     });
-    let asked = |timeout: Millis| Drain {
+    let Some(timeout) = command.draining else {
+        return kept;
+    };
+    let own = Drain {
         actor: DrainActor::Worker(command.incarnation),
         reason: "the worker is shutting down".to_owned(),
         deadline: now + timeout,
         then: AfterDrain::Disconnect,
         since: now,
     };
-    kept.or_else(|| command.draining.map(asked))
+    match kept {
+        Some(kept) if outlives_process(&kept) => Some(hurried(kept, &own)),
+        Some(kept) => Some(kept),
+        None => Some(own),
+    }
 }
 
 pub(super) fn disconnect(tx: &mut Tx<'_>, command: &DisconnectWorker) -> Result<Reply, Refusal> {
@@ -246,7 +253,7 @@ pub(super) fn set_health(tx: &mut Tx<'_>, command: &SetHealth) -> Result<Reply, 
 }
 
 /// Only a change of which resources are above their thresholds is a change.
-pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Time) -> HealthFact {
+pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: Time) -> HealthFact {
     let resources = |issues: &[HealthIssue]| -> BTreeSet<Resource> {
         issues.iter().map(|issue| issue.resource).collect()
     };
@@ -306,27 +313,32 @@ fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Re
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
-    let deadline = tx.now() + order.timeout;
+    let asked = Drain {
+        actor: order.actor.clone(),
+        reason: order.reason.clone(),
+        deadline: tx.now() + order.timeout,
+        then: order.then,
+        since: worker.facts.drain.as_ref().map_or(tx.now(), |drain| drain.since),
+    };
     if let DrainActor::Worker(incarnation) = order.actor {
         same_process(worker, incarnation)?;
         if let Some(kept) = worker.facts.drain.clone().filter(outlives_process) {
-            return Ok(Drain {
-                deadline: kept.deadline.min(deadline),
-                then: order.then,
-                ..kept
-            });
+            return Ok(hurried(kept, &asked));
         }
     }
-    Ok(Drain {
-        actor: order.actor.clone(),
-        reason: order.reason.clone(),
-        deadline,
-        then: order.then,
-        since: worker.facts.drain.as_ref().map_or(tx.now(), |drain| drain.since),
-    })
+    Ok(asked)
 }
 
-/// A process that is told to stop cannot end what an administrator asked for, only hurry it (D5a).
+/// A process that is told to stop cannot end what an administrator asked for, only hurry it (D5a). It leaves in any case, so
+/// that nothing new may come once it is done.
+fn hurried(kept: Drain, own: &Drain) -> Drain {
+    Drain {
+        deadline: kept.deadline.min(own.deadline),
+        then: AfterDrain::Disconnect,
+        ..kept
+    }
+}
+
 fn outlives_process(drain: &Drain) -> bool {
     match drain.actor {
         DrainActor::Worker(_) => false,
