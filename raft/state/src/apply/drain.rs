@@ -55,12 +55,19 @@ fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Re
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
+    let before = worker.facts.drain.as_ref();
+    // A process that is stopping cannot take work again, whoever else drains it.
+    let stopping = before.is_some_and(|drain| !outlives_process(drain));
     let asked = Drain {
         actor: order.actor.clone(),
         reason: order.reason.clone(),
         deadline: tx.now() + order.timeout,
-        then: order.then,
-        since: worker.facts.drain.as_ref().map_or(tx.now(), |drain| drain.since),
+        then: if stopping {
+            AfterDrain::Disconnect
+        } else {
+            order.then
+        },
+        since: before.map_or(tx.now(), |drain| drain.since),
     };
     if let DrainActor::Worker(incarnation) = order.actor {
         same_process(worker, incarnation)?;

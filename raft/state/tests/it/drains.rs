@@ -118,6 +118,16 @@ fn a_process_that_reconnects_while_it_stops_is_not_sent_new_work_when_the_drain_
 }
 
 #[test]
+fn an_administrator_who_drains_a_process_that_stops_does_not_get_it_back() {
+    let mut world = World::with_workers(1, 100);
+    let own = DrainActor::Worker(process(1));
+    world.ok(drain_order(1, order(own, AfterDrain::Disconnect)));
+    world.ok(drain_order(1, order(admin(), AfterDrain::Resume)));
+    let drain = in_force(&world);
+    assert_eq!((drain.actor, drain.then), (admin(), AfterDrain::Disconnect));
+}
+
+#[test]
 fn a_second_order_replaces_the_first_and_keeps_since_when() {
     let mut world = World::with_workers(1, 100);
     world.ok(drain_order(1, order(admin(), AfterDrain::Disconnect)));
