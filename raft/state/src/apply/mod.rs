@@ -2,6 +2,7 @@
 
 mod access;
 mod assignment;
+mod drain;
 mod history;
 mod key;
 mod registry;
@@ -110,7 +111,7 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::DisconnectWorker(command) => worker::disconnect(tx, command),
         Command::SetLink(command) => worker::set_link(tx, command),
         Command::SetHealth(command) => worker::set_health(tx, command),
-        Command::SetDrain(command) => worker::set_drain(tx, command),
+        Command::SetDrain(command) => drain::set(tx, command),
         Command::RegisterWorker(command) => registry::register(tx, command, created_by),
         Command::PingWorker(command) => registry::ping(tx, command),
         Command::UnregisterWorker(command) => registry::unregister(tx, command),

@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::apply::assignment::{Ending, end, end_all};
+use crate::apply::drain;
 use crate::apply::tx::Tx;
 use crate::command::{
-    ConnectWorker, CreateWorker, DisconnectWorker, DrainOrder, ObjectKind, Refusal, Reply, Resumed,
-    SessionGrant, SetDrain, SetHealth, SetLink,
+    ConnectWorker, CreateWorker, DisconnectWorker, ObjectKind, Refusal, Reply, Resumed, SessionGrant,
+    SetHealth, SetLink,
 };
 use crate::definition;
-use crate::id::{Incarnation, SessionEpoch, WorkerId};
+use crate::id::{SessionEpoch, WorkerId};
 use crate::record::{Assignment, ObjectRef, RequestKey, Session, Worker};
-use crate::time::Millis;
+use crate::time::Time;
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::worker::{
-    AfterDrain, Drain, DrainActor, Facts, HealthFact, HealthIssue, Link, LinkFact, LivenessProfile, Resource,
-    WorkerStatus,
+    DrainActor, Facts, HealthFact, HealthIssue, Link, LinkFact, LivenessProfile, Resource, WorkerStatus,
 };
 
 pub(super) fn create(
@@ -110,7 +110,7 @@ pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply,
                 since: now,
             },
             health: health_fact(&worker.facts.health, &command.health, now),
-            drain: drain_on_connect(&worker, command, now),
+            drain: drain::on_connect(&worker, command, now),
             credential_rejected: None,
             deleted_at: None,
         },
@@ -166,22 +166,6 @@ fn reconcile_held(
         }
     }
     Ok(resumed)
-}
-
-/// A drain that a worker asked for ends with that process; a process that says it drains does (D5a).
-fn drain_on_connect(worker: &Worker, command: &ConnectWorker, now: crate::time::Time) -> Option<Drain> {
-    let kept = worker.facts.drain.clone().filter(|drain| match &drain.actor {
-        DrainActor::Worker(incarnation) => *incarnation == command.incarnation,
-        DrainActor::Admin(_) | DrainActor::Platform => true,
-    });
-    let asked = |timeout: Millis| Drain {
-        actor: DrainActor::Worker(command.incarnation),
-        reason: "the worker is shutting down".to_owned(),
-        deadline: now + timeout,
-        then: AfterDrain::Disconnect,
-        since: now,
-    };
-    kept.or_else(|| command.draining.map(asked))
 }
 
 pub(super) fn disconnect(tx: &mut Tx<'_>, command: &DisconnectWorker) -> Result<Reply, Refusal> {
@@ -247,7 +231,7 @@ pub(super) fn set_health(tx: &mut Tx<'_>, command: &SetHealth) -> Result<Reply, 
 }
 
 /// Only a change of which resources are above their thresholds is a change.
-pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crate::time::Time) -> HealthFact {
+pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: Time) -> HealthFact {
     let resources = |issues: &[HealthIssue]| -> BTreeSet<Resource> {
         issues.iter().map(|issue| issue.resource).collect()
     };
@@ -258,90 +242,6 @@ pub(super) fn health_fact(before: &HealthFact, issues: &[HealthIssue], now: crat
             issues: issues.to_vec(),
             since: now,
         }
-    }
-}
-
-pub(super) fn set_drain(tx: &mut Tx<'_>, command: &SetDrain) -> Result<Reply, Refusal> {
-    let worker = tx.worker(command.worker)?;
-    let drain = match &command.drain {
-        None => taken_back(&worker)?,
-        Some(order) => Some(ordered(tx, &worker, order)?),
-    };
-    if drain != worker.facts.drain {
-        tx.put_worker(Worker {
-            facts: Facts {
-                drain,
-                ..worker.facts.clone()
-            },
-            ..Worker::clone(&worker)
-        });
-    }
-    Ok(object(worker.id, false))
-}
-
-fn taken_back(worker: &Worker) -> Result<Option<Drain>, Refusal> {
-    match worker.status() {
-        WorkerStatus::Deleted => Err(wrong_status(worker, &[WorkerStatus::Draining])),
-        WorkerStatus::Online
-        | WorkerStatus::Offline
-        | WorkerStatus::Draining
-        | WorkerStatus::Error
-        | WorkerStatus::Unreachable => Ok(None),
-    }
-}
-
-fn ordered(tx: &Tx<'_>, worker: &Worker, order: &DrainOrder) -> Result<Drain, Refusal> {
-    match worker.status() {
-        WorkerStatus::Offline | WorkerStatus::Deleted => {
-            let allowed = [
-                WorkerStatus::Online,
-                WorkerStatus::Draining,
-                WorkerStatus::Error,
-                WorkerStatus::Unreachable,
-            ];
-            return Err(wrong_status(worker, &allowed));
-        }
-        WorkerStatus::Online | WorkerStatus::Draining | WorkerStatus::Error | WorkerStatus::Unreachable => {}
-    }
-    let violations = definition::validate_drain(&order.reason, order.timeout);
-    if !violations.is_empty() {
-        return Err(Refusal::Invalid { violations });
-    }
-    let deadline = tx.now() + order.timeout;
-    if let DrainActor::Worker(incarnation) = order.actor {
-        same_process(worker, incarnation)?;
-        if let Some(kept) = worker.facts.drain.clone().filter(outlives_process) {
-            return Ok(Drain {
-                deadline: kept.deadline.min(deadline),
-                then: order.then,
-                ..kept
-            });
-        }
-    }
-    Ok(Drain {
-        actor: order.actor.clone(),
-        reason: order.reason.clone(),
-        deadline,
-        then: order.then,
-        since: worker.facts.drain.as_ref().map_or(tx.now(), |drain| drain.since),
-    })
-}
-
-/// A process that is told to stop cannot end what an administrator asked for, only hurry it (D5a).
-fn outlives_process(drain: &Drain) -> bool {
-    match drain.actor {
-        DrainActor::Worker(_) => false,
-        DrainActor::Admin(_) | DrainActor::Platform => true,
-    }
-}
-
-fn same_process(worker: &Worker, incarnation: Incarnation) -> Result<(), Refusal> {
-    match worker.session {
-        Some(session) if session.incarnation == incarnation => Ok(()),
-        Some(_) | None => Err(Refusal::SessionOver {
-            worker: worker.id,
-            epoch: worker.last_epoch,
-        }),
     }
 }
 

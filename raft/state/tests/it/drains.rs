@@ -105,6 +105,29 @@ fn a_process_told_to_stop_hurries_an_administrators_drain_and_does_not_end_it() 
 }
 
 #[test]
+fn a_process_that_reconnects_while_it_stops_is_not_sent_new_work_when_the_drain_is_complete() {
+    let mut world = World::with_workers(1, 100);
+    world.ok(drain_order(1, order(admin(), AfterDrain::Resume)));
+    world.ok(Command::ConnectWorker(ConnectWorker {
+        draining: Some(Millis::from_secs(1)),
+        ..hello(1, 1, Vec::new())
+    }));
+    let drain = in_force(&world);
+    assert_eq!((drain.actor, drain.then), (admin(), AfterDrain::Disconnect));
+    assert_eq!(drain.deadline.0, world.now + 1_000);
+}
+
+#[test]
+fn an_administrator_who_drains_a_process_that_stops_does_not_get_it_back() {
+    let mut world = World::with_workers(1, 100);
+    let own = DrainActor::Worker(process(1));
+    world.ok(drain_order(1, order(own, AfterDrain::Disconnect)));
+    world.ok(drain_order(1, order(admin(), AfterDrain::Resume)));
+    let drain = in_force(&world);
+    assert_eq!((drain.actor, drain.then), (admin(), AfterDrain::Disconnect));
+}
+
+#[test]
 fn a_second_order_replaces_the_first_and_keeps_since_when() {
     let mut world = World::with_workers(1, 100);
     world.ok(drain_order(1, order(admin(), AfterDrain::Disconnect)));

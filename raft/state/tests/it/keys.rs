@@ -217,6 +217,19 @@ fn the_last_admin_key_in_force_stays() {
 }
 
 #[test]
+fn an_admin_key_that_ran_out_may_go_although_there_is_no_other() {
+    let mut world = World::default();
+    let short = CreateKey {
+        ttl: Some(HOUR),
+        ..new_key(1, Role::Admin)
+    };
+    world.ok(Command::CreateKey(short));
+    world.pass(HOUR);
+    world.ok(revoke(1));
+    assert!(world.state.key_named("k1").is_none(), "its name is free");
+}
+
+#[test]
 fn each_role_may_do_what_it_is_for() {
     // Rows: roles. Columns: Read, Operate, Administer, Ping.
     let table = [

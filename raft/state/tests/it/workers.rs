@@ -220,6 +220,25 @@ fn an_offline_worker_cannot_be_drained() {
     assert!(matches!(refusal, Refusal::WrongStatus { .. }), "{refusal:?}");
 }
 
+// Covers: R77
+#[test]
+fn regions_are_free_labels() {
+    let mut world = World::default();
+    for (n, region) in [(1, "US East"), (2, "EU West"), (3, "")] {
+        let create = CreateWorker {
+            region: region.to_owned(),
+            ..create_worker(n, 100)
+        };
+        world.ok(Command::CreateWorker(create));
+        assert_eq!(world.worker(n).region, region);
+    }
+    let mut definition = definition("smoke", 1);
+    definition.groups[0].selector.region = Some("US East".to_owned());
+    let selector = &definition.groups[0].selector;
+    let matching = [1, 2, 3].map(|n| selector.matches(&world.worker(n)));
+    assert_eq!(matching, [true, false, false]);
+}
+
 // Covers: R93
 #[test]
 fn capacity_is_the_smaller_of_configured_and_reported() {
