@@ -84,12 +84,8 @@ impl Worker {
         self.facts.status(self.profile)
     }
 
-    /// Most endpoints at once: the smaller of what was registered and what its process said. Endpoints are pushed over sessions, so
-    /// ping workers have none.
+    /// Most endpoints at once: the smaller of what was registered and what its process said.
     pub fn capacity(&self) -> u32 {
-        if self.profile == LivenessProfile::Ping {
-            return 0;
-        }
         match (self.configured_capacity, self.reported_capacity) {
             (Some(configured), Some(reported)) => configured.min(reported),
             (Some(capacity), None) | (None, Some(capacity)) => capacity,

@@ -464,14 +464,3 @@ fn a_key_of_the_role_worker_speaks_only_for_the_workers_that_it_registered() {
     );
     assert_eq!(world.as_caller(2, ping(1)), Ok(about(1, false)));
 }
-
-#[test]
-fn no_endpoints_are_placed_on_ping_workers() {
-    let mut world = World::default();
-    world.ok(Command::RegisterWorker(RegisterWorker {
-        capacity: Some(100),
-        ..registration(1)
-    }));
-    world.ok(ping(1));
-    assert!(world.takes_new_work(1) && world.worker(1).capacity() == 0);
-}
