@@ -7,6 +7,7 @@ use crate::v1;
 
 /// One node's answer about itself and the members it knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterStatusJson {
     /// The cluster.
@@ -44,6 +45,7 @@ pub struct ClusterStatusJson {
 
 /// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MemberJson {
     /// Its number.
@@ -65,6 +67,12 @@ pub struct MemberJson {
     /// Last log index stored there; known on the leader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched_index: Option<u64>,
+    /// Workers connected there.
+    pub workers: u32,
+    /// Workers that flapped there within the last hour (R108).
+    pub flapping_workers: u32,
+    /// How often they did.
+    pub flaps_last_hour: u32,
 }
 
 impl From<&v1::GetStatusResponse> for ClusterStatusJson {
@@ -101,6 +109,9 @@ impl From<&v1::Member> for MemberJson {
             http_addr: member.http_addr.clone(),
             reachable: member.reachable,
             matched_index: member.matched_index,
+            workers: member.workers,
+            flapping_workers: member.flapping_workers,
+            flaps_last_hour: member.flaps_last_hour,
         }
     }
 }
