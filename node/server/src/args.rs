@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::bootstrap::BootstrapKey;
+use crate::config::GivenSecret;
 use crate::config::{ConfigError, NodeConfig, Violation};
 
 /// Settings of a node as they were given; what is not given has the default named in its help.
@@ -108,6 +109,18 @@ pub struct NodeArgs {
     /// environment or the file: others can see flags
     #[arg(long, env = "REEVE_BOOTSTRAP_KEY", hide_env_values = true, value_name = "KEY")]
     pub bootstrap_key: Option<BootstrapKey>,
+    /// Listen on other addresses than loopback although nothing is encrypted; only for private networks [default: false]
+    #[arg(long, env = "REEVE_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub allow_plaintext: Option<bool>,
+    /// What nodes show each other, the same on every node, 32 characters or more; needed where raft_addr is not a loopback address.
+    /// Better given by the environment or the file: others can see flags
+    #[arg(
+        long,
+        env = "REEVE_CLUSTER_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub cluster_secret: Option<GivenSecret>,
     /// Raft: interval of the leader's heartbeats, milliseconds [default: 50]
     #[arg(long, env = "REEVE_RAFT_HEARTBEAT_MS", value_name = "MS")]
     pub raft_heartbeat_ms: Option<u64>,
@@ -200,6 +213,8 @@ impl NodeArgs {
             hello_timeout_ms: self.hello_timeout_ms.or(other.hello_timeout_ms),
             max_heartbeats_per_s: self.max_heartbeats_per_s.or(other.max_heartbeats_per_s),
             bootstrap_key: self.bootstrap_key.or(other.bootstrap_key),
+            allow_plaintext: self.allow_plaintext.or(other.allow_plaintext),
+            cluster_secret: self.cluster_secret.or(other.cluster_secret),
             raft_heartbeat_ms: self.raft_heartbeat_ms.or(other.raft_heartbeat_ms),
             raft_election_min_ms: self.raft_election_min_ms.or(other.raft_election_min_ms),
             raft_election_max_ms: self.raft_election_max_ms.or(other.raft_election_max_ms),

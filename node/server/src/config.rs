@@ -2,6 +2,7 @@
 
 mod check;
 mod peers;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod workers;
@@ -12,13 +13,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reeve_state::id::{KeyHash, NodeId};
-use reeve_store::{MemberInfo, RaftTimings, SnapshotPolicy, StoreConfig};
+use reeve_store::{ClusterSecret, MemberInfo, RaftTimings, SnapshotPolicy, StoreConfig};
 use thiserror::Error;
 
 use crate::args::NodeArgs;
 use crate::bootstrap::BootstrapKey;
 
 pub use peers::{format_peers, parse_peers};
+pub use secret::GivenSecret;
 pub use workers::{HealthThresholds, PingSettings, SessionLimits};
 
 /// A setting and the rule that it breaks.
@@ -91,6 +93,10 @@ pub struct NodeConfig {
     pub sessions: SessionLimits,
     /// What the first admin key of the cluster hashes to; none: somebody asks for it.
     pub bootstrap_key: Option<KeyHash>,
+    /// Whether it may listen beyond loopback although nothing is encrypted.
+    pub allow_plaintext: bool,
+    /// What nodes show each other.
+    pub cluster_secret: Option<ClusterSecret>,
     /// Heartbeats and elections of Raft.
     pub raft: RaftTimings,
     /// When a snapshot is made, and how much log stays after it.
@@ -131,6 +137,14 @@ impl NodeConfig {
         }
         let unhealthy_above = HealthThresholds::from_args(&args);
         let (ping, sessions) = (PingSettings::from_args(&args), SessionLimits::from_args(&args));
+        let cluster_secret = match args.cluster_secret.as_ref().map(GivenSecret::check).transpose() {
+            Ok(secret) => secret,
+            Err(rule) => {
+                let field = "cluster_secret";
+                violations.push(Violation { field, rule });
+                None
+            }
+        };
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default));
         let snapshot = SnapshotPolicy::default();
@@ -157,6 +171,8 @@ impl NodeConfig {
             drain_timeout: ms(args.drain_timeout_ms, 3_600_000),
             sessions,
             bootstrap_key: args.bootstrap_key.as_ref().and_then(BootstrapKey::hash),
+            allow_plaintext: args.allow_plaintext.unwrap_or(false),
+            cluster_secret,
             raft: RaftTimings {
                 heartbeat: ms(args.raft_heartbeat_ms, 50),
                 election_min: ms(args.raft_election_min_ms, 150),
@@ -221,6 +237,7 @@ impl NodeConfig {
         store.members = self.peers.clone();
         store.raft = self.raft;
         store.snapshot = self.snapshot;
+        store.cluster_secret = self.cluster_secret.clone();
         store
     }
 }

@@ -175,6 +175,10 @@ impl WorkerArgs {
                 "must be given in ping mode, by REEVE_API_KEY or in the configuration file; its role is WORKER",
             )
         })?;
+        if limits.capacity.or(file.capacity).is_some() {
+            let rule = "is for workers with a session: no endpoints are placed on one that pings";
+            return Err(ConfigError::field("capacity", rule));
+        }
         let mut config = PingConfig::new(nodes(self.nodes, file.nodes), ApiKey::parse(key.reveal())?);
         config.name = ping.name.or(file.name).unwrap_or_default();
         config.region = ping.region.or(file.region).unwrap_or_default();
@@ -184,7 +188,6 @@ impl WorkerArgs {
         }
         config.ip_address = ping.ip_address.or(file.ip_address).unwrap_or_default();
         config.function_blocks = first_given(ping.function_blocks, file.function_blocks);
-        config.capacity = limits.capacity.or(file.capacity);
         config.health = health(
             limits.disk_path.or(file.disk_path),
             limits.health_interval.or(file.health_interval),

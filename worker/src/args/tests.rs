@@ -133,7 +133,11 @@ fn a_ping_worker_says_who_it_is_by_flags_or_file() {
     );
     assert_eq!(config.function_blocks, ["x/y:1.2.3", "x/z:0.0.1"]);
     assert_eq!(config.labels["a"], "b");
-    assert_eq!((config.ip_address.as_str(), config.capacity), ("10.0.0.1", None));
+    assert_eq!(config.ip_address, "10.0.0.1");
+    assert_eq!(
+        refused(&["--ping", "--api-key", &key(), "--capacity", "5"]),
+        "capacity: is for workers with a session: no endpoints are placed on one that pings"
+    );
 
     let text = format!(
         "ping = true\napi_key = \"{}\"\nname = \"p2\"\nfunction_blocks = [\"x/y:1.2.3\"]\n[labels]\nzone = \"z\"",

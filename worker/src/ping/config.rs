@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::backoff::BackoffLimits;
-use crate::capacity::CapacityRules;
 use crate::config::validate_nodes;
 use crate::error::ConfigError;
 use crate::health::HealthConfig;
@@ -33,8 +32,6 @@ pub struct PingConfig {
     pub ip_address: String,
     /// What it executes, `package/name:major.minor.patch` (D17).
     pub function_blocks: Vec<String>,
-    /// Most endpoints at once; None: it takes none.
-    pub capacity: Option<u32>,
     /// How the host or container is looked at.
     pub health: HealthConfig,
     /// Where health and metrics are served; None: nowhere.
@@ -58,7 +55,6 @@ impl PingConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ip_address: String::new(),
             function_blocks: Vec::new(),
-            capacity: None,
             health: HealthConfig::default(),
             http_addr: None,
             reconnect: BackoffLimits::default(),
@@ -70,11 +66,6 @@ impl PingConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         validate_nodes(&self.nodes)?;
         self.health.validate()?;
-        let rules = CapacityRules {
-            configured: self.capacity,
-            ..CapacityRules::default()
-        };
-        rules.validate()?;
         if !self.ip_address.is_empty() && self.ip_address.parse::<IpAddr>().is_err() {
             let rule = format!("must be an IPv4 or IPv6 address, is {:?}", self.ip_address);
             return Err(ConfigError::field("ip_address", rule));
@@ -155,7 +146,6 @@ mod tests {
             refused(|config| config.ip_address = "here".to_owned())
                 .starts_with("ip_address: must be an IPv4")
         );
-        assert!(refused(|config| config.capacity = Some(0)).starts_with("capacity: must be between"));
         assert!(refused(|config| config.nodes.clear()).starts_with("nodes: must name at least one"));
     }
 

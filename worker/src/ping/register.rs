@@ -17,7 +17,6 @@ impl Agent {
             function_blocks: self.config.function_blocks.clone(),
             region: self.config.region.clone(),
             labels: self.config.labels.clone().into_iter().collect(),
-            capacity: self.config.capacity.unwrap_or(0),
             request_id: self.request_id.clone(),
         };
         let answer = match self.client().await {

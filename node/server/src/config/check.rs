@@ -1,5 +1,7 @@
 //! The rules that settings keep among each other.
 
+use std::net::SocketAddr;
+
 use std::time::Duration;
 
 use reeve_store::MemberInfo;
@@ -100,13 +102,7 @@ impl NodeConfig {
             ("http_addr", self.http_addr),
         ];
         for (index, (field, addr)) in addresses.into_iter().enumerate() {
-            check(
-                addr.ip().is_loopback(),
-                field,
-                format!(
-                    "{addr} is not a loopback address; without API keys and TLS a node serves its own machine only"
-                ),
-            );
+            self.check_reach(field, addr, check);
             let clash = addresses[..index]
                 .iter()
                 .find(|(_, other)| addr.port() != 0 && *other == addr);
@@ -118,6 +114,35 @@ impl NodeConfig {
             self.raft_addr.port() != 0,
             "raft_addr",
             "must name a port, because the other nodes have to know it".to_owned(),
+        );
+    }
+
+    /// Nothing is encrypted, so a node serves its own machine unless it is told that the network is a private one.
+    fn check_reach(
+        &self,
+        field: &'static str,
+        addr: SocketAddr,
+        check: &mut impl FnMut(bool, &'static str, String),
+    ) {
+        if addr.ip().is_loopback() {
+            return;
+        }
+        check(
+            self.allow_plaintext,
+            field,
+            format!(
+                "{addr} is not a loopback address, and nothing is encrypted: set allow_plaintext if the network is private"
+            ),
+        );
+        check(
+            !addr.ip().is_unspecified(),
+            field,
+            format!("{addr} is no address that others can call: name one of this machine's"),
+        );
+        check(
+            field != "raft_addr" || self.cluster_secret.is_some(),
+            "cluster_secret",
+            format!("is required, because raft_addr {addr} is not a loopback address"),
         );
     }
 

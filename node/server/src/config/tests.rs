@@ -36,6 +36,29 @@ fn a_number_is_all_a_single_node_needs() {
     assert_eq!(config.drain_timeout, Duration::from_secs(3_600));
 }
 
+#[test]
+fn a_private_network_is_served_when_it_is_asked_for_with_a_secret_between_nodes() {
+    let at = |port: u16| Some(SocketAddr::from(([10, 0, 0, 1], port)));
+    let config = NodeArgs {
+        grpc_addr: at(50_052),
+        raft_addr: at(50_051),
+        http_addr: at(8_080),
+        allow_plaintext: Some(true),
+        cluster_secret: Some("0123456789abcdef0123456789abcdef".parse().unwrap()),
+        ..args()
+    };
+    assert!(
+        !format!("{config:?}").contains("0123456789"),
+        "secrets are not printed"
+    );
+    let config = config.load().unwrap();
+    assert!(config.store_config().cluster_secret.is_some());
+    assert!(
+        !format!("{config:?}").contains("0123456789"),
+        "secrets are not printed"
+    );
+}
+
 /// Each row: how it is broken, which setting is named, and a word of the rule.
 #[test]
 fn every_rule_names_its_setting() {
@@ -60,6 +83,27 @@ fn every_rule_names_its_setting() {
             |a| a.http_addr = Some("[::]:1".parse().unwrap()),
             "http_addr",
             "loopback",
+        ),
+        (
+            |a| {
+                a.allow_plaintext = Some(true);
+                a.grpc_addr = Some("0.0.0.0:50052".parse().unwrap());
+            },
+            "grpc_addr",
+            "name one of this machine's",
+        ),
+        (
+            |a| {
+                a.allow_plaintext = Some(true);
+                a.raft_addr = Some("10.0.0.1:50051".parse().unwrap());
+            },
+            "cluster_secret",
+            "required",
+        ),
+        (
+            |a| a.cluster_secret = Some("short".parse().unwrap()),
+            "cluster_secret",
+            "at least 32",
         ),
         (
             |a| a.http_addr = Some("127.0.0.1:50052".parse().unwrap()),

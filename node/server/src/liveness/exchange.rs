@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use reeve_proto::bearer::{Bearer, Connection};
 use reeve_proto::internal::node_exchange_client::NodeExchangeClient;
 use reeve_proto::internal::{self, ExchangeRequest, ExchangeResponse, SessionAge};
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
-use reeve_store::{MemberInfo, Store};
+use reeve_store::{MemberInfo, Store, shown_secret};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{Liveness, TICK};
 use crate::context::Context;
@@ -44,13 +45,15 @@ async fn pulse(context: &Context) {
 struct Sender {
     liveness: Liveness,
     store: Store,
+    /// The cluster secret.
+    bearer: Bearer,
     peers: HashMap<NodeId, Peer>,
     calls: JoinSet<NodeId>,
 }
 
 struct Peer {
     raft_addr: String,
-    client: NodeExchangeClient<Channel>,
+    client: NodeExchangeClient<Connection>,
     busy: bool,
 }
 
@@ -59,6 +62,7 @@ impl Sender {
         Self {
             liveness: context.liveness.clone(),
             store: context.store.clone(),
+            bearer: shown_secret(context.config.cluster_secret.as_ref()),
             peers: HashMap::new(),
             calls: JoinSet::new(),
         }
@@ -129,7 +133,7 @@ impl Sender {
             if self.peers.contains_key(&member.id) {
                 continue;
             }
-            match connect(&member.raft_addr) {
+            match connect(&member.raft_addr, &self.bearer) {
                 Ok(client) => {
                     let peer = Peer {
                         raft_addr: member.raft_addr,
@@ -146,18 +150,21 @@ impl Sender {
     }
 }
 
-fn connect(raft_addr: &str) -> Result<NodeExchangeClient<Channel>, tonic::transport::Error> {
+fn connect(
+    raft_addr: &str,
+    bearer: &Bearer,
+) -> Result<NodeExchangeClient<Connection>, tonic::transport::Error> {
     let endpoint = Endpoint::from_shared(format!("http://{raft_addr}"))?
         .connect_timeout(TIMEOUT / 2)
         .timeout(TIMEOUT)
         .tcp_nodelay(true);
-    Ok(NodeExchangeClient::new(endpoint.connect_lazy()))
+    Ok(NodeExchangeClient::new(bearer.on(endpoint.connect_lazy())))
 }
 
 struct Call {
     liveness: Liveness,
     store: Store,
-    client: NodeExchangeClient<Channel>,
+    client: NodeExchangeClient<Connection>,
     request: ExchangeRequest,
 }
 

@@ -184,7 +184,6 @@ impl Node {
             name: name.to_owned(),
             version: "1.0.0".to_owned(),
             region: "eu-west".to_owned(),
-            capacity: 500,
             ..v1::RegisterWorkerRequest::default()
         };
         let registered = self.workers().register_worker(request).await.unwrap();

@@ -153,7 +153,7 @@ async fn what_is_wrong_in_a_body_is_named_by_its_field() {
         (&drain, r#"{"then":"sleep"}"#, "then"),
         (&token, r#"{"tokenTtlS":0}"#, "tokenTtlS"),
         (&unregister, r#"{"force":true}"#, "force"),
-        ("/workers/register", r#"{"name":"x","capacity":0}"#, "capacity"),
+        ("/workers/register", r#"{"name":"x","capacity":5}"#, "capacity"),
         (
             "/workers/register",
             r#"{"name":"x","ipAddress":"here"}"#,

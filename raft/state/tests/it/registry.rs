@@ -449,12 +449,14 @@ fn a_key_of_the_role_worker_speaks_only_for_the_workers_that_it_registered() {
     }
     assert_eq!(world.as_caller(1, register(1)), Ok(about(1, true)));
     assert_eq!(world.as_caller(1, ping(1)), Ok(about(1, false)));
-    let others = Err(Refusal::WorkerOfAnotherKey {
-        worker: worker_id(1),
-    });
+    let others = Err(Refusal::WorkerOfAnotherKey { worker: worker_id(1) });
     assert_eq!(world.as_caller(2, ping(1)), others);
     assert_eq!(world.as_caller(2, unregister(1)), others);
-    assert_eq!(world.as_caller(3, unregister(1)), Ok(about(1, false)), "an admin may");
+    assert_eq!(
+        world.as_caller(3, unregister(1)),
+        Ok(about(1, false)),
+        "an admin may"
+    );
     assert_eq!(world.as_caller(2, register(1)), others, "OFFLINE or not");
     assert_eq!(world.as_caller(3, revoke(1)).map(|_| ()), Ok(()));
     assert_eq!(

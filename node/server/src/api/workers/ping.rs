@@ -53,7 +53,8 @@ impl Api {
             function_blocks: request.function_blocks.into_iter().collect(),
             region: request.region,
             labels: request.labels,
-            capacity: (request.capacity > 0).then_some(request.capacity),
+            // Endpoints are pushed over sessions: none are placed on a ping worker.
+            capacity: None,
         });
         let written = self.write(call, asked, command).await?;
         let ping = self.context.config.ping;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::api::Api;
 use crate::error::ApiError;
-use crate::rest::extract::{Body, Id, NothingBody, Pinger, WorkerPath, json, positive, request_id};
+use crate::rest::extract::{Body, Id, NothingBody, Pinger, WorkerPath, json, request_id};
 
 /// What a ping worker says of itself at its start.
 #[derive(Deserialize, ToSchema)]
@@ -36,7 +36,6 @@ pub struct RegisterBody {
     labels: BTreeMap<String, String>,
     /// Most endpoints at once; left out: none.
     #[schema(minimum = 1)]
-    capacity: Option<u32>,
     request_id: Option<String>,
 }
 
@@ -73,7 +72,6 @@ pub async fn register(
         function_blocks: body.function_blocks,
         region: body.region,
         labels: body.labels,
-        capacity: positive("capacity", body.capacity)?,
         request_id: request_id(&headers, body.request_id)?,
     };
     let response = api.register_worker(request, &call).await?;
