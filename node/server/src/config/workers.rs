@@ -172,3 +172,158 @@ impl NodeConfig {
         );
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use clap::Args;
+
+    use super::*;
+
+    fn args() -> NodeArgs {
+        NodeArgs {
+            id: Some(1),
+            ..NodeArgs::default()
+        }
+    }
+
+    // Covers: R347
+    #[test]
+    fn the_defaults_are_the_sources_figures() {
+        let config = args().load().unwrap();
+        let s = Duration::from_secs;
+        let ping = PingSettings {
+            interval: s(20),
+            unreachable_after: s(120),
+            offline_after: s(360),
+            delete_after: s(86_400),
+        };
+        assert_eq!(config.ping, ping);
+        let thresholds = HealthThresholds {
+            cpu_percent: 90,
+            memory_percent: 90,
+            disk_percent: 90,
+        };
+        assert_eq!(config.unhealthy_above, thresholds);
+        assert_eq!(config.sessions.hello_timeout, s(10));
+    }
+
+    #[test]
+    fn the_sources_names_are_the_environment_s() {
+        let command = NodeArgs::augment_args(clap::Command::new("node"));
+        for (flag, env) in [
+            (
+                "worker_unreachable_threshold_ms",
+                "WORKER_UNREACHABLE_THRESHOLD_MS",
+            ),
+            ("worker_offline_threshold_ms", "WORKER_OFFLINE_THRESHOLD_MS"),
+            (
+                "worker_offline_delete_threshold_ms",
+                "WORKER_OFFLINE_DELETE_THRESHOLD_MS",
+            ),
+        ] {
+            let known = command
+                .get_arguments()
+                .find(|known| known.get_id() == flag)
+                .expect(flag);
+            assert_eq!(known.get_env(), Some(env.as_ref()));
+            let long = flag.replace('_', "-");
+            assert_eq!(known.get_long(), Some(long.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_resource_s_own_threshold_goes_before_the_common_one() {
+        let config = NodeArgs {
+            unhealthy_above_percent: Some(80),
+            unhealthy_above_disk_percent: Some(95),
+            ..args()
+        };
+        let thresholds = HealthThresholds {
+            cpu_percent: 80,
+            memory_percent: 80,
+            disk_percent: 95,
+        };
+        assert_eq!(config.load().unwrap().unhealthy_above, thresholds);
+    }
+
+    /// Each row: how it is broken, which setting is named, and a word of the rule.
+    #[test]
+    fn every_rule_names_its_setting() {
+        type Break = fn(&mut NodeArgs);
+        let rows: &[(Break, &str, &str)] = &[
+            (
+                |a| a.ping_interval_ms = Some(0),
+                "ping_interval_ms",
+                "greater than 0",
+            ),
+            (
+                |a| a.ping_interval_ms = Some(120_000),
+                "ping_interval_ms",
+                "worker_unreachable_threshold_ms",
+            ),
+            (
+                |a| a.worker_unreachable_threshold_ms = Some(360_000),
+                "worker_unreachable_threshold_ms",
+                "worker_offline_threshold_ms",
+            ),
+            (
+                |a| a.worker_offline_threshold_ms = Some(86_400_001),
+                "worker_offline_threshold_ms",
+                "24 h",
+            ),
+            (
+                |a| a.worker_offline_delete_threshold_ms = Some(0),
+                "worker_offline_delete_threshold_ms",
+                "greater than 0",
+            ),
+            (
+                |a| a.worker_purge_after_ms = Some(u64::MAX),
+                "worker_purge_after_ms",
+                "a year",
+            ),
+            (
+                |a| a.drain_timeout_ms = Some(7 * 86_400_000 + 1),
+                "drain_timeout_ms",
+                "7 days",
+            ),
+            (
+                |a| a.unhealthy_above_percent = Some(9),
+                "unhealthy_above_memory_percent",
+                "10 to 100",
+            ),
+            (
+                |a| a.unhealthy_above_cpu_percent = Some(101),
+                "unhealthy_above_cpu_percent",
+                "10 to 100",
+            ),
+            (|a| a.max_sessions = Some(0), "max_sessions", "greater than 0"),
+            (
+                |a| a.max_unidentified_connections = Some(0),
+                "max_unidentified_connections",
+                "greater than 0",
+            ),
+            (
+                |a| a.hello_timeout_ms = Some(0),
+                "hello_timeout_ms",
+                "greater than 0",
+            ),
+            (
+                |a| a.max_heartbeats_per_s = Some(0),
+                "max_heartbeats_per_s",
+                "twice",
+            ),
+            (|a| a.rehome_grace_ms = Some(20_001), "rehome_grace_ms", "a third"),
+        ];
+        for (break_it, field, word) in rows {
+            let mut args = args();
+            break_it(&mut args);
+            let error = args.load().expect_err(field);
+            let named = error
+                .violations
+                .iter()
+                .any(|v| v.field == *field && v.rule.contains(word));
+            assert!(named, "{field} / {word}: {error}");
+        }
+    }
+}

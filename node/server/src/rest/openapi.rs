@@ -9,7 +9,7 @@ use reeve_proto::json::ErrorJson;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder};
 
 /// Name of the security scheme.
 const KEY: &str = "key";
@@ -75,6 +75,10 @@ pub(super) fn complete(paths: utoipa::openapi::OpenApi) -> Arc<Bytes> {
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
+            // No body at all is an empty object; only a definition cannot be empty.
+            if let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| path != "/tests") {
+                body.required = Some(Required::False);
+            }
             add_errors(operation);
         }
     }

@@ -4,12 +4,12 @@ use metrics::{counter, histogram};
 use reeve_proto::names::Named;
 use reeve_state::change::{Change, Delta};
 use reeve_state::id::RunId;
-use reeve_state::record::{Assignment, AssignmentKey, Run};
+use reeve_state::record::{Assignment, AssignmentKey, Run, WorkerEvent, WorkerEventKey};
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::{RunStatus, TimelineEntry};
 use reeve_store::FeedItem;
 
-use super::{ENDPOINT_OUTCOMES, RUN_QUEUE_SECONDS, RUN_TRANSITIONS};
+use super::{ENDPOINT_OUTCOMES, RUN_QUEUE_SECONDS, RUN_TRANSITIONS, WORKER_FLAPS};
 use crate::context::Context;
 use crate::convert::enums;
 
@@ -35,12 +35,8 @@ fn count(change: &Change) {
     match change {
         Change::Run(delta) => count_run(delta),
         Change::Assignment(delta) => count_assignment(delta),
-        Change::Test(_)
-        | Change::Chunk(_)
-        | Change::Worker(_)
-        | Change::Request(_)
-        | Change::Event(_)
-        | Change::Key(_) => {}
+        Change::Event(delta) => count_event(delta),
+        Change::Test(_) | Change::Chunk(_) | Change::Worker(_) | Change::Request(_) | Change::Key(_) => {}
     }
 }
 
@@ -89,6 +85,13 @@ fn count_assignment(delta: &Delta<AssignmentKey, Assignment>) {
             counter!(ENDPOINT_OUTCOMES, "outcome" => enums::outcome(outcome).name())
                 .increment(u64::from(more));
         }
+    }
+}
+
+/// Counts on every node, so that it is there whichever is asked; events that are forgotten are no news.
+fn count_event(delta: &Delta<WorkerEventKey, WorkerEvent>) {
+    if delta.after.as_ref().is_some_and(|event| event.is_flap()) {
+        counter!(WORKER_FLAPS).increment(1);
     }
 }
 

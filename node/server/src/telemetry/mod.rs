@@ -20,6 +20,7 @@ const API_REQUESTS: &str = "reeve_api_requests_total";
 const API_SECONDS: &str = "reeve_api_seconds";
 const RUN_TRANSITIONS: &str = "reeve_run_transitions_total";
 const RUN_QUEUE_SECONDS: &str = "reeve_run_queue_seconds";
+const WORKER_FLAPS: &str = "reeve_worker_flaps_total";
 const ENDPOINT_OUTCOMES: &str = "reeve_endpoint_outcomes_total";
 
 /// From a call that only reads memory to one that waits for a quorum far away.
@@ -94,6 +95,10 @@ fn describe() {
         RUN_QUEUE_SECONDS,
         Unit::Seconds,
         "Time that runs spent in QUEUED."
+    );
+    describe_counter!(
+        WORKER_FLAPS,
+        "How often workers left ONLINE for ERROR or UNREACHABLE, as far as this node applied it."
     );
     describe_counter!(ENDPOINT_OUTCOMES, "Outcomes of endpoints that this node applied.");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod admission;
+mod cluster;
 mod drain;
 mod grpc;
 mod http;

@@ -68,10 +68,33 @@ impl Node {
 
     /// A single node with other settings than the default ones.
     pub async fn start_with(args: NodeArgs) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let [grpc, raft, http] = free_addrs();
+        let node = Self::launch(1, free_addrs(), args);
+        node.wait_ready().await;
+        node
+    }
+
+    /// Three nodes that form a cluster, all of them ready.
+    pub async fn start_three(args: NodeArgs) -> [Self; 3] {
+        let addrs = [(); 3].map(|()| free_addrs::<3>());
+        let peers: Vec<String> = (1..)
+            .zip(&addrs)
+            .map(|(id, [grpc, raft, http])| format!("{id}=n{id},{raft},{grpc},{http}"))
+            .collect();
         let args = NodeArgs {
-            id: Some(1),
+            peers: Some(peers.join(";")),
+            ..args
+        };
+        let nodes = [0, 1, 2].map(|at| Self::launch(at as u64 + 1, addrs[at], args.clone()));
+        for node in &nodes {
+            node.wait_ready().await;
+        }
+        nodes
+    }
+
+    fn launch(id: u64, [grpc, raft, http]: [SocketAddr; 3], args: NodeArgs) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let args = NodeArgs {
+            id: Some(id),
             data_dir: Some(dir.path().join("data")),
             grpc_addr: Some(grpc),
             raft_addr: Some(raft),
@@ -84,15 +107,13 @@ impl Node {
         let channel = Channel::from_shared(format!("http://{grpc}"))
             .unwrap()
             .connect_lazy();
-        let node = Self {
+        Self {
             http,
             channel,
             shutdown,
             task,
             _dir: dir,
-        };
-        node.wait_ready().await;
-        node
+        }
     }
 
     async fn wait_ready(&self) {
