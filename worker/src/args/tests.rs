@@ -135,7 +135,9 @@ fn a_ping_worker_says_who_it_is_by_flags_or_file() {
     assert_eq!(config.labels["a"], "b");
     assert_eq!(config.ip_address, "10.0.0.1");
     assert_eq!(
-        refused(&["--ping", "--api-key", &key(), "--capacity", "5"]),
+        parse_ping(&["--ping", "--api-key", &key(), "--capacity", "5"])
+            .unwrap_err()
+            .to_string(),
         "capacity: is for workers with a session: no endpoints are placed on one that pings"
     );
 
