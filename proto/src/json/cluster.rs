@@ -65,6 +65,12 @@ pub struct MemberJson {
     /// Last log index stored there; known on the leader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched_index: Option<u64>,
+    /// Workers connected there.
+    pub workers: u32,
+    /// How many of these left ONLINE for ERROR or UNREACHABLE in the last hour (R108).
+    pub flapping_workers: u32,
+    /// How often they did.
+    pub flaps_last_hour: u32,
 }
 
 impl From<&v1::GetStatusResponse> for ClusterStatusJson {
@@ -101,6 +107,9 @@ impl From<&v1::Member> for MemberJson {
             http_addr: member.http_addr.clone(),
             reachable: member.reachable,
             matched_index: member.matched_index,
+            workers: member.workers,
+            flapping_workers: member.flapping_workers,
+            flaps_last_hour: member.flaps_last_hour,
         }
     }
 }

@@ -3,15 +3,18 @@
 //! Both print exactly these types, so that a script does not care which of the two it reads.
 
 mod cluster;
+mod drain;
 mod key;
 mod run;
 mod test;
 mod worker;
+mod worker_event;
 
 #[cfg(test)]
 mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
+pub use drain::{DrainEffectJson, DrainPreviewJson};
 pub use key::{CreatedKeyJson, KeyJson};
 pub use run::{
     AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
@@ -19,6 +22,7 @@ pub use run::{
 };
 pub use test::TestJson;
 pub use worker::{CapacityJson, ConditionJson, CreatedWorkerJson, WorkerJson};
+pub use worker_event::WorkerEventJson;
 
 use serde::{Deserialize, Serialize};
 

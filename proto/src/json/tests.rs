@@ -83,6 +83,7 @@ fn a_worker_has_the_shape_of_the_interface() {
             total: 5,
             reserved: 2,
             free: 3,
+            ..Default::default()
         }),
         ..Default::default()
     };
@@ -117,4 +118,40 @@ fn a_list_carries_its_revision() {
     assert_eq!(json["items"][0]["name"], "smoke");
     assert_eq!(json["nextPageToken"], Value::String(String::new()));
     assert_eq!(json["revision"], 7);
+}
+
+// Covers: R30
+#[test]
+fn a_drains_dry_run_names_runs_that_no_longer_fit() {
+    let effect = v1::DrainEffect {
+        run_id: "r".into(),
+        test: "smoke".into(),
+        run_status: v1::RunStatus::Queued.into(),
+        fits_before: true,
+        fits_after: false,
+        reason: v1::RunReasonCode::WorkersBusy.into(),
+        message: "busy".into(),
+    };
+    assert_eq!(
+        serde_json::to_value(DrainEffectJson::from(&effect)).unwrap(),
+        json!({"runId": "r", "test": "smoke", "runStatus": "QUEUED", "fitsBefore": true, "fitsAfter": false,
+            "reason": "WORKERS_BUSY", "message": "busy"})
+    );
+}
+
+#[test]
+fn an_event_says_what_changed() {
+    let event = v1::WorkerEvent {
+        seq: 1,
+        at: at(0, 0),
+        kind: v1::WorkerEventKind::Registered.into(),
+        status: v1::WorkerStatus::Offline.into(),
+        revision: 9,
+        ..Default::default()
+    };
+    assert_eq!(
+        serde_json::to_value(WorkerEventJson::from(&event)).unwrap(),
+        json!({"seq": 1, "at": "1970-01-01T00:00:00.000Z", "kind": "REGISTERED", "status": "OFFLINE", "node": "",
+            "sessionEpoch": 0, "actor": "", "message": "", "revision": 9})
+    );
 }
