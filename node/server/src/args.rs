@@ -62,6 +62,48 @@ pub struct NodeArgs {
     /// A worker that reports a resource used more than this is in ERROR, per cent; 100: never [default: 90]
     #[arg(long, env = "REEVE_UNHEALTHY_ABOVE_PERCENT", value_name = "PERCENT")]
     pub unhealthy_above_percent: Option<u32>,
+    /// The same for processor time alone [default: unhealthy-above-percent]
+    #[arg(long, env = "REEVE_UNHEALTHY_ABOVE_CPU_PERCENT", value_name = "PERCENT")]
+    pub unhealthy_above_cpu_percent: Option<u32>,
+    /// The same for memory alone [default: unhealthy-above-percent]
+    #[arg(long, env = "REEVE_UNHEALTHY_ABOVE_MEMORY_PERCENT", value_name = "PERCENT")]
+    pub unhealthy_above_memory_percent: Option<u32>,
+    /// The same for disk space alone [default: unhealthy-above-percent]
+    #[arg(long, env = "REEVE_UNHEALTHY_ABOVE_DISK_PERCENT", value_name = "PERCENT")]
+    pub unhealthy_above_disk_percent: Option<u32>,
+    /// How long workers of a lost node are not suspect, milliseconds [default: a third of down-after-ms, at most 10000]
+    #[arg(long, env = "REEVE_REHOME_GRACE_MS", value_name = "MS")]
+    pub rehome_grace_ms: Option<u64>,
+    /// How often a ping worker is told to ping, milliseconds [default: 20000]
+    #[arg(long, env = "REEVE_PING_INTERVAL_MS", value_name = "MS")]
+    pub ping_interval_ms: Option<u64>,
+    /// A ping worker that is silent for so long is UNREACHABLE, milliseconds [default: 120000]
+    #[arg(long, env = "WORKER_UNREACHABLE_THRESHOLD_MS", value_name = "MS")]
+    pub worker_unreachable_threshold_ms: Option<u64>,
+    /// A ping worker that is silent for so long is OFFLINE, milliseconds [default: 360000]
+    #[arg(long, env = "WORKER_OFFLINE_THRESHOLD_MS", value_name = "MS")]
+    pub worker_offline_threshold_ms: Option<u64>,
+    /// A ping worker that has been OFFLINE for so long is deleted, milliseconds [default: 86400000]
+    #[arg(long, env = "WORKER_OFFLINE_DELETE_THRESHOLD_MS", value_name = "MS")]
+    pub worker_offline_delete_threshold_ms: Option<u64>,
+    /// A worker that has been DELETED for so long is forgotten, milliseconds [default: 604800000]
+    #[arg(long, env = "REEVE_WORKER_PURGE_AFTER_MS", value_name = "MS")]
+    pub worker_purge_after_ms: Option<u64>,
+    /// Deadline of a drain that names none, milliseconds [default: 3600000]
+    #[arg(long, env = "REEVE_DRAIN_TIMEOUT_MS", value_name = "MS")]
+    pub drain_timeout_ms: Option<u64>,
+    /// Most sessions of workers on this node; more are sent to another [default: 200000]
+    #[arg(long, env = "REEVE_MAX_SESSIONS", value_name = "N")]
+    pub max_sessions: Option<usize>,
+    /// Most connections of workers that have not said yet who they are [default: 20000]
+    #[arg(long, env = "REEVE_MAX_UNIDENTIFIED_CONNECTIONS", value_name = "N")]
+    pub max_unidentified_connections: Option<usize>,
+    /// A worker's connection that says nothing for so long after it was made is closed, milliseconds [default: 10000]
+    #[arg(long, env = "REEVE_HELLO_TIMEOUT_MS", value_name = "MS")]
+    pub hello_timeout_ms: Option<u64>,
+    /// A session with more heartbeats than this is ended, per second [default: 20]
+    #[arg(long, env = "REEVE_MAX_HEARTBEATS_PER_S", value_name = "N")]
+    pub max_heartbeats_per_s: Option<u32>,
     /// First admin key of the cluster, cmk_ and 32 hex digits; without one, `reeve key bootstrap` makes it. Better given by the
     /// environment or the file: others can see flags
     #[arg(long, env = "REEVE_BOOTSTRAP_KEY", hide_env_values = true, value_name = "KEY")]
@@ -109,7 +151,7 @@ impl NodeArgs {
         Ok(config)
     }
 
-    /// These settings, and those of `other` where these have none.
+    /// These settings, and those of `other` where these have none. A line each: longer than other functions, and nothing to cut.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -129,6 +171,34 @@ impl NodeArgs {
             reconnect_timeout_ms: self.reconnect_timeout_ms.or(other.reconnect_timeout_ms),
             exchange_interval_ms: self.exchange_interval_ms.or(other.exchange_interval_ms),
             unhealthy_above_percent: self.unhealthy_above_percent.or(other.unhealthy_above_percent),
+            unhealthy_above_cpu_percent: self
+                .unhealthy_above_cpu_percent
+                .or(other.unhealthy_above_cpu_percent),
+            unhealthy_above_memory_percent: self
+                .unhealthy_above_memory_percent
+                .or(other.unhealthy_above_memory_percent),
+            unhealthy_above_disk_percent: self
+                .unhealthy_above_disk_percent
+                .or(other.unhealthy_above_disk_percent),
+            rehome_grace_ms: self.rehome_grace_ms.or(other.rehome_grace_ms),
+            ping_interval_ms: self.ping_interval_ms.or(other.ping_interval_ms),
+            worker_unreachable_threshold_ms: self
+                .worker_unreachable_threshold_ms
+                .or(other.worker_unreachable_threshold_ms),
+            worker_offline_threshold_ms: self
+                .worker_offline_threshold_ms
+                .or(other.worker_offline_threshold_ms),
+            worker_offline_delete_threshold_ms: self
+                .worker_offline_delete_threshold_ms
+                .or(other.worker_offline_delete_threshold_ms),
+            worker_purge_after_ms: self.worker_purge_after_ms.or(other.worker_purge_after_ms),
+            drain_timeout_ms: self.drain_timeout_ms.or(other.drain_timeout_ms),
+            max_sessions: self.max_sessions.or(other.max_sessions),
+            max_unidentified_connections: self
+                .max_unidentified_connections
+                .or(other.max_unidentified_connections),
+            hello_timeout_ms: self.hello_timeout_ms.or(other.hello_timeout_ms),
+            max_heartbeats_per_s: self.max_heartbeats_per_s.or(other.max_heartbeats_per_s),
             bootstrap_key: self.bootstrap_key.or(other.bootstrap_key),
             raft_heartbeat_ms: self.raft_heartbeat_ms.or(other.raft_heartbeat_ms),
             raft_election_min_ms: self.raft_election_min_ms.or(other.raft_election_min_ms),

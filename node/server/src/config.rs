@@ -1,8 +1,10 @@
 //! The configuration of a node, complete and checked.
 
+mod check;
 mod peers;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +19,7 @@ use crate::args::NodeArgs;
 use crate::bootstrap::BootstrapKey;
 
 pub use peers::{format_peers, parse_peers};
+pub use workers::{HealthThresholds, PingSettings, SessionLimits};
 
 /// A setting and the rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +77,18 @@ pub struct NodeConfig {
     pub reconnect_timeout: Duration,
     /// How often nodes tell each other whom they heard.
     pub exchange_interval: Duration,
-    /// A worker that reports a resource used more than this is in ERROR (R41), per cent; 100: never.
-    pub unhealthy_above_percent: u32,
+    /// How long workers of a lost node are not suspect; none: as [`NodeConfig::rehome_grace`] says.
+    pub rehome_grace: Option<Duration>,
+    /// A worker that reports a resource used more than this is in ERROR (R41).
+    pub unhealthy_above: HealthThresholds,
+    /// The liveness of ping workers (D4).
+    pub ping: PingSettings,
+    /// A worker that has been DELETED for so long is forgotten (D7).
+    pub worker_purge_after: Duration,
+    /// Deadline of a drain that names none (D5a).
+    pub drain_timeout: Duration,
+    /// What workers may ask of this node at once.
+    pub sessions: SessionLimits,
     /// What the first admin key of the cluster hashes to; none: somebody asks for it.
     pub bootstrap_key: Option<KeyHash>,
     /// Heartbeats and elections of Raft.
@@ -116,6 +129,8 @@ impl NodeConfig {
                 rule: "must be cmk_ and 32 hex digits in lower case".to_owned(),
             });
         }
+        let unhealthy_above = HealthThresholds::from_args(&args);
+        let (ping, sessions) = (PingSettings::from_args(&args), SessionLimits::from_args(&args));
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default));
         let snapshot = SnapshotPolicy::default();
@@ -135,7 +150,12 @@ impl NodeConfig {
             shed_after: ms(args.shed_after_ms, 5_000),
             reconnect_timeout: ms(args.reconnect_timeout_ms, 10_000),
             exchange_interval: ms(args.exchange_interval_ms, 1_000),
-            unhealthy_above_percent: args.unhealthy_above_percent.unwrap_or(90),
+            rehome_grace: args.rehome_grace_ms.map(Duration::from_millis),
+            unhealthy_above,
+            ping,
+            worker_purge_after: ms(args.worker_purge_after_ms, 7 * 86_400_000),
+            drain_timeout: ms(args.drain_timeout_ms, 3_600_000),
+            sessions,
             bootstrap_key: args.bootstrap_key.as_ref().and_then(BootstrapKey::hash),
             raft: RaftTimings {
                 heartbeat: ms(args.raft_heartbeat_ms, 50),
@@ -172,209 +192,10 @@ impl NodeConfig {
         }
     }
 
-    /// Compares the settings with each other.
-    ///
-    /// # Errors
-    /// Every rule that is broken, by the setting's name.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let mut violations = Vec::new();
-        let mut check = |holds: bool, field: &'static str, rule: String| {
-            if !holds {
-                violations.push(Violation { field, rule });
-            }
-        };
-        self.check_identity(&mut check);
-        self.check_addresses(&mut check);
-        self.check_liveness(&mut check);
-        self.check_runs(&mut check);
-        if violations.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError { violations })
-        }
-    }
-
-    fn check_identity(&self, check: &mut impl FnMut(bool, &'static str, String)) {
-        check(self.id.0 > 0, "id", "must be greater than 0".to_owned());
-        check(
-            !self.name.trim().is_empty(),
-            "name",
-            "must not be empty".to_owned(),
-        );
-        check(
-            !self.cluster_id.trim().is_empty(),
-            "cluster_id",
-            "must not be empty".to_owned(),
-        );
-        check(
-            !self.data_dir.as_os_str().is_empty(),
-            "data_dir",
-            "must not be empty".to_owned(),
-        );
-        if self.peers.is_empty() {
-            return;
-        }
-        let own = self.peers.iter().find(|peer| peer.id == self.id);
-        check(
-            own.is_some(),
-            "peers",
-            format!("must contain this node, id {}", self.id),
-        );
-        check(
-            own.is_none_or(|peer| peer.name == self.name),
-            "peers",
-            format!("must name this node as its name setting does, {:?}", self.name),
-        );
-        let count = self.peers.len();
-        let distinct = |key: fn(&MemberInfo) -> String| {
-            self.peers
-                .iter()
-                .map(key)
-                .collect::<std::collections::BTreeSet<_>>()
-                .len()
-                == count
-        };
-        check(
-            self.id.0 == 0 || self.peers.iter().all(|peer| peer.id.0 > 0),
-            "peers",
-            "ids must be greater than 0".to_owned(),
-        );
-        check(
-            distinct(|peer| peer.id.to_string()),
-            "peers",
-            "ids must differ".to_owned(),
-        );
-        check(
-            distinct(|peer| peer.name.clone()),
-            "peers",
-            "names must differ".to_owned(),
-        );
-        check(
-            distinct(|peer| peer.raft_addr.clone()),
-            "peers",
-            "node-to-node addresses must differ".to_owned(),
-        );
-    }
-
-    fn check_addresses(&self, check: &mut impl FnMut(bool, &'static str, String)) {
-        let addresses = [
-            ("grpc_addr", self.grpc_addr),
-            ("raft_addr", self.raft_addr),
-            ("http_addr", self.http_addr),
-        ];
-        for (index, (field, addr)) in addresses.into_iter().enumerate() {
-            check(
-                addr.ip().is_loopback(),
-                field,
-                format!(
-                    "{addr} is not a loopback address; without API keys and TLS a node serves its own machine only"
-                ),
-            );
-            let clash = addresses[..index]
-                .iter()
-                .find(|(_, other)| addr.port() != 0 && *other == addr);
-            if let Some((other, _)) = clash {
-                check(false, field, format!("{addr} is already taken by {other}"));
-            }
-        }
-        check(
-            self.raft_addr.port() != 0,
-            "raft_addr",
-            "must name a port, because the other nodes have to know it".to_owned(),
-        );
-    }
-
-    fn check_liveness(&self, check: &mut impl FnMut(bool, &'static str, String)) {
-        check(
-            !self.heartbeat_interval.is_zero(),
-            "heartbeat_interval_ms",
-            "must be greater than 0".to_owned(),
-        );
-        check(
-            !self.exchange_interval.is_zero(),
-            "exchange_interval_ms",
-            "must be greater than 0".to_owned(),
-        );
-        check(
-            self.shed_after >= self.exchange_interval * 2,
-            "shed_after_ms",
-            "must be at least twice exchange_interval_ms, so that one lost digest sheds nobody".to_owned(),
-        );
-        check(
-            (10..=100).contains(&self.unhealthy_above_percent),
-            "unhealthy_above_percent",
-            "must be from 10 to 100".to_owned(),
-        );
-        let moving = self.heartbeat_interval + self.shed_after + self.reconnect_timeout;
-        check(
-            moving <= self.down_after,
-            "down_after_ms",
-            format!(
-                "must be at least heartbeat_interval_ms + shed_after_ms + reconnect_timeout_ms = {} ms, \
-                 so that a healthy worker can move to another node before it is declared OFFLINE",
-                moving.as_millis()
-            ),
-        );
-        let raft = &self.raft;
-        check(
-            !raft.heartbeat.is_zero(),
-            "raft_heartbeat_ms",
-            "must be greater than 0".to_owned(),
-        );
-        check(
-            raft.election_min >= raft.heartbeat * 2,
-            "raft_election_min_ms",
-            "must be at least twice raft_heartbeat_ms".to_owned(),
-        );
-        check(
-            self.snapshot.entries > 0,
-            "snapshot_after_entries",
-            "must be greater than 0".to_owned(),
-        );
-        check(
-            raft.election_max > raft.election_min,
-            "raft_election_max_ms",
-            "must be greater than raft_election_min_ms, so that elections do not tie".to_owned(),
-        );
-    }
-
-    fn check_runs(&self, check: &mut impl FnMut(bool, &'static str, String)) {
-        let day = Duration::from_secs(86_400);
-        check(
-            !self.ready_timeout.is_zero(),
-            "ready_timeout_ms",
-            "must be greater than 0".to_owned(),
-        );
-        check(
-            self.ready_timeout <= day,
-            "ready_timeout_ms",
-            "must be at most 24 h".to_owned(),
-        );
-        check(
-            self.start_delay <= Duration::from_secs(60),
-            "start_delay_ms",
-            "must be at most 60000".to_owned(),
-        );
-        check(
-            !self.stop_grace.is_zero(),
-            "stop_grace_ms",
-            "must be greater than 0".to_owned(),
-        );
-        check(
-            self.stop_grace <= day,
-            "stop_grace_ms",
-            "must be at most 24 h".to_owned(),
-        );
-        check(
-            !self.shutdown_timeout.is_zero(),
-            "shutdown_timeout_ms",
-            "must be greater than 0".to_owned(),
-        );
-    }
-
-    /// How long workers of a lost node are not suspect: a third of the down threshold, at most 10 s (D4c).
+    /// How long workers of a lost node are not suspect; by default a third of the down threshold, at most 10 s (D4c).
     pub fn rehome_grace(&self) -> Duration {
-        (self.down_after / 3).min(Duration::from_secs(10))
+        self.rehome_grace
+            .unwrap_or((self.down_after / 3).min(Duration::from_secs(10)))
     }
 
     /// This node as its addresses say.

@@ -67,6 +67,9 @@ pub enum ApiError {
     /// The node stops.
     #[error("this node is shutting down")]
     ShuttingDown,
+    /// The node is cut off from the others.
+    #[error("this node is cut off from the others; try another")]
+    Shedding,
     /// REST: nothing is served at this path.
     #[error("nothing is served at {0}")]
     NoSuchPath(String),
@@ -151,6 +154,7 @@ impl ApiError {
             Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
                 .with("asked", asked)
                 .with("oldest", oldest),
+            Self::Shedding => Description::new(Code::Unavailable, "SHEDDING").retry(Duration::ZERO),
             Self::ShuttingDown => unavailable(UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
             Self::MethodNotAllowed { method, path } => {
@@ -377,6 +381,7 @@ impl IntoResponse for ApiError {
             | Self::Admin(_)
             | Self::Compacted { .. }
             | Self::ShuttingDown
+            | Self::Shedding
             | Self::NoSuchPath(_)
             | Self::Internal(_) => http_status(description.code),
         };

@@ -4,6 +4,7 @@ use reeve_proto::v1;
 use reeve_state::id::NodeId;
 use reeve_store::{AdminError, MemberInfo, MemberRole, MemberStatus};
 
+use super::connections::Connections;
 use super::{Api, Call};
 use crate::convert::enums;
 use crate::error::ApiError;
@@ -30,7 +31,7 @@ impl Api {
             last_applied_index,
             revision: status.revision.0,
             cluster_version: context.store.local().meta().cluster_version.into(),
-            members: status.members.iter().map(member).collect(),
+            members: self.members(),
             sessions: u32::try_from(context.liveness.session_count()).unwrap_or(u32::MAX),
             state_hash,
             snapshot_index: status.snapshot_index.unwrap_or(0),
@@ -113,7 +114,12 @@ impl Api {
     }
 
     fn members(&self) -> Vec<v1::Member> {
-        self.context.store.status().members.iter().map(member).collect()
+        let connections = Connections::of(&self.context.store.local(), self.context.store.cluster_now());
+        let members = self.context.store.status().members;
+        members
+            .iter()
+            .map(|status| connections.shown(member(status)))
+            .collect()
     }
 }
 

@@ -5,6 +5,7 @@
 mod admission;
 pub mod call;
 mod cluster;
+mod connections;
 pub(crate) mod keys;
 mod page;
 mod read;

@@ -44,11 +44,13 @@ impl Api {
             state,
             liveness: &self.context.liveness,
             nodes: &nodes,
+            now: self.context.store.cluster_now(),
         };
         rows.into_iter().map(|row| worker::worker(view, row)).collect()
     }
 
-    fn node_names(&self) -> BTreeMap<NodeId, String> {
+    /// The nodes' names, members only.
+    pub(super) fn node_names(&self) -> BTreeMap<NodeId, String> {
         let members = self.context.store.status().members;
         members
             .into_iter()

@@ -32,6 +32,8 @@ fn a_number_is_all_a_single_node_needs() {
     assert_eq!(config.heartbeat_interval, Duration::from_secs(30));
     assert_eq!(config.down_after, Duration::from_secs(60));
     assert_eq!(config.rehome_grace(), Duration::from_secs(10));
+    assert_eq!(config.worker_purge_after, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.drain_timeout, Duration::from_secs(3_600));
 }
 
 /// Each row: how it is broken, which setting is named, and a word of the rule.

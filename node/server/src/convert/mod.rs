@@ -1,7 +1,9 @@
 //! Between the records of the state and the messages of the wire.
 
 pub mod definition;
+pub mod drain;
 pub mod enums;
+pub mod event;
 pub mod run;
 pub mod test;
 pub mod time;

@@ -234,6 +234,7 @@ fn message(row: &Worker) -> v1::Worker {
             state: &state,
             liveness: &liveness,
             nodes: &nodes,
+            now: Time(5_000),
         },
         row,
     )

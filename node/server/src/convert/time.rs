@@ -23,6 +23,11 @@ pub fn millis(span: Duration) -> Millis {
     Millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Milliseconds on the wire; what does not fit is cut.
+pub fn wire_ms(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// The wall clock, so long ago.
 pub fn wall_ago(age: Duration) -> Timestamp {
     let then = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);

@@ -1,22 +1,26 @@
 //! A worker on the wire: its status, and the facts behind it as conditions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reeve_proto::v1;
 use reeve_state::State;
 use reeve_state::id::NodeId;
-use reeve_state::record::Worker;
-use reeve_state::time::Time;
+use reeve_state::record::{Worker, WorkerEvent, WorkerEventKind};
+use reeve_state::time::{Millis, Time};
 use reeve_state::transition::worker::{
     AfterDrain, CredentialRejected, Drain, DrainActor, HealthFact, HealthIssue, Link, LinkFact, Resource,
     WorkerStatus,
 };
 
-use super::{enums, time};
+use super::{drain, enums, time};
 use crate::liveness::Liveness;
 
 /// Who decides what only the cluster can know.
 const RECONCILER: &str = "reconciler";
+
+/// What counts as lately, for flaps.
+pub const HOUR: Millis = Millis::from_secs(3_600);
 
 /// What a worker's message shows beside its record.
 #[derive(Clone, Copy)]
@@ -27,11 +31,14 @@ pub struct View<'a> {
     pub liveness: &'a Liveness,
     /// Names of the nodes.
     pub nodes: &'a BTreeMap<NodeId, String>,
+    /// Cluster time.
+    pub now: Time,
 }
 
 /// To the wire.
 pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
-    let heard = view.liveness.heard(worker.id);
+    let heard = view.liveness.heard(worker.id, worker.profile);
+    let vitals = heard.map(|heard| heard.vitals).unwrap_or_default();
     let total = worker.capacity();
     let reserved = view.state.reserved(worker.id);
     v1::Worker {
@@ -41,7 +48,7 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
         region: worker.region.clone(),
         labels: worker.labels.clone(),
         status: enums::worker_status(worker.status()).into(),
-        conditions: conditions(worker),
+        conditions: conditions(view.state, worker),
         capacity: Some(v1::WorkerCapacity {
             total,
             reserved,
@@ -49,7 +56,7 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
             configured: worker.configured_capacity.unwrap_or(0),
             reported: worker.reported_capacity.unwrap_or(0),
         }),
-        active_endpoints: heard.as_ref().map_or(0, |heard| heard.active_endpoints),
+        active_endpoints: vitals.active_endpoints,
         missed_heartbeats: heard.as_ref().map_or(0, |heard| heard.missed),
         last_heard_at: heard.map(|heard| time::wall_ago(heard.age)),
         session_node: worker
@@ -64,23 +71,36 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
         version: worker.version.clone(),
         ip_address: worker.ip_address.clone(),
         token_expires_at: worker.token_expires_at.map(time::timestamp),
-        drain: None,
+        drain: drain::message(view.state, worker, view.now),
         flaps: Some(v1::WorkerFlaps {
             total: worker.flaps,
-            last_hour: 0,
+            last_hour: flaps_last_hour(view.state, worker, view.now),
         }),
         deleted_at: worker.facts.deleted_at.map(time::timestamp),
-        resources: None,
-        clock_skew_ms: None,
+        resources: vitals.resources.map(|resources| v1::WorkerResources {
+            cpu_percent: resources.cpu_percent.into(),
+            memory_percent: resources.memory_percent.into(),
+            disk_percent: resources.disk_percent.into(),
+        }),
+        clock_skew_ms: vitals.clock_skew_ms,
     }
 }
 
-fn node_name(nodes: &BTreeMap<NodeId, String>, node: NodeId) -> String {
+/// How often a worker flapped within the last hour (R105), of the events that are kept.
+pub fn flaps_last_hour(state: &State, worker: &Worker, now: Time) -> u32 {
+    let recent = state
+        .worker_events(worker.id)
+        .rev()
+        .take_while(|event| now.since(event.at) < HOUR);
+    u32::try_from(recent.filter(|event| event.is_flap()).count()).unwrap_or(u32::MAX)
+}
+
+pub(super) fn node_name(nodes: &BTreeMap<NodeId, String>, node: NodeId) -> String {
     nodes.get(&node).cloned().unwrap_or_else(|| format!("n{node}"))
 }
 
 /// Every fact, the one that decides the status first.
-fn conditions(worker: &Worker) -> Vec<v1::WorkerCondition> {
+fn conditions(state: &State, worker: &Worker) -> Vec<v1::WorkerCondition> {
     let facts = &worker.facts;
     let mut all = vec![link(worker, &facts.link), health(worker, &facts.health)];
     all.extend(facts.drain.as_ref().map(|fact| drain(worker, fact)));
@@ -88,7 +108,37 @@ fn conditions(worker: &Worker) -> Vec<v1::WorkerCondition> {
     all.extend(facts.deleted_at.map(deleted));
     let deciding = deciding(worker);
     all.sort_by_key(|condition| condition.r#type != deciding);
+    // A drain knows who asked for it.
+    for condition in all.iter_mut().filter(|condition| condition.r#type != "Drain") {
+        if let Some(actor) = actor_of(state, worker, condition) {
+            condition.actor = actor;
+        }
+    }
     all
+}
+
+/// Who caused a condition, as the worker's history says; `None` if it is not kept that long.
+fn actor_of(state: &State, worker: &Worker, condition: &v1::WorkerCondition) -> Option<String> {
+    let caused = |event: &&Arc<WorkerEvent>| {
+        condition_of(event.kind) == condition.r#type && Some(time::timestamp(event.at)) == condition.since
+    };
+    let event = state.worker_events(worker.id).rev().find(caused)?;
+    Some(event.actor.clone())
+}
+
+/// Which condition an event changes.
+const fn condition_of(kind: WorkerEventKind) -> &'static str {
+    match kind {
+        WorkerEventKind::Registered
+        | WorkerEventKind::Connected
+        | WorkerEventKind::Suspect
+        | WorkerEventKind::Recovered
+        | WorkerEventKind::Disconnected => "Link",
+        WorkerEventKind::HealthChanged => "Health",
+        WorkerEventKind::DrainBegan | WorkerEventKind::DrainEnded => "Drain",
+        WorkerEventKind::TokenRegenerated | WorkerEventKind::TokenExpired => "Credential",
+        WorkerEventKind::Deleted => "Deleted",
+    }
 }
 
 /// Which condition the status follows from, in the order of D3.
@@ -121,7 +171,7 @@ fn condition(
     }
 }
 
-fn actor_worker(worker: &Worker) -> String {
+pub(super) fn actor_worker(worker: &Worker) -> String {
     format!("worker:{}", worker.name)
 }
 
@@ -162,15 +212,16 @@ fn issue_text(issue: &HealthIssue) -> String {
 }
 
 fn drain(worker: &Worker, fact: &Drain) -> v1::WorkerCondition {
-    let (reason, actor) = match &fact.actor {
-        DrainActor::Worker(_) => ("ASKED_BY_WORKER", actor_worker(worker)),
-        DrainActor::Admin(name) => ("ASKED_BY_ADMIN", name.clone()),
-        DrainActor::Platform => ("MAINTENANCE", "platform".to_owned()),
+    let reason = match &fact.actor {
+        DrainActor::Worker(_) => "ASKED_BY_WORKER",
+        DrainActor::Admin(_) => "ASKED_BY_ADMIN",
+        DrainActor::Platform => "MAINTENANCE",
     };
     let state = match fact.then {
         AfterDrain::Disconnect => "DrainingThenDisconnect",
         AfterDrain::Resume => "DrainingThenResume",
     };
+    let actor = drain::actor(worker, fact);
     condition("Drain", state, reason, fact.reason.clone(), actor, fact.since)
 }
 

@@ -34,6 +34,12 @@ pub enum SessionEnd {
     ShuttingDown,
     /// The connection said no Hello in time.
     HelloTimeout,
+    /// This node has as many sessions as it may.
+    TooManySessions,
+    /// This node has as many connections without a Hello as it may.
+    TooManyConnections,
+    /// The worker sent far more heartbeats than it should.
+    Flood,
     /// A message that no correct worker sends.
     Bad(BadField),
     /// The state machine refused what it should not: a bug on our side.
@@ -95,6 +101,21 @@ impl SessionEnd {
                 "HELLO_TIMEOUT",
                 "no Hello came in time".to_owned(),
             ),
+            Self::TooManySessions => (
+                Code::ResourceExhausted,
+                "TOO_MANY_SESSIONS",
+                "this node has as many sessions as it may; try another".to_owned(),
+            ),
+            Self::TooManyConnections => (
+                Code::ResourceExhausted,
+                "TOO_MANY_CONNECTIONS",
+                "too many connections have not said Hello yet; try another node".to_owned(),
+            ),
+            Self::Flood => (
+                Code::ResourceExhausted,
+                "FLOOD",
+                "more heartbeats than a worker may send".to_owned(),
+            ),
             Self::Bad(bad) => return Some(bad_status(bad)),
             Self::Unexpected(message) => (Code::Internal, "INTERNAL", message.clone()),
         };
@@ -118,6 +139,9 @@ impl SessionEnd {
             | Self::Shedding
             | Self::ShuttingDown
             | Self::HelloTimeout
+            | Self::TooManySessions
+            | Self::TooManyConnections
+            | Self::Flood
             | Self::Bad(_) => tracing::info!(end = ?self, "a connection was refused"),
         }
     }
@@ -177,6 +201,17 @@ mod tests {
             (SessionEnd::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN"),
             (SessionEnd::Deleted, Code::FailedPrecondition, "WORKER_DELETED"),
             (SessionEnd::HelloTimeout, Code::DeadlineExceeded, "HELLO_TIMEOUT"),
+            (
+                SessionEnd::TooManySessions,
+                Code::ResourceExhausted,
+                "TOO_MANY_SESSIONS",
+            ),
+            (
+                SessionEnd::TooManyConnections,
+                Code::ResourceExhausted,
+                "TOO_MANY_CONNECTIONS",
+            ),
+            (SessionEnd::Flood, Code::ResourceExhausted, "FLOOD"),
             (
                 SessionEnd::Bad(BadField::new("f", "r")),
                 Code::InvalidArgument,

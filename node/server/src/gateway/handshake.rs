@@ -9,7 +9,7 @@ use reeve_state::State;
 use reeve_state::command::{Applied, Command, ConnectWorker, Envelope, Refusal, Reply, SessionGrant};
 use reeve_state::id::{Revision, TokenHash};
 use reeve_state::time::Millis;
-use reeve_state::transition::worker::HealthIssue;
+use reeve_state::transition::worker::{HealthIssue, LivenessProfile};
 use reeve_store::{Consistency, Lane, ReadError};
 use tonic::{Status, Streaming};
 
@@ -17,9 +17,11 @@ use super::decode::{self, BadField};
 use super::encode;
 use super::end::SessionEnd;
 use super::health;
+use super::heartbeats;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::{Gateway, Outbound};
+use crate::convert::time;
 
 /// How long a connect may wait for the log.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,17 +39,26 @@ pub(super) async fn welcome(
     if let Some(end) = gateway.hub.closed() {
         return Err(end);
     }
-    let first = tokio::time::timeout(gateway.hello_timeout, requests.message())
-        .await
-        .map_err(|_| SessionEnd::HelloTimeout)?;
-    let hello = hello(first)?;
+    let hello = identified(gateway, requests).await?;
     let connect = connect_command(gateway, &hello)?;
+    let known = gateway
+        .context
+        .store
+        .local()
+        .worker_by_token(connect.token_hash)
+        .map(|worker| worker.id);
+    // Before the log, so that a worker that is sent away loses nothing. Held until the session is entered.
+    let _place = gateway.hub.admit(known)?;
     let (token_hash, incarnation, issues) = (connect.token_hash, connect.incarnation, connect.health.clone());
     let applied = propose(gateway, connect).await?;
     let grant = granted(applied.result)?;
     let state = applied_state(gateway, applied.revision).await?;
 
-    gateway.context.liveness.note_heard(grant.worker, grant.epoch, 0);
+    let vitals = heartbeats::vitals(0, hello.health.as_ref(), clock_skew(gateway, hello.wall_ms));
+    gateway
+        .context
+        .liveness
+        .note_heard(grant.worker, LivenessProfile::Session, grant.epoch, vitals);
     let registration = gateway.hub.register(grant.worker, grant.epoch, incarnation)?;
     let message = Answer::Welcome(welcome_message(gateway, &state, &grant));
     outbound
@@ -65,6 +76,26 @@ pub(super) async fn welcome(
         Outbox::new(grant.resumed.iter().map(|resumed| (resumed.run, resumed.epoch))),
         issues,
     ))
+}
+
+/// The first message, in time; so many connections at most wait for it.
+async fn identified(
+    gateway: &Gateway,
+    requests: &mut Streaming<SessionRequest>,
+) -> Result<Hello, SessionEnd> {
+    let _waits = gateway
+        .unidentified
+        .try_acquire()
+        .map_err(|_| SessionEnd::TooManyConnections)?;
+    let timeout = gateway.context.config.sessions.hello_timeout;
+    let first = tokio::time::timeout(timeout, requests.message())
+        .await
+        .map_err(|_| SessionEnd::HelloTimeout)?;
+    hello(first)
+}
+
+fn clock_skew(gateway: &Gateway, wall_ms: i64) -> Option<i64> {
+    heartbeats::clock_skew_ms(wall_ms, gateway.context.store.cluster_now())
 }
 
 fn hello(first: Result<Option<SessionRequest>, Status>) -> Result<Hello, SessionEnd> {
@@ -89,7 +120,7 @@ fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, Se
         node: gateway.context.config.id,
         incarnation: decode::incarnation(&hello.incarnation)?,
         capacity: hello.capacity,
-        health: health::assess(&before, &report, gateway.context.config.unhealthy_above_percent),
+        health: health::assess(&before, &report, gateway.context.config.unhealthy_above),
         held: decode::held(&hello.held)?,
         draining: hello.draining.then_some(DEFAULT_DRAIN),
         version: decode::brief(&hello.version),
@@ -174,8 +205,8 @@ fn welcome_message(gateway: &Gateway, state: &State, grant: &SessionGrant) -> We
             .map(|worker| worker.name.clone())
             .unwrap_or_default(),
         session_epoch: grant.epoch.0,
-        heartbeat_interval_ms: wire_ms(config.heartbeat_interval),
-        down_after_ms: wire_ms(config.down_after),
+        heartbeat_interval_ms: time::wire_ms(config.heartbeat_interval),
+        down_after_ms: time::wire_ms(config.down_after),
         nodes: store
             .status()
             .members
@@ -195,8 +226,4 @@ fn welcome_message(gateway: &Gateway, state: &State, grant: &SessionGrant) -> We
             })
             .collect(),
     }
-}
-
-fn wire_ms(span: Duration) -> u32 {
-    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }

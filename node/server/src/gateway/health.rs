@@ -4,16 +4,35 @@
 use reeve_proto::v1::HealthReport;
 use reeve_state::transition::worker::{HealthIssue, Resource};
 
+use crate::config::HealthThresholds;
+
 /// An issue is over when its resource is used less than the threshold minus this, per cent.
 const HYSTERESIS: u32 = 5;
 
-/// What follows from a report, given the issues in force. A resource used more than `threshold` per cent is an issue; an issue
-/// keeps the figure with which it was raised.
-pub(super) fn assess(in_force: &[HealthIssue], report: &HealthReport, threshold: u32) -> Vec<HealthIssue> {
-    Resource::ALL
-        .into_iter()
-        .filter_map(|resource| assess_one(in_force, resource, used(report, resource), threshold))
-        .collect()
+/// What follows from a report, given the issues in force. A resource used more than its threshold is an issue; an issue keeps the
+/// figure with which it was raised.
+pub(crate) fn assess(
+    in_force: &[HealthIssue],
+    report: &HealthReport,
+    thresholds: HealthThresholds,
+) -> Vec<HealthIssue> {
+    let one = |resource| {
+        assess_one(
+            in_force,
+            resource,
+            used(report, resource),
+            threshold(thresholds, resource),
+        )
+    };
+    Resource::ALL.into_iter().filter_map(one).collect()
+}
+
+const fn threshold(thresholds: HealthThresholds, resource: Resource) -> u32 {
+    match resource {
+        Resource::Cpu => thresholds.cpu_percent,
+        Resource::Memory => thresholds.memory_percent,
+        Resource::Disk => thresholds.disk_percent,
+    }
 }
 
 fn assess_one(
@@ -52,6 +71,14 @@ mod tests {
         }
     }
 
+    fn all(percent: u32) -> HealthThresholds {
+        HealthThresholds {
+            cpu_percent: percent,
+            memory_percent: percent,
+            disk_percent: percent,
+        }
+    }
+
     fn issue(resource: Resource, percent: u8) -> HealthIssue {
         HealthIssue { resource, percent }
     }
@@ -72,11 +99,27 @@ mod tests {
         ];
         for (in_force, percent, expected) in rows {
             assert_eq!(
-                assess(in_force, &cpu(percent), 90),
+                assess(in_force, &cpu(percent), all(90)),
                 expected,
                 "{in_force:?} then {percent} %"
             );
         }
+    }
+
+    // Covers: R41, R59, R60
+    #[test]
+    fn each_resource_has_a_threshold_of_its_own() {
+        let report = HealthReport {
+            cpu_percent: 80,
+            memory_percent: 80,
+            disk_percent: 80,
+        };
+        let thresholds = HealthThresholds {
+            cpu_percent: 79,
+            memory_percent: 80,
+            disk_percent: 100,
+        };
+        assert_eq!(assess(&[], &report, thresholds), [issue(Resource::Cpu, 80)]);
     }
 
     #[test]
@@ -88,7 +131,7 @@ mod tests {
         };
         let before = [issue(Resource::Cpu, 92), issue(Resource::Disk, 97)];
         let after = [issue(Resource::Memory, 91), issue(Resource::Disk, 97)];
-        assert_eq!(assess(&before, &report, 90), after);
-        assert_eq!(assess(&[], &cpu(100), 100), [], "100 switches it off");
+        assert_eq!(assess(&before, &report, all(90)), after);
+        assert_eq!(assess(&[], &cpu(100), all(100)), [], "100 switches it off");
     }
 }

@@ -69,20 +69,25 @@ impl Handle {
 #[derive(Debug)]
 pub(super) struct Hub {
     liveness: Liveness,
+    /// Most sessions, those that are about to begin included.
+    most: usize,
     table: Mutex<Table>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     sessions: HashMap<WorkerId, Arc<Handle>>,
+    /// Places of sessions that are about to begin.
+    promised: usize,
     /// While set, no session is taken.
     closed: Option<SessionEnd>,
 }
 
 impl Hub {
-    pub(super) fn new(liveness: Liveness) -> Self {
+    pub(super) fn new(liveness: Liveness, most: usize) -> Self {
         Self {
             liveness,
+            most,
             table: Mutex::new(Table::default()),
         }
     }
@@ -90,6 +95,17 @@ impl Hub {
     /// Why no session is taken just now, if so.
     pub(super) fn closed(&self) -> Option<SessionEnd> {
         self.table.lock().closed.clone()
+    }
+
+    /// Promises a place to a session that is about to begin; one that takes the place of another of its worker always has one.
+    pub(super) fn admit(self: &Arc<Self>, worker: Option<WorkerId>) -> Result<Place, SessionEnd> {
+        let mut table = self.table.lock();
+        let replaces = worker.is_some_and(|worker| table.sessions.contains_key(&worker));
+        if !replaces && table.sessions.len() + table.promised >= self.most {
+            return Err(SessionEnd::TooManySessions);
+        }
+        table.promised += 1;
+        Ok(Place(Arc::clone(self)))
     }
 
     /// Enters a session. An older one of the worker ends; if a newer one is here already, this one does not begin.
@@ -196,6 +212,16 @@ fn concerned(delta: &Delta<AssignmentKey, Assignment>) -> Option<WorkerId> {
         .as_ref()
         .or(delta.before.as_ref())
         .map(|assignment| assignment.worker)
+}
+
+/// A place that is promised to a session, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Hub>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.table.lock().promised -= 1;
+    }
 }
 
 /// A session's place in the hub, given back when it is dropped.

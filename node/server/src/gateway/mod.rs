@@ -6,8 +6,10 @@ mod decode;
 mod encode;
 mod end;
 mod handshake;
-mod health;
+pub(crate) mod health;
+mod heartbeats;
 mod hub;
+mod notices;
 mod outbox;
 mod reports;
 mod session;
@@ -16,11 +18,11 @@ mod standing;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics::describe_counter;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
 use reeve_proto::v1::{SessionRequest, SessionResponse};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -29,8 +31,8 @@ use crate::context::Context;
 use end::SessionEnd;
 use hub::Hub;
 
-/// Time from the connection to its Hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) use notices::leaves;
+
 /// Messages to a worker that does not read; then its session waits, and nothing more is read from it.
 const OUTBOUND: usize = 32;
 /// Largest message from a worker: a Hello that names tens of thousands of assignments.
@@ -44,25 +46,22 @@ type Outbound = mpsc::Sender<Result<SessionResponse, Status>>;
 pub struct Gateway {
     context: Context,
     hub: Arc<Hub>,
-    hello_timeout: Duration,
+    /// One permit a connection that may wait for its Hello.
+    unidentified: Arc<Semaphore>,
 }
 
 impl Gateway {
     /// Without sessions; [`Gateway::run`] brings it to life.
     pub fn new(context: Context) -> Self {
-        let hub = Arc::new(Hub::new(context.liveness.clone()));
+        let limits = context.config.sessions;
+        let hub = Arc::new(Hub::new(context.liveness.clone(), limits.most));
         Self {
             context,
             hub,
-            hello_timeout: HELLO_TIMEOUT,
+            unidentified: Arc::new(Semaphore::new(
+                limits.most_unidentified.min(Semaphore::MAX_PERMITS),
+            )),
         }
-    }
-
-    /// A connection that says no Hello for so long is closed.
-    #[must_use]
-    pub fn with_hello_timeout(mut self, timeout: Duration) -> Self {
-        self.hello_timeout = timeout;
-        self
     }
 
     /// The one consumer of the change feed that wakes this node's sessions, until the node stops.

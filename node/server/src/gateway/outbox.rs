@@ -11,6 +11,7 @@ use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentStatus;
 
 use super::encode;
+use super::notices::Notices;
 
 /// What the worker knows of an assignment, as far as this stream can tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,7 @@ type Key = (RunId, AssignmentEpoch);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     told: BTreeMap<Key, Told>,
+    notices: Notices,
 }
 
 impl Outbox {
@@ -55,7 +57,10 @@ impl Outbox {
                 )
             })
             .collect();
-        Self { told }
+        Self {
+            told,
+            notices: Notices::default(),
+        }
     }
 
     /// The messages that are due now, each once per stream and assignment. `now` is cluster time.
@@ -76,6 +81,12 @@ impl Outbox {
         }
         // Assignments that are closed need no memory.
         self.told = told;
+        if let Some(row) = state.worker(worker) {
+            let notices = self.notices.due(row, self.told.is_empty(), now);
+            messages.extend(notices.into_iter().map(|notice| v1::SessionResponse {
+                message: Some(notice),
+            }));
+        }
         messages
     }
 

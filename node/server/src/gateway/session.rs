@@ -15,7 +15,7 @@ use reeve_state::command::{
 };
 use reeve_state::id::TokenHash;
 use reeve_state::time::Millis;
-use reeve_state::transition::worker::{AfterDrain, DrainActor, HealthIssue};
+use reeve_state::transition::worker::{AfterDrain, DrainActor, HealthIssue, LivenessProfile};
 use reeve_store::{Lane, ProposeError};
 use tonic::Streaming;
 
@@ -24,6 +24,7 @@ use super::decode::{self, BadField};
 use super::encode;
 use super::end::SessionEnd;
 use super::health;
+use super::heartbeats::{self, Beat, Heartbeats};
 use super::hub::Registration;
 use super::outbox::Outbox;
 use super::reports::{self, Reports};
@@ -52,6 +53,7 @@ pub(super) struct Session {
     outbox: Outbox,
     reports: Reports,
     issues: Issues,
+    heartbeats: Heartbeats,
     draining: bool,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
 }
@@ -72,7 +74,9 @@ impl Session {
         outbox: Outbox,
         issues: Vec<HealthIssue>,
     ) -> Self {
+        let most_heartbeats_per_s = context.config.sessions.most_heartbeats_per_s;
         Self {
+            heartbeats: Heartbeats::new(most_heartbeats_per_s, Instant::now()),
             context,
             registration,
             token_hash,
@@ -160,26 +164,33 @@ impl Session {
         }
     }
 
+    /// A sign of life when it arrives, whatever it says.
     async fn heartbeat(&mut self, heartbeat: v1::Heartbeat) -> Result<(), SessionEnd> {
         let report = decode::health("heartbeat.health", heartbeat.health.as_ref())?;
-        let handle = Arc::clone(&self.registration.handle);
+        let cluster_now = self.context.store.cluster_now();
+        let skew = heartbeats::clock_skew_ms(heartbeat.wall_ms, cluster_now);
+        let vitals = heartbeats::vitals(heartbeat.active_endpoints, heartbeat.health.as_ref(), skew);
+        let handle = &self.registration.handle;
+        let beat = self.heartbeats.take(heartbeat.seq, Instant::now());
+        if beat == Beat::Flood {
+            return Err(SessionEnd::Flood);
+        }
         self.context
             .liveness
-            .note_heard(handle.worker, handle.epoch, heartbeat.active_endpoints);
-        metrics::counter!("reeve_worker_heartbeats_total").increment(1);
-        if heartbeat.health.is_some() {
-            self.issues.wanted = health::assess(
-                &self.issues.wanted,
-                &report,
-                self.context.config.unhealthy_above_percent,
-            );
-            self.propose_health();
+            .note_heard(handle.worker, LivenessProfile::Session, handle.epoch, vitals);
+        if beat == Beat::New {
+            metrics::counter!("reeve_worker_heartbeats_total").increment(1);
+            if heartbeat.health.is_some() {
+                self.issues.wanted =
+                    health::assess(&self.issues.wanted, &report, self.context.config.unhealthy_above);
+                self.propose_health();
+            }
         }
         let ack = v1::HeartbeatAck {
             seq: heartbeat.seq,
             sent_ms: heartbeat.sent_ms,
-            cluster_time_ms: encode::instant(self.context.store.cluster_now()),
-            clock_skew_ms: 0,
+            cluster_time_ms: encode::instant(cluster_now),
+            clock_skew_ms: skew.unwrap_or(0),
         };
         self.send(Answer::HeartbeatAck(ack)).await
     }

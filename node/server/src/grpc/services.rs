@@ -123,65 +123,74 @@ impl v1::workers_server::Workers for Grpc {
 
     async fn list_worker_events(
         &self,
-        _request: Request<v1::ListWorkerEventsRequest>,
+        request: Request<v1::ListWorkerEventsRequest>,
     ) -> Result<Response<v1::ListWorkerEventsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.list_worker_events(request, &call).await)
     }
 
     async fn drain_worker(
         &self,
-        _request: Request<v1::DrainWorkerRequest>,
+        request: Request<v1::DrainWorkerRequest>,
     ) -> Result<Response<v1::DrainWorkerResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Operate).await?;
+        answer(self.0.drain_worker(request, &call).await)
     }
 
     async fn undrain_worker(
         &self,
-        _request: Request<v1::UndrainWorkerRequest>,
+        request: Request<v1::UndrainWorkerRequest>,
     ) -> Result<Response<v1::UndrainWorkerResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Operate).await?;
+        answer(self.0.undrain_worker(request, &call).await)
     }
 
     async fn regenerate_token(
         &self,
-        _request: Request<v1::RegenerateTokenRequest>,
+        request: Request<v1::RegenerateTokenRequest>,
     ) -> Result<Response<v1::RegenerateTokenResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Operate).await?;
+        answer(self.0.regenerate_token(request, &call).await)
     }
 
     async fn delete_worker(
         &self,
-        _request: Request<v1::DeleteWorkerRequest>,
+        request: Request<v1::DeleteWorkerRequest>,
     ) -> Result<Response<v1::DeleteWorkerResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Operate).await?;
+        answer(self.0.delete_worker(request, &call).await)
     }
 
     async fn cleanup_workers(
         &self,
-        _request: Request<v1::CleanupWorkersRequest>,
+        request: Request<v1::CleanupWorkersRequest>,
     ) -> Result<Response<v1::CleanupWorkersResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Operate).await?;
+        answer(self.0.cleanup_workers(request, &call).await)
     }
 
     async fn register_worker(
         &self,
-        _request: Request<v1::RegisterWorkerRequest>,
+        request: Request<v1::RegisterWorkerRequest>,
     ) -> Result<Response<v1::RegisterWorkerResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Ping).await?;
+        answer(self.0.register_worker(request, &call).await)
     }
 
     async fn ping_worker(
         &self,
-        _request: Request<v1::PingWorkerRequest>,
+        request: Request<v1::PingWorkerRequest>,
     ) -> Result<Response<v1::PingWorkerResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Ping).await?;
+        answer(self.0.ping_worker(request, &call).await)
     }
 
     async fn unregister_worker(
         &self,
-        _request: Request<v1::UnregisterWorkerRequest>,
+        request: Request<v1::UnregisterWorkerRequest>,
     ) -> Result<Response<v1::UnregisterWorkerResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (request, call) = self.open(request, Access::Ping).await?;
+        answer(self.0.unregister_worker(request, &call).await)
     }
 }
 

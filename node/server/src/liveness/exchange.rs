@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reeve_proto::internal::node_exchange_client::NodeExchangeClient;
-use reeve_proto::internal::{ExchangeRequest, ExchangeResponse, SessionAge};
+use reeve_proto::internal::{self, ExchangeRequest, ExchangeResponse, SessionAge};
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
 use reeve_store::{MemberInfo, Store};
@@ -201,7 +201,13 @@ fn digest(liveness: &Liveness, now: Instant) -> ExchangeRequest {
             worker_id: worker.as_bytes().to_vec().into(),
             epoch: lease.epoch.0,
             age_ms: u32::try_from(now.saturating_duration_since(lease.heard).as_millis()).unwrap_or(u32::MAX),
-            active_endpoints: lease.active_endpoints,
+            active_endpoints: lease.vitals.active_endpoints,
+            resources: lease.vitals.resources.map(|resources| internal::Resources {
+                cpu_percent: resources.cpu_percent.into(),
+                memory_percent: resources.memory_percent.into(),
+                disk_percent: resources.disk_percent.into(),
+            }),
+            clock_skew_ms: lease.vitals.clock_skew_ms,
         })
         .collect();
     ExchangeRequest {

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use reeve_state::State;
 use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
 use reeve_state::record::Worker;
+use reeve_state::transition::worker::LivenessProfile;
 use reeve_store::{MemberRole, Store};
 use tokio::sync::watch;
 
@@ -26,7 +27,7 @@ use table::LeaseTable;
 
 pub use pulse::TICK;
 pub use service::{ExchangeService, exchange_service};
-pub use table::{DigestEntry, Lease};
+pub use table::{DigestEntry, Lease, Resources, Vitals};
 pub(crate) use view::LOST_AFTER_HALVES;
 
 /// When a worker was last heard.
@@ -36,10 +37,10 @@ pub struct Heard {
     pub age: Duration,
     /// On which session.
     pub epoch: SessionEpoch,
-    /// Heartbeats that are overdue.
+    /// Heartbeats, or pings, that are overdue.
     pub missed: u32,
-    /// Endpoints that the worker said it has.
-    pub active_endpoints: u32,
+    /// What the worker said of itself.
+    pub vitals: Vitals,
 }
 
 /// The node's knowledge of who is alive. A clone is another handle.
@@ -50,6 +51,7 @@ struct Shared {
     me: NodeId,
     cluster_id: String,
     heartbeat_interval: Duration,
+    ping_interval: Duration,
     shed_after: Duration,
     exchange_interval: Duration,
     /// Zero of the planner's monotonic milliseconds.
@@ -72,6 +74,7 @@ impl Liveness {
             me: config.id,
             cluster_id: config.cluster_id.clone(),
             heartbeat_interval: config.heartbeat_interval,
+            ping_interval: config.ping.interval,
             shed_after: config.shed_after,
             exchange_interval: config.exchange_interval,
             origin: now,
@@ -86,15 +89,29 @@ impl Liveness {
     }
 
     /// When a worker was last heard, by any node; `None` if it has no session or nothing was heard of it yet.
-    pub fn heard(&self, worker: WorkerId) -> Option<Heard> {
+    pub fn heard(&self, worker: WorkerId, profile: LivenessProfile) -> Option<Heard> {
         let lease = self.0.table.lock().lease(worker).copied()?;
         let age = Instant::now().saturating_duration_since(lease.heard);
         Some(Heard {
             age,
             epoch: lease.epoch,
-            missed: missed_heartbeats(age, self.0.heartbeat_interval),
-            active_endpoints: lease.active_endpoints,
+            missed: missed_heartbeats(age, self.interval(profile)),
+            vitals: lease.vitals,
         })
+    }
+
+    fn interval(&self, profile: LivenessProfile) -> Duration {
+        match profile {
+            LivenessProfile::Session => self.0.heartbeat_interval,
+            LivenessProfile::Ping => self.0.ping_interval,
+        }
+    }
+
+    /// Whether this node is to send workers elsewhere: no quorum acknowledges it, or it has known no leader for as long as that takes.
+    pub fn turns_away(&self, store: &Store) -> bool {
+        let leadership = *store.leadership().borrow();
+        let leaderless = leadership.leader.is_none() && leadership.since.elapsed() >= self.0.shed_after;
+        leaderless || *self.0.shedding.borrow()
     }
 
     /// Sessions that this node holds.
@@ -114,13 +131,19 @@ impl Liveness {
         let _ = removed.wait_for(|removed| *removed).await;
     }
 
-    /// A worker was heard on a session that this node holds.
-    pub(crate) fn note_heard(&self, worker: WorkerId, epoch: SessionEpoch, active_endpoints: u32) {
+    /// A worker was heard by this node: on a session that it holds, or by a ping.
+    pub(crate) fn note_heard(
+        &self,
+        worker: WorkerId,
+        profile: LivenessProfile,
+        epoch: SessionEpoch,
+        vitals: Vitals,
+    ) {
         let now = Instant::now();
         let mut table = self.0.table.lock();
         let before = table.lease(worker).filter(|lease| lease.epoch == epoch).copied();
-        self.count_missed(before, now);
-        table.heard(self.0.me, worker, epoch, active_endpoints, now);
+        self.count_missed(before, profile, now);
+        table.heard(self.0.me, worker, epoch, vitals, now);
     }
 
     pub(crate) fn note_session_count(&self, sessions: usize) {
@@ -131,17 +154,17 @@ impl Liveness {
     pub(crate) fn note_worker(&self, worker: &Worker) {
         if let Some(over) = last_epoch_over(worker) {
             let lease = self.0.table.lock().over(worker.id, over);
-            self.count_missed(lease, Instant::now());
+            self.count_missed(lease, worker.profile, Instant::now());
         }
     }
 
     /// Counts what a silence cost, on the node that held the session, when the silence ends: each heartbeat once.
-    fn count_missed(&self, lease: Option<Lease>, now: Instant) {
+    fn count_missed(&self, lease: Option<Lease>, profile: LivenessProfile, now: Instant) {
         let Some(lease) = lease.filter(|lease| lease.node == self.0.me) else {
             return;
         };
         let age = now.saturating_duration_since(lease.heard);
-        let missed = missed_heartbeats(age, self.0.heartbeat_interval);
+        let missed = missed_heartbeats(age, self.interval(profile));
         metrics::counter!("reeve_worker_missed_heartbeats_total").increment(u64::from(missed));
     }
 

@@ -8,7 +8,7 @@ use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
 use tonic::{Request, Response, Status};
 
 use super::exchange::wall_ms;
-use super::{DigestEntry, Liveness};
+use super::{DigestEntry, Liveness, Resources, Vitals};
 
 /// Largest digest that is read: about 1.5 million sessions.
 const MAX_DIGEST_BYTES: usize = 64 * 1024 * 1024;
@@ -93,13 +93,29 @@ fn entry(session: &SessionAge) -> Result<DigestEntry, Status> {
         worker: WorkerId::from_bytes(id),
         epoch: SessionEpoch(session.epoch),
         age: Duration::from_millis(u64::from(session.age_ms)),
-        active_endpoints: session.active_endpoints,
+        vitals: vitals(session),
     })
+}
+
+/// For display, so figures that make no sense are cut and not refused.
+fn vitals(session: &SessionAge) -> Vitals {
+    let percent = |figure: u32| u8::try_from(figure).unwrap_or(u8::MAX);
+    Vitals {
+        active_endpoints: session.active_endpoints,
+        resources: session.resources.map(|resources| Resources {
+            cpu_percent: percent(resources.cpu_percent),
+            memory_percent: percent(resources.memory_percent),
+            disk_percent: percent(resources.disk_percent),
+        }),
+        clock_skew_ms: session.clock_skew_ms,
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use reeve_proto::internal;
+
     use super::*;
 
     fn request() -> ExchangeRequest {
@@ -135,6 +151,12 @@ mod tests {
             epoch: 4,
             age_ms: 9,
             active_endpoints: 2,
+            resources: Some(internal::Resources {
+                cpu_percent: 1,
+                memory_percent: 2,
+                disk_percent: 3,
+            }),
+            clock_skew_ms: Some(-9),
         });
         assert_eq!(
             good.unwrap(),
@@ -142,7 +164,15 @@ mod tests {
                 worker: WorkerId::from_bytes([1; 16]),
                 epoch: SessionEpoch(4),
                 age: Duration::from_millis(9),
-                active_endpoints: 2
+                vitals: Vitals {
+                    active_endpoints: 2,
+                    resources: Some(Resources {
+                        cpu_percent: 1,
+                        memory_percent: 2,
+                        disk_percent: 3
+                    }),
+                    clock_skew_ms: Some(-9)
+                }
             }
         );
     }

@@ -132,6 +132,8 @@ fn signed_ms(origin: Instant, at: Instant) -> i64 {
 mod tests {
     use reeve_state::id::{SessionEpoch, WorkerId};
 
+    use super::super::Vitals;
+
     use super::super::table::DigestEntry;
     use super::*;
 
@@ -267,7 +269,7 @@ mod tests {
             worker,
             epoch: SessionEpoch(2),
             age: SECOND * 5,
-            active_endpoints: 0,
+            vitals: Vitals::default(),
         };
         let mut table = LeaseTable::default();
         table.digest(NodeId(2), &[entry], false, now);

@@ -26,8 +26,13 @@ pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
         ),
         down: millis(config.down_after),
     };
+    let ping = Thresholds {
+        suspect: millis(config.ping.unreachable_after),
+        down: millis(config.ping.offline_after),
+    };
     LivenessConfig {
         session,
+        ping,
         rehome_grace: millis(config.rehome_grace()),
         ..LivenessConfig::default()
     }
@@ -35,7 +40,8 @@ pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
 
 /// How often the planner of liveness looks: often enough that a worker that was heard again is ONLINE soon.
 pub(super) fn liveness_interval(config: &NodeConfig) -> Duration {
-    (config.heartbeat_interval / 10).clamp(Duration::from_millis(50), Duration::from_millis(500))
+    let interval = config.heartbeat_interval.min(config.ping.interval);
+    (interval / 10).clamp(Duration::from_millis(50), Duration::from_millis(500))
 }
 
 /// One heartbeat (D4). Workers send theirs after at most 0.9 of it, and it takes some intervals of the exchange to see that the node

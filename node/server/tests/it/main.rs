@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
+mod admission;
+mod drain;
 mod grpc;
 mod http;
 mod node;
 mod ops;
+mod ping;
+mod registry;
 mod rest;
+mod session;
 mod watch;

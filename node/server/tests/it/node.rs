@@ -7,6 +7,7 @@ use std::time::Duration;
 use reeve_node::{NodeArgs, NodeError};
 use reeve_proto::v1;
 use reeve_proto::v1::cluster_client::ClusterClient;
+use reeve_proto::v1::keys_client::KeysClient;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::watch_client::WatchClient;
@@ -14,12 +15,42 @@ use reeve_proto::v1::workers_client::WorkersClient;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use crate::http;
 
 /// More than any of these tests needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The admin's key that every node of these tests is told.
+pub const ADMIN: &str = "cmk_00000000000000000000000000000abc";
+
+/// A channel whose calls carry a key.
+pub type Keyed = InterceptedService<Channel, Bearer>;
+
+/// Sends a key with every call.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// Nothing is sent for `None`.
+    pub fn new(key: Option<&str>) -> Self {
+        Self(key.map(|key| format!("Bearer {key}").parse().unwrap()))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
 
 pub struct Node {
     pub http: SocketAddr,
@@ -32,6 +63,11 @@ pub struct Node {
 impl Node {
     /// A single node that is ready.
     pub async fn start() -> Self {
+        Self::start_with(NodeArgs::default()).await
+    }
+
+    /// A single node with other settings than the default ones.
+    pub async fn start_with(args: NodeArgs) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [grpc, raft, http] = free_addrs();
         let args = NodeArgs {
@@ -40,7 +76,8 @@ impl Node {
             grpc_addr: Some(grpc),
             raft_addr: Some(raft),
             http_addr: Some(http),
-            ..NodeArgs::default()
+            bootstrap_key: Some(ADMIN.parse().unwrap()),
+            ..args
         };
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(reeve_node::run(args.load().unwrap(), shutdown.clone()));
@@ -60,12 +97,14 @@ impl Node {
 
     async fn wait_ready(&self) {
         let ready = async {
-            while !http::get(self.http, "/readyz")
-                .await
-                .is_ok_and(|answer| answer.status == 200)
-            {
-                assert!(!self.task.is_finished(), "the node ended before it was ready");
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            for path in ["/readyz", "/keys/self"] {
+                while !http::get(self.http, path)
+                    .await
+                    .is_ok_and(|answer| answer.status == 200)
+                {
+                    assert!(!self.task.is_finished(), "the node ended before it was ready");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, ready)
@@ -87,24 +126,111 @@ impl Node {
         self.shutdown.cancel();
     }
 
-    pub fn tests(&self) -> TestsClient<Channel> {
-        TestsClient::new(self.channel.clone())
+    pub fn tests(&self) -> TestsClient<Keyed> {
+        TestsClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn runs(&self) -> RunsClient<Channel> {
-        RunsClient::new(self.channel.clone())
+    pub fn runs(&self) -> RunsClient<Keyed> {
+        RunsClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn workers(&self) -> WorkersClient<Channel> {
-        WorkersClient::new(self.channel.clone())
+    pub fn workers(&self) -> WorkersClient<Keyed> {
+        WorkersClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn cluster(&self) -> ClusterClient<Channel> {
-        ClusterClient::new(self.channel.clone())
+    pub fn cluster(&self) -> ClusterClient<Keyed> {
+        ClusterClient::new(self.keyed(Some(ADMIN)))
     }
 
-    pub fn watch(&self) -> WatchClient<Channel> {
-        WatchClient::new(self.channel.clone())
+    pub fn keys(&self) -> KeysClient<Keyed> {
+        KeysClient::new(self.keyed(Some(ADMIN)))
+    }
+
+    /// A channel whose calls carry this key.
+    pub fn keyed(&self, key: Option<&str>) -> Keyed {
+        InterceptedService::new(self.channel.clone(), Bearer::new(key))
+    }
+
+    /// A new key with this role, and its secret.
+    pub async fn create_key(&self, name: &str, role: v1::Role, ttl_s: u64) -> (v1::Key, String) {
+        let request = v1::CreateKeyRequest {
+            name: name.to_owned(),
+            role: role.into(),
+            ttl_s,
+            ..v1::CreateKeyRequest::default()
+        };
+        let created = self.keys().create_key(request).await.unwrap().into_inner();
+        (created.key.unwrap(), created.secret)
+    }
+
+    pub fn watch(&self) -> WatchClient<Keyed> {
+        WatchClient::new(self.keyed(Some(ADMIN)))
+    }
+
+    /// Registers a session worker; its id and its token.
+    pub async fn create_worker(&self, name: &str) -> (String, String) {
+        let request = v1::CreateWorkerRequest {
+            name: name.to_owned(),
+            region: "eu-west".to_owned(),
+            ..v1::CreateWorkerRequest::default()
+        };
+        let created = self.workers().create_worker(request).await.unwrap().into_inner();
+        (created.worker.unwrap().id, created.token)
+    }
+
+    /// Registers a ping worker; its id.
+    pub async fn register(&self, name: &str) -> String {
+        let request = v1::RegisterWorkerRequest {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            region: "eu-west".to_owned(),
+            capacity: 500,
+            ..v1::RegisterWorkerRequest::default()
+        };
+        let registered = self.workers().register_worker(request).await.unwrap();
+        registered.into_inner().worker.unwrap().id
+    }
+
+    /// A ping that says nothing else.
+    pub async fn ping(&self, id: &str) -> v1::PingWorkerResponse {
+        let request = v1::PingWorkerRequest {
+            id: id.to_owned(),
+            ..v1::PingWorkerRequest::default()
+        };
+        self.workers().ping_worker(request).await.unwrap().into_inner()
+    }
+
+    /// The worker of this id or name.
+    pub async fn worker(&self, id: &str) -> v1::Worker {
+        let request = v1::GetWorkerRequest {
+            id: id.to_owned(),
+            consistency: 0,
+        };
+        let found = self.workers().get_worker(request).await.unwrap();
+        found.into_inner().worker.unwrap()
+    }
+
+    /// Waits until the worker has this status.
+    pub async fn until(&self, id: &str, status: v1::WorkerStatus) -> v1::Worker {
+        let reached = async {
+            loop {
+                let worker = self.worker(id).await;
+                if worker.status() == status {
+                    return worker;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached)
+            .await
+            .expect("the worker gets there")
+    }
+
+    /// Index of the last entry of the log.
+    pub async fn last_log_index(&self) -> u64 {
+        let mut cluster = self.cluster();
+        let status = cluster.get_status(v1::GetStatusRequest::default()).await;
+        status.unwrap().into_inner().last_log_index
     }
 
     /// Creates a test of this name.

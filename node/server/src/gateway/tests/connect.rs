@@ -5,7 +5,7 @@ use std::time::Duration;
 use reeve_proto::v1;
 use reeve_proto::v1::session_request::Message as Say;
 use reeve_proto::v1::session_response::Message as Heard;
-use reeve_state::transition::worker::WorkerStatus;
+use reeve_state::transition::worker::{LivenessProfile, WorkerStatus};
 use tonic::Code;
 
 use super::fake::{Fake, heartbeat, hello};
@@ -38,9 +38,13 @@ async fn a_worker_with_its_token_is_welcome_and_online() {
     };
     assert_eq!((ack.seq, ack.sent_ms), (1, 77));
     assert!(ack.cluster_time_ms >= welcome.cluster_time_ms);
-    let heard = world.context.liveness.heard(id).unwrap();
+    let heard = world
+        .context
+        .liveness
+        .heard(id, LivenessProfile::Session)
+        .unwrap();
     assert_eq!(
-        (heard.epoch.0, heard.missed, heard.active_endpoints),
+        (heard.epoch.0, heard.missed, heard.vitals.active_endpoints),
         (welcome.session_epoch, 0, 3)
     );
     assert_eq!(world.context.liveness.session_count(), 1);

@@ -3,6 +3,7 @@
 use reeve_proto::internal::node_exchange_client::NodeExchangeClient;
 use reeve_proto::internal::{ExchangeRequest, SessionAge};
 use reeve_state::id::SessionEpoch;
+use reeve_state::transition::worker::LivenessProfile;
 use tonic::Code;
 
 use super::fake::{Fake, hello};
@@ -22,6 +23,7 @@ async fn a_digest_of_another_node_is_taken_in_and_answered_with_the_time() {
         epoch,
         age_ms: 90_000,
         active_endpoints: 8,
+        ..SessionAge::default()
     };
     let newer = welcome.session_epoch + 1;
     let request = ExchangeRequest {
@@ -34,9 +36,13 @@ async fn a_digest_of_another_node_is_taken_in_and_answered_with_the_time() {
     };
     let answer = peer.exchange(request.clone()).await.unwrap().into_inner();
     assert!(answer.leader && answer.cluster_time_ms > 0 && answer.wall_ms > 0);
-    let heard = world.context.liveness.heard(id).unwrap();
+    let heard = world
+        .context
+        .liveness
+        .heard(id, LivenessProfile::Session)
+        .unwrap();
     assert_eq!(
-        (heard.epoch, heard.missed, heard.active_endpoints),
+        (heard.epoch, heard.missed, heard.vitals.active_endpoints),
         (SessionEpoch(newer), 3, 8)
     );
 
@@ -46,7 +52,12 @@ async fn a_digest_of_another_node_is_taken_in_and_answered_with_the_time() {
     };
     peer.exchange(old).await.unwrap();
     assert_eq!(
-        world.context.liveness.heard(id).unwrap().epoch,
+        world
+            .context
+            .liveness
+            .heard(id, LivenessProfile::Session)
+            .unwrap()
+            .epoch,
         SessionEpoch(newer),
         "an old session is ignored"
     );

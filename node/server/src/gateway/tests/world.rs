@@ -28,7 +28,6 @@ use crate::reconciler;
 
 /// Nothing in these tests takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-pub const HELLO_TIMEOUT: Duration = Duration::from_millis(300);
 
 pub struct World {
     pub context: Context,
@@ -46,6 +45,7 @@ impl Drop for World {
 pub fn patient() -> NodeArgs {
     NodeArgs {
         start_delay_ms: Some(20),
+        hello_timeout_ms: Some(300),
         ..NodeArgs::default()
     }
 }
@@ -85,7 +85,7 @@ impl World {
         };
         let listener = TcpListener::bind(context.config.grpc_addr).await.unwrap();
         let gateway = listener.local_addr().unwrap();
-        let service = Gateway::new(context.clone()).with_hello_timeout(HELLO_TIMEOUT);
+        let service = Gateway::new(context.clone());
         tokio::spawn(service.clone().run());
         tokio::spawn(liveness::exchange::run(context.clone()));
         tokio::spawn(reconciler::run(context.clone()));
