@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(test)]
+mod documented;
 mod key;
 mod worker;
 
@@ -384,7 +386,8 @@ mod tests {
             "reeve worker history w1 --local",
             "reeve worker events w1",
             "reeve worker drain w1",
-            "reeve worker drain w1 --reason kernel --deadline 10m --force --then resume --maintenance --detach",
+            "reeve worker drain w1 --reason kernel --deadline 10m --then resume --maintenance --detach",
+            "reeve worker drain w1 --force",
             "reeve worker drain w1 --dry-run -o json",
             "reeve worker undrain w1",
             "reeve worker token regenerate w1 --ttl 720h -o name",
@@ -448,6 +451,10 @@ mod tests {
             (
                 "reeve worker drain w1 --then sleep",
                 "expected one of DISCONNECT, RESUME",
+            ),
+            (
+                "reeve worker drain w1 --force --deadline 1m",
+                "cannot be used with",
             ),
             ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
             ("reeve dev --nodes 0", "0 is not in"),

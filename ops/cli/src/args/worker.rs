@@ -130,7 +130,7 @@ pub(crate) struct DrainArgs {
     #[arg(long, value_parser = parse_seconds, value_name = "DURATION")]
     pub(crate) deadline: Option<u64>,
     /// Endpoints are told to hang up at once.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "deadline")]
     pub(crate) force: bool,
     /// What follows: disconnect (the worker leaves) or resume (it takes work again) [default: disconnect].
     #[arg(long, value_parser = parse_name::<v1::AfterDrain>)]
