@@ -10,10 +10,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use reeve_proto::json::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 use reeve_state::command::{FieldViolation, ObjectKind, Refusal};
 use reeve_state::id::Revision;
 use reeve_store::{AdminError, ProposeError, ReadError, UnavailableReason};
-use serde::Serialize;
 use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -331,36 +331,6 @@ impl From<ApiError> for Status {
     }
 }
 
-#[derive(Serialize)]
-struct Body {
-    error: BodyError,
-}
-
-#[derive(Serialize)]
-struct BodyError {
-    code: &'static str,
-    reason: String,
-    message: String,
-    details: BodyDetails,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BodyDetails {
-    #[serde(flatten)]
-    metadata: BTreeMap<&'static str, String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<BodyField>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u128>,
-}
-
-#[derive(Serialize)]
-struct BodyField {
-    field: String,
-    rule: String,
-}
-
 /// The code of an answered error, for the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct AnsweredCode(pub Code);
@@ -385,23 +355,30 @@ impl IntoResponse for ApiError {
             | Self::NoSuchPath(_)
             | Self::Internal(_) => http_status(description.code),
         };
-        let body = Body {
-            error: BodyError {
-                code: code_name(description.code),
+        let details = ErrorDetailsJson {
+            metadata: description
+                .metadata
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            fields: description
+                .violations
+                .into_iter()
+                .map(|violation| ErrorFieldJson {
+                    field: violation.field,
+                    rule: violation.rule,
+                })
+                .collect(),
+            retry_after_ms: description
+                .retry_after
+                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        };
+        let body = ErrorJson {
+            error: ErrorBodyJson {
+                code: code_name(description.code).to_owned(),
                 reason: description.reason.into_owned(),
                 message: self.to_string(),
-                details: BodyDetails {
-                    metadata: description.metadata,
-                    fields: description
-                        .violations
-                        .into_iter()
-                        .map(|violation| BodyField {
-                            field: violation.field,
-                            rule: violation.rule,
-                        })
-                        .collect(),
-                    retry_after_ms: description.retry_after.map(|after| after.as_millis()),
-                },
+                details,
             },
         };
         let mut response = (status, Json(body)).into_response();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// A test definition. Written in camelCase, read in camelCase and snake_case.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DefinitionDocument {
     /// Name of the test; the key under which it is applied (D27b).
@@ -33,6 +34,7 @@ pub struct DefinitionDocument {
 
 /// Endpoints of one kind. `region`, `worker` and `labels` say where they may run; nothing means any worker.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupDocument {
     /// Name, unique within the test.
@@ -60,6 +62,7 @@ pub struct GroupDocument {
 
 /// Scripted endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SimDocument {
     /// Time from an endpoint's start to INCALL: one duration, or a range such as `200ms..800ms`.
@@ -72,6 +75,7 @@ pub struct SimDocument {
 
 /// A duration as it was written. A bare number is kept too, so that the missing unit can be reported by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DurationText(pub String);
 
 impl Serialize for DurationText {

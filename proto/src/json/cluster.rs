@@ -7,6 +7,7 @@ use crate::v1;
 
 /// One node's answer about itself and the members it knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterStatusJson {
     /// The cluster.
@@ -44,6 +45,7 @@ pub struct ClusterStatusJson {
 
 /// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MemberJson {
     /// Its number.
@@ -67,7 +69,7 @@ pub struct MemberJson {
     pub matched_index: Option<u64>,
     /// Workers connected there.
     pub workers: u32,
-    /// How many of these left ONLINE for ERROR or UNREACHABLE in the last hour (R108).
+    /// Workers that flapped there within the last hour (R108).
     pub flapping_workers: u32,
     /// How often they did.
     pub flaps_last_hour: u32,

@@ -8,6 +8,7 @@ use crate::v1;
 
 /// A caller's key (D27a); never the secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KeyJson {
     /// UUID v7.
@@ -33,6 +34,7 @@ pub struct KeyJson {
 
 /// The answer to a creation: the only place where a key's secret appears.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedKeyJson {
     /// The new key.

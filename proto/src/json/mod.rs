@@ -4,30 +4,35 @@
 
 mod cluster;
 mod drain;
+mod error;
 mod key;
+mod registry;
 mod run;
 mod test;
 mod worker;
-mod worker_event;
 
 #[cfg(test)]
 mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
-pub use drain::{DrainEffectJson, DrainPreviewJson};
+pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
+pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 pub use key::{CreatedKeyJson, KeyJson};
+pub use registry::{
+    CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,
+};
 pub use run::{
     AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
     ReasonJson, RunJson, TimelineEntryJson,
 };
 pub use test::TestJson;
-pub use worker::{CapacityJson, ConditionJson, CreatedWorkerJson, WorkerJson};
-pub use worker_event::WorkerEventJson;
+pub use worker::{CapacityJson, ConditionJson, FlapsJson, ResourcesJson, WorkerJson};
 
 use serde::{Deserialize, Serialize};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ListJson<T> {
     /// The page.

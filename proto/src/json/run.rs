@@ -11,6 +11,7 @@ use crate::v1;
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunJson {
     /// UUID v7.
@@ -59,6 +60,7 @@ pub struct RunJson {
 
 /// Why a run is in its status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReasonJson {
     /// Stable word (D10, D12).
@@ -69,6 +71,7 @@ pub struct ReasonJson {
 
 /// One status of a run and when it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntryJson {
     /// The status.
@@ -83,6 +86,7 @@ pub struct TimelineEntryJson {
 
 /// How many endpoints are where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointCountsJson {
     /// All of them.
@@ -95,6 +99,7 @@ pub struct EndpointCountsJson {
 
 /// One run's endpoints of one group on one worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AssignmentJson {
     /// The worker.
@@ -121,6 +126,7 @@ pub struct AssignmentJson {
 
 /// Why placement answered as it did (D10).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ExplanationJson {
     /// Filter by filter, for each group.
@@ -131,6 +137,7 @@ pub struct ExplanationJson {
 
 /// What placement found for one group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GroupExplanationJson {
     /// The group.
@@ -149,6 +156,7 @@ pub struct GroupExplanationJson {
 
 /// How many workers one filter removed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FilterCountJson {
     /// Stable word, for example `OTHER_REGION`.
@@ -159,6 +167,7 @@ pub struct FilterCountJson {
 
 /// One endpoint of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointJson {
     /// Its group.

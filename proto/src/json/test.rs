@@ -8,6 +8,7 @@ use crate::v1;
 
 /// A test and its definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestJson {
     /// UUID v7.

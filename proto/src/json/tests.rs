@@ -83,14 +83,64 @@ fn a_worker_has_the_shape_of_the_interface() {
             total: 5,
             reserved: 2,
             free: 3,
+            configured: 5,
+            reported: 8,
+        }),
+        profile: v1::LivenessProfile::Ping.into(),
+        function_blocks: vec!["web/fetch:1.0.0".into()],
+        drain: Some(v1::WorkerDrain {
+            actor: "ann".into(),
+            reason: "rack move".into(),
+            deadline: at(60, 0),
+            then: v1::AfterDrain::Resume.into(),
+            waits_for: vec![v1::DrainWait {
+                run_id: "r".into(),
+                test: "smoke".into(),
+                run_status: v1::RunStatus::Running.into(),
+                open_endpoints: 4,
+                expected_end: at(30, 0),
+                ends_in_time: true,
+            }],
             ..Default::default()
         }),
+        flaps: Some(v1::WorkerFlaps {
+            total: 9,
+            last_hour: 2,
+        }),
+        resources: Some(v1::WorkerResources {
+            cpu_percent: 1,
+            memory_percent: 2,
+            disk_percent: 3,
+        }),
+        clock_skew_ms: Some(-5),
         ..Default::default()
     };
     let json = serde_json::to_value(WorkerJson::from(&worker)).unwrap();
     assert_eq!(json["kind"], "USER_OWNED");
     assert_eq!(json["status"], "ONLINE");
-    assert_eq!(json["capacity"], json!({"total": 5, "reserved": 2, "free": 3}));
+    assert_eq!(
+        json["capacity"],
+        json!({"total": 5, "reserved": 2, "free": 3, "configured": 5, "reported": 8})
+    );
+    assert_eq!(
+        (&json["profile"], &json["functionBlocks"]),
+        (&json!("PING"), &json!(["web/fetch:1.0.0"]))
+    );
+    assert_eq!(
+        json["drain"],
+        json!({"actor": "ann", "reason": "rack move", "deadline": "1970-01-01T00:01:00.000Z", "then": "RESUME",
+            "waitsFor": [{"runId": "r", "test": "smoke", "runStatus": "RUNNING", "openEndpoints": 4,
+                "expectedEnd": "1970-01-01T00:00:30.000Z", "endsInTime": true}]})
+    );
+    assert_eq!(json["flaps"], json!({"total": 9, "lastHour": 2}));
+    assert_eq!(
+        (&json["resources"], &json["clockSkewMs"]),
+        (
+            &json!({"cpuPercent": 1, "memoryPercent": 2, "diskPercent": 3}),
+            &json!(-5)
+        )
+    );
+    assert_eq!(json.get("deletedAt"), None);
     assert_eq!(json["conditions"][0]["type"], "Link");
     assert_eq!(json["conditions"][0]["since"], "1970-01-01T00:00:00.000Z");
     assert_eq!(json.get("lastHeardAt"), None, "what is not known is left out");
@@ -118,40 +168,4 @@ fn a_list_carries_its_revision() {
     assert_eq!(json["items"][0]["name"], "smoke");
     assert_eq!(json["nextPageToken"], Value::String(String::new()));
     assert_eq!(json["revision"], 7);
-}
-
-// Covers: R30
-#[test]
-fn a_drains_dry_run_names_runs_that_no_longer_fit() {
-    let effect = v1::DrainEffect {
-        run_id: "r".into(),
-        test: "smoke".into(),
-        run_status: v1::RunStatus::Queued.into(),
-        fits_before: true,
-        fits_after: false,
-        reason: v1::RunReasonCode::WorkersBusy.into(),
-        message: "busy".into(),
-    };
-    assert_eq!(
-        serde_json::to_value(DrainEffectJson::from(&effect)).unwrap(),
-        json!({"runId": "r", "test": "smoke", "runStatus": "QUEUED", "fitsBefore": true, "fitsAfter": false,
-            "reason": "WORKERS_BUSY", "message": "busy"})
-    );
-}
-
-#[test]
-fn an_event_says_what_changed() {
-    let event = v1::WorkerEvent {
-        seq: 1,
-        at: at(0, 0),
-        kind: v1::WorkerEventKind::Registered.into(),
-        status: v1::WorkerStatus::Offline.into(),
-        revision: 9,
-        ..Default::default()
-    };
-    assert_eq!(
-        serde_json::to_value(WorkerEventJson::from(&event)).unwrap(),
-        json!({"seq": 1, "at": "1970-01-01T00:00:00.000Z", "kind": "REGISTERED", "status": "OFFLINE", "node": "",
-            "sessionEpoch": 0, "actor": "", "message": "", "revision": 9})
-    );
 }

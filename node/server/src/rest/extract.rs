@@ -10,6 +10,8 @@ use reeve_proto::v1;
 use reeve_state::record::Access;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::{Api, Call};
 use crate::error::ApiError;
@@ -102,10 +104,60 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// Reads a JSON object; no body at all is an empty object.
+/// Reads a JSON object; no body at all is an empty object. A value that is wrong is named by its field.
 pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(text).map_err(|error| ApiError::Malformed(error.to_string()))
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (field, error) = (error.path().to_string(), error.into_inner());
+        match (error.classify(), field.as_str()) {
+            (Category::Data, field) if field != "." => ApiError::invalid(field, error.to_string()),
+            _ => ApiError::Malformed(error.to_string()),
+        }
+    })?;
+    reader
+        .end()
+        .map_err(|error| ApiError::Malformed(error.to_string()))?;
+    Ok(value)
+}
+
+/// A count that is left out, or at least 1: on the wire 0 is what is left out.
+pub fn positive<T: Default + PartialEq>(field: &str, given: Option<T>) -> Result<T, ApiError> {
+    if given == Some(T::default()) {
+        return Err(ApiError::invalid(field, "must be at least 1, or be left out"));
+    }
+    Ok(given.unwrap_or_default())
+}
+
+/// A body that only names the request, if it is there.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestIdBody {
+    /// Repeating a request under the same id changes nothing.
+    pub request_id: Option<String>,
+}
+
+/// An empty object, if it is there.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NothingBody {}
+
+/// A worker in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "described here, read by Id")]
+pub struct WorkerPath {
+    /// Id or name of the worker.
+    uuid: String,
+}
+
+/// An object in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "described here, read by Id")]
+pub struct IdPath {
+    /// Its id, or its name where it has one.
+    id: String,
 }
 
 /// The request id of the header, unless the body has one.
@@ -140,9 +192,11 @@ pub fn named<E: Named + Into<i32>>(field: &str, name: Option<&str>) -> Result<i3
 }
 
 /// `?consistency=`, on every read.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ReadQuery {
+    /// linearizable, the default, or local.
     consistency: Option<String>,
 }
 
@@ -167,12 +221,16 @@ pub fn consistency(name: Option<&str>) -> Result<i32, ApiError> {
 }
 
 /// The query of a list without filters.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     #[serde(default)]
+    #[param(required = false)]
     pub page_size: u32,
     #[serde(default)]
+    #[param(required = false)]
     pub page_token: String,
+    /// linearizable, the default, or local.
     pub consistency: Option<String>,
 }

@@ -6,16 +6,20 @@ use axum::http::{HeaderMap, StatusCode};
 use reeve_proto::json::{CreatedKeyJson, KeyJson, ListJson};
 use reeve_proto::v1;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Admin, Anyone, Body, Id, Query, consistency, json, named, request_id};
+use super::extract::{Admin, Anyone, Body, Id, IdPath, Query, consistency, json, named, request_id};
 use crate::api::Api;
 use crate::error::ApiError;
 
-#[derive(Deserialize)]
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CreateBody {
+pub struct CreateKeyBody {
+    /// Unique among keys in force.
     #[serde(default)]
     name: String,
+    /// VIEWER, OPERATOR, ADMIN or WORKER; in any case.
     role: Option<String>,
     #[serde(default)]
     project: String,
@@ -24,25 +28,36 @@ struct CreateBody {
     request_id: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
+/// Which keys, and which page of them.
+#[derive(Deserialize, Default, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
+#[into_params(parameter_in = Query)]
+pub struct ListKeysQuery {
+    /// Revoked and expired ones too.
     #[serde(default)]
+    #[param(required = false)]
     include_ended: bool,
     #[serde(default)]
+    #[param(required = false)]
     page_size: u32,
     #[serde(default)]
+    #[param(required = false)]
     page_token: String,
+    /// linearizable, the default, or local.
     consistency: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// The first key of a cluster.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BootstrapBody {
+pub struct BootstrapBody {
     #[serde(default)]
     name: String,
 }
 
+/// The first admin key of a cluster that has none; needs none.
+#[utoipa::path(post, path = "/keys/bootstrap", tag = "keys", request_body = BootstrapBody, security(()),
+    responses((status = 201, description = "The key and its secret.", body = CreatedKeyJson)))]
 pub async fn bootstrap(
     State(api): State<Api>,
     Body(body): Body,
@@ -53,13 +68,16 @@ pub async fn bootstrap(
     Ok(created(response.key, response.secret))
 }
 
+/// A new key, shown this once.
+#[utoipa::path(post, path = "/keys", tag = "keys", request_body = CreateKeyBody,
+    responses((status = 201, description = "The key and its secret.", body = CreatedKeyJson)))]
 pub async fn create(
     State(api): State<Api>,
     Admin(call): Admin,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<CreatedKeyJson>), ApiError> {
-    let body: CreateBody = json(&body)?;
+    let body: CreateKeyBody = json(&body)?;
     let request = v1::CreateKeyRequest {
         name: body.name,
         role: named::<v1::Role>("role", body.role.as_deref())?,
@@ -76,10 +94,13 @@ fn created(key: Option<v1::Key>, secret: String) -> (StatusCode, Json<CreatedKey
     (StatusCode::CREATED, Json(CreatedKeyJson { key, secret }))
 }
 
+/// Keys, oldest first.
+#[utoipa::path(get, path = "/keys", tag = "keys", params(ListKeysQuery),
+    responses((status = 200, description = "A page of keys.", body = ListJson<KeyJson>)))]
 pub async fn list(
     State(api): State<Api>,
     Admin(call): Admin,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<ListKeysQuery>,
 ) -> Result<Json<ListJson<KeyJson>>, ApiError> {
     let request = v1::ListKeysRequest {
         page_size: query.page_size,
@@ -95,6 +116,9 @@ pub async fn list(
     )))
 }
 
+/// Takes a key back.
+#[utoipa::path(delete, path = "/keys/{id}", tag = "keys", params(IdPath),
+    responses((status = 200, description = "The key.", body = KeyJson)))]
 pub async fn revoke(
     State(api): State<Api>,
     Admin(call): Admin,
@@ -109,6 +133,9 @@ pub async fn revoke(
     Ok(Json(KeyJson::from(&response.key.unwrap_or_default())))
 }
 
+/// The caller's own key.
+#[utoipa::path(get, path = "/keys/self", tag = "keys",
+    responses((status = 200, description = "The key.", body = KeyJson)))]
 pub async fn who_am_i(State(api): State<Api>, Anyone(call): Anyone) -> Result<Json<KeyJson>, ApiError> {
     let response = api.who_am_i(&call)?;
     Ok(Json(KeyJson::from(&response.key.unwrap_or_default())))

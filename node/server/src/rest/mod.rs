@@ -1,7 +1,8 @@
-//! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`.
+//! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
 mod extract;
 mod keys;
+mod openapi;
 mod ops;
 mod runs;
 mod tests;
@@ -9,7 +10,9 @@ mod workers;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::routing::{delete, get, post};
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::api::Api;
 use crate::error::ApiError;
@@ -17,37 +20,60 @@ use crate::telemetry;
 
 /// All paths of a node's HTTP address.
 pub fn router(api: Api) -> Router {
-    let resources = resources();
+    let (resources, resources_described) = resources().split_for_parts();
+    let (operations, mut description) = operations().split_for_parts();
+    description.merge(resources_described);
+    let description = openapi::complete(description);
     Router::new()
         .merge(resources.clone())
         .nest("/api/v1", resources)
-        .route("/metrics", get(ops::metrics))
-        .route("/healthz", get(ops::healthz))
-        .route("/readyz", get(ops::readyz))
+        .merge(operations)
+        .route(
+            "/openapi.json",
+            get(move || openapi::serve(std::sync::Arc::clone(&description))),
+        )
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn(telemetry::rest))
         .with_state(api)
 }
 
-fn resources() -> Router<Api> {
-    Router::new()
-        .route("/tests", get(tests::list).post(tests::create))
-        .route("/tests/{id}", get(tests::get).delete(tests::delete))
-        .route("/tests/{id}/run", post(runs::start))
-        .route("/runs", get(runs::list))
-        .route("/runs/{id}", get(runs::get))
-        .route("/runs/{id}/timeline", get(runs::timeline))
-        .route("/runs/{id}/assignments", get(runs::assignments))
-        .route("/runs/{id}/endpoints", get(runs::endpoints))
-        .route("/runs/{id}/explain", get(runs::explain))
-        .route("/runs/{id}/stop", post(runs::stop))
-        .route("/workers", get(workers::list).post(workers::create))
-        .route("/workers/{id}", get(workers::get))
-        .route("/keys", get(keys::list).post(keys::create))
-        .route("/keys/bootstrap", post(keys::bootstrap))
-        .route("/keys/self", get(keys::who_am_i))
-        .route("/keys/{id}", delete(keys::revoke))
+fn operations() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(ops::metrics))
+        .routes(routes!(ops::healthz))
+        .routes(routes!(ops::readyz))
+}
+
+fn resources() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(tests::list, tests::create))
+        .routes(routes!(tests::get, tests::delete))
+        .routes(routes!(runs::start))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::timeline))
+        .routes(routes!(runs::assignments))
+        .routes(routes!(runs::endpoints))
+        .routes(routes!(runs::explain))
+        .routes(routes!(runs::stop))
+        .routes(routes!(workers::list, workers::create))
+        .routes(routes!(workers::online))
+        .routes(routes!(workers::get, workers::change::delete))
+        .routes(routes!(workers::function_blocks))
+        .routes(routes!(workers::events))
+        .routes(routes!(workers::change::drain))
+        .routes(routes!(workers::change::undrain))
+        .routes(routes!(workers::change::token))
+        .routes(routes!(workers::change::cleanup))
+        .routes(routes!(workers::change::cleanup_offline))
+        .routes(routes!(workers::ping::register))
+        .routes(routes!(workers::ping::ping))
+        .routes(routes!(workers::ping::unregister))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::bootstrap))
+        .routes(routes!(keys::who_am_i))
+        .routes(routes!(keys::revoke))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

@@ -10,32 +10,39 @@ use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1;
 use reeve_state::command::{ObjectKind, Refusal};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::extract::{
-    Body, Id, Operator, PageQuery, Query, ReadQuery, Reader, consistency, json, named, request_id,
+    Body, Id, IdPath, Operator, PageQuery, Query, ReadQuery, Reader, RequestIdBody, consistency, json, named,
+    request_id,
 };
 use crate::api::{Api, Call};
 use crate::error::ApiError;
 
-#[derive(Deserialize)]
+/// Which runs, and which page of them.
+#[derive(Deserialize, Default, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RequestIdBody {
-    request_id: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListQuery {
+#[into_params(parameter_in = Query)]
+pub struct ListRunsQuery {
+    /// A status in any case.
     status: Option<String>,
+    /// Id or name of a test.
     #[serde(default)]
+    #[param(required = false)]
     test: String,
     #[serde(default)]
+    #[param(required = false)]
     page_size: u32,
     #[serde(default)]
+    #[param(required = false)]
     page_token: String,
+    /// linearizable, the default, or local.
     consistency: Option<String>,
 }
 
+/// Starts a run of a test.
+#[utoipa::path(post, path = "/tests/{id}/run", tag = "runs", params(IdPath), request_body = RequestIdBody,
+    responses((status = 201, description = "The run, PENDING.", body = RunJson)))]
 pub async fn start(
     State(api): State<Api>,
     Operator(call): Operator,
@@ -55,6 +62,9 @@ pub async fn start(
     ))
 }
 
+/// Asks for the end of a run.
+#[utoipa::path(post, path = "/runs/{id}/stop", tag = "runs", params(IdPath), request_body = RequestIdBody,
+    responses((status = 200, description = "The run.", body = RunJson)))]
 pub async fn stop(
     State(api): State<Api>,
     Operator(call): Operator,
@@ -71,10 +81,13 @@ pub async fn stop(
     Ok(Json(RunJson::from(&response.run.unwrap_or_default())))
 }
 
+/// Runs, newest first.
+#[utoipa::path(get, path = "/runs", tag = "runs", params(ListRunsQuery),
+    responses((status = 200, description = "A page of runs.", body = ListJson<RunJson>)))]
 pub async fn list(
     State(api): State<Api>,
     Reader(call): Reader,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<ListRunsQuery>,
 ) -> Result<Json<ListJson<RunJson>>, ApiError> {
     let request = v1::ListRunsRequest {
         page_size: query.page_size,
@@ -91,6 +104,9 @@ pub async fn list(
     )))
 }
 
+/// One run.
+#[utoipa::path(get, path = "/runs/{id}", tag = "runs", params(IdPath, ReadQuery),
+    responses((status = 200, description = "The run.", body = RunJson)))]
 pub async fn get(
     State(api): State<Api>,
     Reader(call): Reader,
@@ -100,6 +116,9 @@ pub async fn get(
     Ok(Json(RunJson::from(&find(&api, &call, id, &query).await?)))
 }
 
+/// The statuses of a run, oldest first.
+#[utoipa::path(get, path = "/runs/{id}/timeline", tag = "runs", params(IdPath, ReadQuery),
+    responses((status = 200, description = "Every status so far.", body = ListJson<TimelineEntryJson>)))]
 pub async fn timeline(
     State(api): State<Api>,
     Reader(call): Reader,
@@ -110,6 +129,9 @@ pub async fn timeline(
     Ok(Json(ListJson::new(&run.timeline, "", run.revision)))
 }
 
+/// What each worker holds or held of a run.
+#[utoipa::path(get, path = "/runs/{id}/assignments", tag = "runs", params(IdPath, ReadQuery),
+    responses((status = 200, description = "Every assignment.", body = ListJson<AssignmentJson>)))]
 pub async fn assignments(
     State(api): State<Api>,
     Reader(call): Reader,
@@ -121,6 +143,8 @@ pub async fn assignments(
 }
 
 /// A run that was not refused has nothing to explain.
+#[utoipa::path(get, path = "/runs/{id}/explain", tag = "runs", params(IdPath, ReadQuery),
+    responses((status = 200, description = "The explanation.", body = ExplanationJson)))]
 pub async fn explain(
     State(api): State<Api>,
     Reader(call): Reader,
@@ -143,6 +167,9 @@ pub async fn explain(
     Ok(Json(ExplanationJson::from(explanation)))
 }
 
+/// The endpoints of a run.
+#[utoipa::path(get, path = "/runs/{id}/endpoints", tag = "runs", params(IdPath, PageQuery),
+    responses((status = 200, description = "A page of endpoints.", body = ListJson<EndpointJson>)))]
 pub async fn endpoints(
     State(api): State<Api>,
     Reader(call): Reader,

@@ -3,14 +3,20 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use reeve_proto::definition::DefinitionDocument;
 use reeve_proto::json::{ListJson, TestJson};
 use reeve_proto::{definition, v1};
 use reeve_state::command::FieldViolation;
 
-use super::extract::{Body, Id, Operator, PageQuery, Query, ReadQuery, Reader, consistency, request_id};
+use super::extract::{
+    Body, Id, IdPath, Operator, PageQuery, Query, ReadQuery, Reader, consistency, request_id,
+};
 use crate::api::Api;
 use crate::error::ApiError;
 
+/// Creates a test.
+#[utoipa::path(post, path = "/tests", tag = "tests", request_body = DefinitionDocument,
+    responses((status = 201, description = "The test.", body = TestJson)))]
 pub async fn create(
     State(api): State<Api>,
     Operator(call): Operator,
@@ -39,6 +45,9 @@ pub async fn create(
     ))
 }
 
+/// Tests by name.
+#[utoipa::path(get, path = "/tests", tag = "tests", params(PageQuery),
+    responses((status = 200, description = "A page of tests.", body = ListJson<TestJson>)))]
 pub async fn list(
     State(api): State<Api>,
     Reader(call): Reader,
@@ -57,6 +66,9 @@ pub async fn list(
     )))
 }
 
+/// One test, by id or name.
+#[utoipa::path(get, path = "/tests/{id}", tag = "tests", params(IdPath, ReadQuery),
+    responses((status = 200, description = "The test.", body = TestJson)))]
 pub async fn get(
     State(api): State<Api>,
     Reader(call): Reader,
@@ -71,6 +83,9 @@ pub async fn get(
     Ok(Json(TestJson::from(&response.test.unwrap_or_default())))
 }
 
+/// Deletes a test that no run uses.
+#[utoipa::path(delete, path = "/tests/{id}", tag = "tests", params(IdPath),
+    responses((status = 204, description = "It is gone.")))]
 pub async fn delete(
     State(api): State<Api>,
     Operator(call): Operator,

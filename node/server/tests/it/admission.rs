@@ -126,6 +126,7 @@ const PATHS: &[(&str, &str, Needs)] = &[
     ("GET", "/healthz", Nothing),
     ("GET", "/readyz", Nothing),
     ("GET", "/metrics", Nothing),
+    ("GET", "/openapi.json", Nothing),
 ];
 
 const ROLES: [v1::Role; 4] = [
@@ -215,6 +216,27 @@ fn the_table_names_every_method_of_every_service() {
     served.sort();
     known.sort();
     assert_eq!(served, known);
+}
+
+#[tokio::test]
+async fn the_table_names_every_path_of_the_description() {
+    let node = Node::start().await;
+    let description = send(node.http, "GET", "/openapi.json", &[("authorization", "")], "").await;
+    let description = description.unwrap().json();
+    let mut described = vec!["GET /openapi.json".to_owned()];
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let path = path.replace("{uuid}", "x").replace("{id}", "x");
+        let methods = item.as_object().unwrap().keys();
+        described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let mut known: Vec<String> = PATHS
+        .iter()
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect();
+    described.sort();
+    known.sort();
+    assert_eq!(described, known);
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]

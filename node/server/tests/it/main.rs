@@ -11,5 +11,6 @@ mod ops;
 mod ping;
 mod registry;
 mod rest;
+mod rest_workers;
 mod session;
 mod watch;

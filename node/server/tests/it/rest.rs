@@ -153,7 +153,7 @@ async fn bad_requests_are_400_and_name_the_field() {
     for (path, body, reason) in [
         ("/tests", "{", "MALFORMED_BODY"),
         ("/tests/x/run", "[]", "MALFORMED_BODY"),
-        ("/workers", r#"{"name":"w","colour":"red"}"#, "MALFORMED_BODY"),
+        ("/workers", r#"{"name":"w","colour":"red"}"#, "INVALID_FIELDS"),
         (
             "/workers",
             r#"{"name":"w","region":"eu","capacity":0}"#,

@@ -1,5 +1,6 @@
 //! `reeve worker delete | cleanup`.
 
+use reeve_proto::json::CleanedJson;
 use reeve_proto::v1::workers_client::WorkersClient;
 use reeve_proto::v1::{CleanupWorkersRequest, DeleteWorkerRequest};
 
@@ -46,20 +47,19 @@ pub(super) async fn cleanup(
         WorkersClient::new(channel).cleanup_workers(request).await
     });
     let deleted = answer.await?.deleted;
+    let remark = format!("{} deleted", count(deleted.len(), "worker"));
     match output.format {
-        OutputFormat::Json | OutputFormat::Jsonl => {
-            output.json(&serde_json::json!({ "deleted": deleted }))?
-        }
+        OutputFormat::Json | OutputFormat::Jsonl => output.json(&CleanedJson { deleted })?,
         OutputFormat::Name | OutputFormat::Table | OutputFormat::Wide => {
             deleted.iter().try_for_each(|id| output.line(id))?;
         }
     }
-    note(&format!("{} deleted", count(deleted.len(), "worker")));
+    note(&remark);
     Ok(())
 }
 
 /// `1 worker`, `2 workers`.
-pub(super) fn count(number: usize, noun: &str) -> String {
+fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }

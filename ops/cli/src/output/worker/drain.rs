@@ -1,7 +1,7 @@
 //! A drain: who asked, until when, what it waits for, and what it would mean.
 
 use comfy_table::Cell;
-use reeve_proto::json::{DrainPreviewJson, WorkerJson};
+use reeve_proto::json::{DrainedWorkerJson, WorkerJson};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1::{AfterDrain, DrainEffect, RunReasonCode, RunStatus, Worker, WorkerDrain};
 
@@ -71,7 +71,7 @@ pub(crate) fn print_dry_run(
     queued: &[DrainEffect],
 ) -> Result<(), CliError> {
     match output.format {
-        OutputFormat::Json | OutputFormat::Jsonl => output.json(&DrainPreviewJson {
+        OutputFormat::Json | OutputFormat::Jsonl => output.json(&DrainedWorkerJson {
             worker: WorkerJson::from(worker),
             queued: queued.iter().map(Into::into).collect(),
         }),
