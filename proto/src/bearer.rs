@@ -78,7 +78,8 @@ mod tests {
             "Bearer cmk_0123"
         );
         assert!(!format!("{bearer:?} {request:?}").contains("0123"));
-        assert!(Bearer::NONE.call(Request::new(())).unwrap().metadata().is_empty());
+        let mut nothing = Bearer::NONE;
+        assert!(nothing.call(Request::new(())).unwrap().metadata().is_empty());
         assert_eq!(Bearer::new("a\nb").err(), Some(KeyNotPrintable));
     }
 }

@@ -198,7 +198,7 @@ async fn assigned_workers(cluster: &Cluster, run: &Run) -> BTreeMap<String, Work
     });
     futures::stream::iter(asked)
         .buffer_unordered(READS_AT_ONCE)
-        .filter_map(|answer| async move { Some(answer.ok()?.worker?) })
+        .filter_map(|answer| async move { answer.ok()?.worker })
         .map(|worker| (worker.id.clone(), worker))
         .collect()
         .await

@@ -60,11 +60,11 @@ fn event_table(events: &[WorkerEvent], wide: bool) -> String {
 
 /// `ONLINE → ERROR`, or only `ERROR` where nothing changed or nothing was before.
 fn statuses(event: &WorkerEvent) -> String {
-    let now = event.status().name();
-    match event.status_before() {
-        WorkerStatus::Unspecified => now.to_owned(),
-        before if before == event.status() => now.to_owned(),
-        before => format!("{} → {now}", before.name()),
+    let (before, now) = (event.status_before(), event.status());
+    if before == WorkerStatus::Unspecified || before == now {
+        now.name().to_owned()
+    } else {
+        format!("{} → {}", before.name(), now.name())
     }
 }
 
