@@ -2,6 +2,15 @@
 
 use std::path::PathBuf;
 
+/// Messages with a secret in them; `src/redacted.rs` prints them without it.
+const SECRET: [&str; 5] = [
+    ".reeve.v1.CreateWorkerResponse",
+    ".reeve.v1.RegenerateTokenResponse",
+    ".reeve.v1.BootstrapKeyResponse",
+    ".reeve.v1.CreateKeyResponse",
+    ".reeve.v1.Hello",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let mut files = Vec::new();
@@ -21,6 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .bytes(".reeve.internal.v1")
         .btree_map(".")
+        .skip_debug(SECRET)
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -107,10 +107,32 @@ fn render_status(status: &Status) -> String {
     for violation in violations {
         violation_line(&mut text, &violation.field, &violation.description);
     }
+    if let Some(hint) = details.error_info().and_then(|info| what_to_do(&info.reason)) {
+        let _ = write!(text, "\n  {hint}");
+    }
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         let _ = write!(text, "\n  try again in {} ms", delay.as_millis());
     }
     text
+}
+
+/// What a caller whose key does not do can do about it.
+fn what_to_do(reason: &str) -> Option<&'static str> {
+    match reason {
+        "KEY_MISSING" => {
+            Some("set REEVE_API_KEY or --api-key; on a new cluster `reeve key bootstrap` makes the first key")
+        }
+        "KEY_REJECTED" => Some(
+            "REEVE_API_KEY or --api-key has a key that is unknown here, revoked or expired; an admin makes another with `reeve key create`",
+        ),
+        "ROLE_TOO_LOW" => Some(
+            "`reeve key whoami` shows your role; an admin makes a key of another with `reeve key create --role ROLE`",
+        ),
+        "KEYS_EXIST" => {
+            Some("use a key that the cluster has; an admin makes another with `reeve key create`")
+        }
+        _ => None,
+    }
 }
 
 fn violation_line(text: &mut String, field: &str, description: &str) {
@@ -178,6 +200,28 @@ mod tests {
         assert_eq!(error.exit_code(), EXIT_ERROR);
         let bare = CliError::from(Status::internal("broken"));
         assert_eq!(bare.render().unwrap(), "error: INTERNAL: broken");
+    }
+
+    #[test]
+    fn a_caller_whose_key_does_not_do_is_told_in_one_line_what_to_do() {
+        for (code, reason, words) in [
+            (
+                Code::Unauthenticated,
+                "KEY_MISSING",
+                "set REEVE_API_KEY or --api-key",
+            ),
+            (Code::Unauthenticated, "KEY_MISSING", "`reeve key bootstrap`"),
+            (Code::Unauthenticated, "KEY_REJECTED", "`reeve key create`"),
+            (Code::PermissionDenied, "ROLE_TOO_LOW", "`reeve key whoami`"),
+            (Code::FailedPrecondition, "KEYS_EXIST", "use a key"),
+        ] {
+            let details = ErrorDetails::with_error_info(reason, "reeve", HashMap::new());
+            let status = Status::with_error_details(code, "no", details);
+            let text = CliError::from(status).render().unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 2, "{text}");
+            assert!(lines[0].contains(reason) && lines[1].contains(words), "{text}");
+        }
     }
 
     #[test]

@@ -9,11 +9,13 @@ mod cmd;
 mod definition_file;
 mod demo;
 mod dev;
+mod drain_progress;
 mod error;
 mod follow;
 mod output;
 mod process;
 mod progress;
+mod top;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
                 Some(command) => cmd::workers::run(global, output, command).await,
                 None => cmd::worker::run(command.agent).await,
             },
+            Command::Key(command) => cmd::key::run(global, output, command).await,
+            Command::Status { read } => cmd::status::run(global, output, read).await,
+            Command::Top => top::run(global).await,
             Command::Cluster(command) => cmd::cluster::run(global, output, command).await,
             Command::Node(command) => cmd::node::run(*command).await,
             Command::Dev(command) => dev::run(output, command).await,

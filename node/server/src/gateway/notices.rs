@@ -89,6 +89,7 @@ mod tests {
             function_blocks: std::collections::BTreeSet::new(),
             version: String::new(),
             ip_address: String::new(),
+            registered_by: None,
             flaps: 0,
             events: 0,
             facts,

@@ -119,7 +119,7 @@ pub(crate) async fn status_of(
 }
 
 /// Asks every member about itself, all at once.
-async fn views(cluster: &Cluster, known: GetStatusResponse) -> Vec<NodeView> {
+pub(super) async fn views(cluster: &Cluster, known: GetStatusResponse) -> Vec<NodeView> {
     let asked = known.members.iter().map(|member| async {
         let status = if member.node_id == known.node_id {
             Ok(known.clone())
@@ -155,7 +155,7 @@ fn print_status(output: &Output, views: &[NodeView]) -> Result<(), CliError> {
                     note(&format!("{}: {error}", view.member.name));
                 }
             }
-            output.line(&cluster_table(views))
+            output.line(&cluster_table(views, output.format == OutputFormat::Wide))
         }
     }
 }

@@ -2,8 +2,10 @@
 
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod run;
+pub(crate) mod status;
 pub(crate) mod test;
 mod watch;
 pub(crate) mod worker;
@@ -12,7 +14,7 @@ pub(crate) mod workers;
 use crate::error::CliError;
 
 /// Objects per page of a list call.
-const PAGE_SIZE: u32 = 500;
+pub(crate) const PAGE_SIZE: u32 = 500;
 
 /// The object of an answer, which every node sends.
 fn present<T>(object: Option<T>) -> Result<T, CliError> {

@@ -1,11 +1,16 @@
 //! `reeve run …`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::StreamExt;
 use reeve_proto::json::RunJson;
 use reeve_proto::names::Named;
 use reeve_proto::v1::runs_client::RunsClient;
-use reeve_proto::v1::{GetRunRequest, ListRunsRequest, Run, RunStatus, StartRunRequest, StopRunRequest};
+use reeve_proto::v1::workers_client::WorkersClient;
+use reeve_proto::v1::{
+    GetRunRequest, GetWorkerRequest, ListRunsRequest, Run, RunStatus, StartRunRequest, StopRunRequest, Worker,
+};
 
 use super::watch::watch as watch_list;
 use super::{PAGE_SIZE, present};
@@ -14,8 +19,11 @@ use crate::client::{Cluster, request_id, short_reason};
 use crate::cmd::cluster::any_status;
 use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED};
 use crate::follow::{Seen, follow};
-use crate::output::{Output, note, summary};
+use crate::output::{Output, assignment_table, note, summary};
 use crate::progress::Progress;
+
+/// Reads of workers under way at once.
+const READS_AT_ONCE: usize = 16;
 
 pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunCommand) -> Result<u8, CliError> {
     match command {
@@ -43,12 +51,18 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
                 id,
                 consistency: read.consistency(),
             };
-            let answer = Cluster::new(global)?
+            let cluster = Cluster::new(global)?;
+            let answer = cluster
                 .call(request, |channel, request| async move {
                     RunsClient::new(channel).get_run(request).await
                 })
                 .await?;
-            output.one(&present(answer.run)?)?;
+            let run = present(answer.run)?;
+            output.one(&run)?;
+            if output.is_table() && !run.assignments.is_empty() {
+                let workers = assigned_workers(&cluster, &run).await;
+                output.line(&format!("\n{}", assignment_table(&run, &workers)))?;
+            }
             Ok(0)
         }
         RunCommand::Stop {
@@ -164,6 +178,30 @@ async fn follow_with_progress(
         Ok(())
     })
     .await
+}
+
+/// The workers that a run's endpoints are on, by id, as the first node that answers knows them; what cannot be read is left out.
+async fn assigned_workers(cluster: &Cluster, run: &Run) -> BTreeMap<String, Worker> {
+    let ids: BTreeSet<&str> = run
+        .assignments
+        .iter()
+        .map(|assignment| assignment.worker_id.as_str())
+        .collect();
+    let asked = ids.into_iter().map(|id| {
+        let request = GetWorkerRequest {
+            id: id.to_owned(),
+            consistency: ReadArgs { local: true }.consistency(),
+        };
+        cluster.call(request, |channel, request| async move {
+            WorkersClient::new(channel).get_worker(request).await
+        })
+    });
+    futures::stream::iter(asked)
+        .buffer_unordered(READS_AT_ONCE)
+        .filter_map(|answer| async move { answer.ok()?.worker })
+        .map(|worker| (worker.id.clone(), worker))
+        .collect()
+        .await
 }
 
 fn exit_code(run: &Run) -> u8 {

@@ -10,7 +10,7 @@ use tonic::Request;
 
 use super::child::Child;
 use super::layout::{Layout, WorkerEntry, region};
-use crate::args::ReadArgs;
+use crate::args::ListArgs;
 use crate::client::Node;
 use crate::cmd::cluster::status_of;
 use crate::cmd::workers;
@@ -96,7 +96,7 @@ pub(super) async fn wait_for_workers(
 ) -> Result<(), CliError> {
     let cluster = layout.client(CALL_TIMEOUT)?;
     loop {
-        let known = workers::list(&cluster, None, None, ReadArgs { local: false }).await;
+        let known = workers::list(&cluster, ListArgs::default()).await;
         let missing: Vec<String> = match &known {
             Err(error) => vec![error.to_string()],
             Ok((known, _)) => started

@@ -1,12 +1,13 @@
 //! The nodes of the cluster, as each of them sees itself.
 
-use comfy_table::{Cell, Color};
+use comfy_table::Cell;
 use reeve_proto::json::{ClusterStatusJson, MemberJson};
 use reeve_proto::names::name_of;
 use reeve_proto::v1::{GetStatusResponse, Member, MemberRole};
 use serde::Serialize;
 
-use super::table::Table;
+use super::colour::Colour;
+use super::table::{Table, coloured_cell};
 
 /// A member and what it says about itself, if it could be asked.
 pub(crate) struct NodeView {
@@ -73,10 +74,21 @@ pub(crate) fn cluster_json(views: &[NodeView]) -> ClusterJson {
     }
 }
 
-/// One line per node.
-pub(crate) fn cluster_table(views: &[NodeView]) -> String {
+/// What a node that leads, or else one that answers, says of each member: only there do workers and flaps count (R108).
+fn members_of(views: &[NodeView]) -> &[Member] {
+    let answers = || views.iter().filter_map(|view| view.status.as_ref().ok());
     let leader = leader_of(views);
-    let mut table = Table::new(&[
+    answers()
+        .find(|status| status.node_id == leader)
+        .or_else(|| answers().next())
+        .map_or(&[], |status| &status.members)
+}
+
+/// One line per node; `wide` adds the workers that are connected there and how many of them flap, to compare nodes by (R108).
+pub(crate) fn cluster_table(views: &[NodeView], wide: bool) -> String {
+    let leader = leader_of(views);
+    let members = members_of(views);
+    let mut headings = vec![
         "#ID",
         "NAME",
         "ROLE",
@@ -88,23 +100,27 @@ pub(crate) fn cluster_table(views: &[NodeView]) -> String {
         "#SESSIONS",
         "REACHABLE",
         "GRPC",
-    ]);
+    ];
+    if wide {
+        headings.extend(["#WORKERS", "#FLAPPING", "#FLAPS/H"]);
+    }
+    let mut table = Table::new(&headings);
     for view in views {
         let member = &view.member;
         let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let status = view.status.as_ref().ok();
         let state = match status {
             None => Cell::new("-"),
-            Some(_) if member.node_id == leader => Cell::new("leader").fg(Color::Green),
-            Some(status) if status.leader_id == 0 => Cell::new("no leader").fg(Color::Yellow),
+            Some(_) if member.node_id == leader => coloured_cell("leader", Some(Colour::Green)),
+            Some(status) if status.leader_id == 0 => coloured_cell("no leader", Some(Colour::Yellow)),
             Some(_) => Cell::new("follower"),
         };
         let reachable = if status.is_some() {
             Cell::new("yes")
         } else {
-            Cell::new("no").fg(Color::Red)
+            coloured_cell("no", Some(Colour::Red))
         };
-        table.row(vec![
+        let mut cells = vec![
             Cell::new(member.node_id),
             Cell::new(&member.name),
             Cell::new(name_of::<MemberRole>(member.role)),
@@ -116,9 +132,26 @@ pub(crate) fn cluster_table(views: &[NodeView]) -> String {
             Cell::new(number(status.map(|status| u64::from(status.sessions)))),
             reachable,
             Cell::new(&member.grpc_addr),
-        ]);
+        ];
+        if wide {
+            let known = members.iter().find(|known| known.node_id == member.node_id);
+            cells.extend(flap_cells(known.unwrap_or(member)));
+        }
+        table.row(cells);
     }
     table.render()
+}
+
+fn flap_cells(member: &Member) -> [Cell; 3] {
+    let alarming = |count: u32| {
+        let colour = (count > 0).then_some(Colour::Yellow);
+        coloured_cell(&count.to_string(), colour)
+    };
+    [
+        Cell::new(member.workers),
+        alarming(member.flapping_workers),
+        alarming(member.flaps_last_hour),
+    ]
 }
 
 /// One line per member, as one node knows them.
@@ -181,7 +214,7 @@ mod tests {
             view(2, Ok((3, 2, 100))),
             view(3, Err("connection refused")),
         ];
-        let text = cluster_table(&views);
+        let text = cluster_table(&views, false);
         let lines: Vec<Vec<&str>> = text
             .lines()
             .map(|line| line.split_whitespace().collect())
@@ -200,10 +233,30 @@ mod tests {
         assert_eq!(json["nodes"][2]["error"], "connection refused");
     }
 
+    // Covers: R108
+    #[test]
+    fn wide_lets_one_compare_flapping_between_nodes_as_the_leader_counts_it() {
+        let mut views = [view(1, Ok((3, 2, 90))), view(2, Ok((3, 2, 90)))];
+        let member = |id, workers, flapping_workers, flaps_last_hour| Member {
+            node_id: id,
+            workers,
+            flapping_workers,
+            flaps_last_hour,
+            ..Default::default()
+        };
+        views[0].status.as_mut().unwrap().members = vec![member(1, 0, 0, 0), member(2, 0, 0, 0)];
+        views[1].status.as_mut().unwrap().members = vec![member(1, 70, 40, 210), member(2, 71, 1, 1)];
+        let text = cluster_table(&views, true);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert!(lines[0].ends_with("WORKERS  FLAPPING  FLAPS/H"), "{text}");
+        assert!(lines[1].ends_with("70        40      210"), "{text}");
+        assert!(lines[2].ends_with("71         1        1"), "{text}");
+    }
+
     #[test]
     fn without_a_leader_it_says_so() {
         let views = [view(1, Ok((2, 0, 90)))];
         assert_eq!(leader_of(&views), 0);
-        assert!(cluster_table(&views).contains("no leader"));
+        assert!(cluster_table(&views, false).contains("no leader"));
     }
 }

@@ -1,14 +1,22 @@
 //! The only place that prints. Data goes to stdout, notes to stderr; a reader that went away ends us quietly.
 
+mod assignments;
 mod cluster;
+mod colour;
+mod key;
 mod run;
+mod status;
 mod table;
 mod test;
 mod worker;
 
+pub(crate) use assignments::assignment_table;
 pub(crate) use cluster::{NodeView, cluster_json, cluster_table, member_table};
+pub(crate) use colour::{Colour, colours};
 pub(crate) use run::{in_phase, phase_counts, summary};
-pub(crate) use table::{Table, duration_text};
+pub(crate) use status::{StatusView, status_json, status_text};
+pub(crate) use table::{Table, age, duration_text, or_dash};
+pub(crate) use worker::{drain_line, kind_label, print_dry_run, print_events, resource_texts, wait_lines};
 
 use std::io::{IsTerminal, Write};
 

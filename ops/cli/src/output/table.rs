@@ -1,10 +1,11 @@
 //! Aligned columns, coloured only on a terminal.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table as Grid, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Table as Grid, presets};
 use jiff::{SignedDuration, Timestamp};
+
+use super::colour::{Colour, colours};
 
 /// A table without borders whose columns line up.
 pub(crate) struct Table {
@@ -15,9 +16,16 @@ pub(crate) struct Table {
 impl Table {
     /// A table with these headings; one that begins with `#` heads a column of numbers, aligned to the right.
     pub(crate) fn new(headings: &[&str]) -> Self {
+        Self::coloured(headings, colours())
+    }
+
+    fn coloured(headings: &[&str], colours: bool) -> Self {
         let mut grid = Grid::new();
         grid.load_style(presets::NOTHING);
-        if !colours() {
+        if colours {
+            // Whether there is a terminal was decided already.
+            grid.enforce_styling();
+        } else {
             grid.force_no_tty();
         }
         let numeric: Vec<bool> = headings.iter().map(|heading| heading.starts_with('#')).collect();
@@ -56,35 +64,16 @@ impl Table {
     }
 }
 
-/// Colours are for terminals, and not for those who set NO_COLOR.
-pub(crate) fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// A status in its colour: green ONLINE, grey OFFLINE, yellow DRAINING, red ERROR (R8, R15, R25, R38).
+/// A status in its colour.
 pub(crate) fn status_cell(status: &str) -> Cell {
-    let cell = Cell::new(status);
-    match status_colour(status) {
-        Some(colour) => cell.fg(colour),
-        None => cell,
-    }
+    coloured_cell(status, Colour::of(status))
 }
 
-fn status_colour(status: &str) -> Option<Color> {
-    match status {
-        "ONLINE" | "COMPLETED" | "SUCCESS" => Some(Color::Green),
-        "OFFLINE" | "DELETED" => Some(Color::DarkGrey),
-        "DRAINING" | "UNREACHABLE" | "CANNOT_RUN_FOR_NOW" | "COMPLETED_WITH_WARNINGS" => Some(Color::Yellow),
-        "ERROR"
-        | "FAILED"
-        | "REGISTRATION_FAILED"
-        | "CALL_FAILED"
-        | "NEGOTIATION_FAILED"
-        | "TIMEOUT"
-        | "OSERROR"
-        | "TEARDOWN_ERROR" => Some(Color::Red),
-        "RUNNING" => Some(Color::Cyan),
-        _ => None,
+/// Text in a colour, if it has one.
+pub(crate) fn coloured_cell(text: &str, colour: Option<Colour>) -> Cell {
+    match colour {
+        Some(colour) => Cell::new(text).fg(colour.in_table()),
+        None => Cell::new(text),
     }
 }
 
@@ -100,12 +89,32 @@ pub(crate) fn duration_text(duration: Duration) -> String {
 }
 
 /// How long ago, or `-`.
-pub(super) fn age(time: Option<&prost_types::Timestamp>) -> String {
+pub(crate) fn age(time: Option<&prost_types::Timestamp>) -> String {
     let Some(then) = timestamp(time) else {
         return "-".to_owned();
     };
     let age = Timestamp::now().duration_since(then).max(SignedDuration::ZERO);
     duration_text(age.unsigned_abs())
+}
+
+/// An instant that is to come, for people: the time, and how far off it is; `-` if there is none.
+pub(super) fn until(time: Option<&prost_types::Timestamp>) -> String {
+    let Some(then) = timestamp(time) else {
+        return "-".to_owned();
+    };
+    let left = then.duration_since(Timestamp::now());
+    let distance = duration_text(left.unsigned_abs());
+    let distance = if left.is_negative() {
+        format!("{distance} ago")
+    } else {
+        format!("in {distance}")
+    };
+    format!("{then:.0} ({distance})")
+}
+
+/// Whether an instant has passed; one that is not set never does.
+pub(super) fn is_past(time: Option<&prost_types::Timestamp>) -> bool {
+    timestamp(time).is_some_and(|time| time <= Timestamp::now())
 }
 
 /// The time between two instants, if both are known and in order.
@@ -122,7 +131,7 @@ fn timestamp(time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
 }
 
 /// `-` where there is nothing to show.
-pub(super) fn or_dash(text: &str) -> &str {
+pub(crate) fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
@@ -147,16 +156,21 @@ mod tests {
 
     // Covers: R8, R15, R25, R38
     #[test]
-    fn worker_statuses_have_the_colours_of_the_sources() {
-        for (status, colour) in [
-            ("ONLINE", Color::Green),
-            ("OFFLINE", Color::DarkGrey),
-            ("DRAINING", Color::Yellow),
-            ("ERROR", Color::Red),
-        ] {
-            assert_eq!(status_colour(status), Some(colour), "{status}");
+    fn a_status_is_written_in_its_colour_only_for_a_terminal() {
+        let written = |status: &str, colours| {
+            let mut table = Table::coloured(&["STATUS"], colours);
+            table.row(vec![status_cell(status)]);
+            table.render().lines().last().unwrap().to_owned()
+        };
+        // Colours of the terminal's palette: 8 is grey, 9 red, 10 green, 11 yellow.
+        for (status, number) in [("ONLINE", 10), ("OFFLINE", 8), ("DRAINING", 11), ("ERROR", 9)] {
+            let coloured = written(status, true);
+            assert!(
+                coloured.starts_with(&format!("\u{1b}[38;5;{number}m{status}")),
+                "{coloured:?}"
+            );
+            assert_eq!(written(status, false), status);
         }
-        assert_eq!(status_colour("PENDING"), None);
     }
 
     #[test]

@@ -1,5 +1,13 @@
 //! The command line.
 
+#[cfg(test)]
+mod documented;
+mod key;
+mod worker;
+
+pub(crate) use key::{KeyCommand, TokenTtlArgs};
+pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
+
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
@@ -7,13 +15,11 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_proto::names::Named;
 use reeve_proto::v1;
 
 use crate::cmd::node::NodeCommand;
-use crate::cmd::worker::AgentArgs;
 use crate::dev::DevArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -73,7 +79,7 @@ pub(crate) struct GlobalArgs {
         value_name = "FORMAT"
     )]
     pub(crate) output: OutputFormat,
-    /// How long a call may take (10s if not given); for commands that wait for a run, how long to wait (no limit).
+    /// How long a call may take (10s if not given); for commands that wait for something, how long to wait (no limit).
     #[arg(long, global = true, value_parser = parse_timeout, value_name = "DURATION")]
     pub(crate) timeout: Option<Duration>,
 }
@@ -120,7 +126,7 @@ pub(crate) enum OutputFormat {
 }
 
 /// How fresh a read must be.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct ReadArgs {
     /// Answer from what the asked node has applied, without a quorum; may lag.
     #[arg(long)]
@@ -128,7 +134,7 @@ pub(crate) struct ReadArgs {
 }
 
 /// Whether a list is shown once or kept up to date.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct WatchArgs {
     /// Show the list again whenever it changes, until Ctrl-C; jsonl and name print only what changed.
     #[arg(short, long)]
@@ -156,9 +162,19 @@ pub(crate) enum Command {
     Run(RunCommand),
     /// Run a worker agent, or manage the registry of workers.
     Worker(Box<WorkerCommand>),
+    /// Keys of callers: who may do what.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// The cluster, its workers and its runs on one screen, once.
+    Status {
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// The cluster, its workers and its runs live on the whole terminal; q leaves.
+    Top,
     /// Run a node.
     Node(Box<NodeCommand>),
     /// Start a cluster for development: nodes and workers as processes of their own.
@@ -261,58 +277,6 @@ pub(crate) enum RunCommand {
     },
 }
 
-/// `reeve worker` alone runs an agent; with a subcommand it manages the registry.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = reeve_worker::AFTER_HELP)]
-pub(crate) struct WorkerCommand {
-    #[command(subcommand)]
-    pub(crate) command: Option<WorkersCommand>,
-    #[command(flatten)]
-    pub(crate) agent: AgentArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum WorkersCommand {
-    /// Register a worker and print its token, which is shown this once.
-    Create {
-        /// Unique name.
-        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-        /// Where it is.
-        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-        region: String,
-        /// What selectors match; may be repeated.
-        #[arg(long = "label", value_parser = parse_label, value_name = "KEY=VALUE")]
-        labels: Vec<(String, String)>,
-        /// Most endpoints at once; 0: what the worker itself reports.
-        #[arg(long, default_value_t = 0)]
-        capacity: u32,
-        /// Repeating the command under the same id changes nothing twice.
-        #[arg(long)]
-        request_id: Option<String>,
-    },
-    /// List workers by name.
-    List {
-        /// Only workers in this status.
-        #[arg(long, value_parser = parse_name::<v1::WorkerStatus>)]
-        status: Option<v1::WorkerStatus>,
-        /// Only workers of this region.
-        #[arg(long)]
-        region: Option<String>,
-        #[command(flatten)]
-        watch: WatchArgs,
-        #[command(flatten)]
-        read: ReadArgs,
-    },
-    /// Show one worker and the reasons behind its status.
-    Get {
-        /// Id or name.
-        id: String,
-        #[command(flatten)]
-        read: ReadArgs,
-    },
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Ask every node about itself; works without a leader.
@@ -347,6 +311,16 @@ pub(crate) enum ClusterCommand {
         /// Its number; the most advanced voter if not given.
         id: Option<u64>,
     },
+}
+
+/// A length of time that the wire counts in whole seconds.
+fn parse_seconds(text: &str) -> Result<u64, String> {
+    let duration = parse_timeout(text)?;
+    if duration.subsec_nanos() == 0 {
+        Ok(duration.as_secs())
+    } else {
+        Err("must be whole seconds".to_owned())
+    }
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
@@ -407,6 +381,28 @@ mod tests {
             "reeve worker create --name n --region r --label a=b --label c=d --capacity 5",
             "reeve worker list --status ONLINE",
             "reeve worker get w1",
+            "reeve worker create --name n --region r --token-ttl 12h",
+            "reeve worker list --status draining --region eu --deleted --watch",
+            "reeve worker history w1 --local",
+            "reeve worker events w1",
+            "reeve worker drain w1",
+            "reeve worker drain w1 --reason kernel --deadline 10m --then resume --maintenance --detach",
+            "reeve worker drain w1 --force",
+            "reeve worker drain w1 --dry-run -o json",
+            "reeve worker undrain w1",
+            "reeve worker token regenerate w1 --ttl 720h -o name",
+            "reeve worker delete w1 --force",
+            "reeve worker cleanup --all-offline --include-session-workers",
+            "reeve worker wait w1 --for ONLINE --timeout 30s",
+            "reeve worker wait w1 --for offline,deleted",
+            "reeve key bootstrap",
+            "reeve key bootstrap --name first -o name",
+            "reeve key create --name ci --role operator --project p --ttl 720h",
+            "reeve key list --all",
+            "reeve key revoke ci",
+            "reeve key whoami",
+            "reeve status",
+            "reeve top",
             "reeve cluster status",
             "reeve cluster members --addr 127.0.0.1:1,127.0.0.1:2",
             "reeve cluster add --id 4 --name n4 --raft-addr a:1 --grpc-addr a:2 --http-addr a:3",
@@ -439,6 +435,28 @@ mod tests {
                 "reeve run list -o xml",
                 "possible values: table, wide, json, jsonl, name",
             ),
+            (
+                "reeve key create --name n --role root",
+                "expected one of VIEWER, OPERATOR, ADMIN, WORKER",
+            ),
+            (
+                "reeve key create --name n --role admin --ttl 1500ms",
+                "whole seconds",
+            ),
+            (
+                "reeve worker wait w1 --for ready",
+                "expected one of ONLINE, OFFLINE, DRAINING, ERROR",
+            ),
+            ("reeve worker wait w1", "--for"),
+            (
+                "reeve worker drain w1 --then sleep",
+                "expected one of DISCONNECT, RESUME",
+            ),
+            (
+                "reeve worker drain w1 --force --deadline 1m",
+                "cannot be used with",
+            ),
+            ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
             ("reeve dev --nodes 0", "0 is not in"),
         ] {
             let error = parse(line).expect_err(line).to_string();
