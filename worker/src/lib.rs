@@ -42,5 +42,6 @@ pub use executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Wo
 pub use health::HealthConfig;
 pub use key::ApiKey;
 pub use ping::{PingConfig, run_ping};
+pub use secret::Secret;
 pub use settings::Settings;
 pub use token::Token;

@@ -15,7 +15,7 @@ pub struct Secret(String);
 
 impl Secret {
     /// The text, for the check and nothing else.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

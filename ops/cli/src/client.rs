@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reeve_proto::bearer::{Bearer, Connection};
+use reeve_worker::Secret;
 use tokio::time::Instant;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use crate::args::{ApiKey, GlobalArgs};
+use crate::args::GlobalArgs;
 use crate::error::CliError;
 
 /// How long a call may take unless the user says otherwise.
@@ -178,7 +179,7 @@ impl Cluster {
 }
 
 /// What the user's key becomes in a call.
-fn bearer(key: Option<&ApiKey>) -> Result<Bearer, CliError> {
+fn bearer(key: Option<&Secret>) -> Result<Bearer, CliError> {
     match key {
         None => Ok(Bearer::NONE),
         Some(key) => Bearer::new(key.reveal()).map_err(|error| CliError::message(error.to_string())),

@@ -85,7 +85,9 @@ struct PingArgs {
     #[arg(long, env = "REEVE_WORKER_PING")]
     ping: bool,
     /// Key with the role WORKER, cmk_ and 32 hex digits. Better given by the environment or the file
-    #[arg(long, env = "REEVE_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(
+        // Where a program has a global flag of this name, this one is it.
+        global = true,long, env = "REEVE_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<Secret>,
     /// The worker's name; it gets its id back by it [default: the cluster makes one up]
     #[arg(long, env = "REEVE_WORKER_NAME", value_name = "NAME")]

@@ -8,16 +8,14 @@ mod worker;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
-use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_proto::names::Named;
 use reeve_proto::v1;
+use reeve_worker::Secret;
 
 use crate::cmd::node::NodeCommand;
 use crate::dev::DevArgs;
@@ -68,7 +66,8 @@ pub(crate) struct GlobalArgs {
         hide_env_values = true,
         value_name = "KEY"
     )]
-    pub(crate) api_key: Option<ApiKey>,
+    // Of the agent's own type: `reeve worker --api-key` is its flag and this one at once.
+    pub(crate) api_key: Option<Secret>,
     /// How to print.
     #[arg(
         short = 'o',
@@ -82,31 +81,6 @@ pub(crate) struct GlobalArgs {
     /// How long a call may take (10s if not given); for commands that wait for something, how long to wait (no limit).
     #[arg(long, global = true, value_parser = parse_timeout, value_name = "DURATION")]
     pub(crate) timeout: Option<Duration>,
-}
-
-/// A caller's key; never printed.
-#[derive(Clone)]
-pub(crate) struct ApiKey(String);
-
-impl ApiKey {
-    /// For the header of a call.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ApiKey {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
 }
 
 /// How to print what was found.
@@ -359,6 +333,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_key_is_read_wherever_it_stands() {
+        for line in [
+            &["reeve", "--api-key", "cmk_1", "worker", "list"][..],
+            &["reeve", "worker", "list", "--api-key", "cmk_1"],
+            &["reeve", "worker", "--ping", "--api-key", "cmk_1"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            let key = cli.global.api_key.as_ref().map(Secret::reveal);
+            assert_eq!(key, Some("cmk_1"), "{line:?}");
+            assert!(!format!("{cli:?}").contains("cmk_1"), "{line:?}");
+        }
     }
 
     #[test]
