@@ -18,7 +18,7 @@ pub struct BackoffLimits {
     pub refused_max: Duration,
     /// How long a TCP and HTTP/2 connection may take.
     pub connect_timeout: Duration,
-    /// How long a node may take to answer Hello.
+    /// How long a node may take to answer Hello: it lets workers wait for their turn when many come at once.
     pub welcome_timeout: Duration,
 }
 
@@ -30,7 +30,7 @@ impl Default for BackoffLimits {
             refused_min: Duration::from_secs(5),
             refused_max: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(2),
-            welcome_timeout: Duration::from_secs(5),
+            welcome_timeout: Duration::from_secs(15),
         }
     }
 }

@@ -109,6 +109,9 @@ pub struct LivenessPlan {
     pub commands: Vec<Planned>,
     /// When to look again if nothing changes; `None`: nobody is connected.
     pub next_wake_ms: Option<i64>,
+    /// Every worker was heard in time. Then nobody can become suspect before `next_wake_ms`, whatever is heard until then, and there is
+    /// nobody who could be heard again.
+    pub settled: bool,
     /// To be handed in with the next call. While it is engaged, the alert is to be raised.
     pub brake: BrakeState,
 }
@@ -132,7 +135,7 @@ pub fn plan(
         brake: brake.clone(),
         ..LivenessPlan::default()
     };
-    let (mut connected, mut silent) = (0, 0);
+    let (mut connected, mut silent, mut undecided) = (0, 0, 0);
     let mut overdue: Vec<Silent<'_>> = Vec::new();
     for worker in state.workers().filter(|worker| worker.facts.deleted_at.is_none()) {
         let Some(session) = worker.session else { continue };
@@ -147,7 +150,10 @@ pub fn plan(
                 plan.wake(until);
                 plan.set(&found, Link::Up);
             }
-            Judgement::Undecided { until } => plan.wake(until),
+            Judgement::Undecided { until } => {
+                undecided += 1;
+                plan.wake(until);
+            }
             Judgement::Suspect { until } => {
                 silent += 1;
                 plan.wake(until);
@@ -159,6 +165,7 @@ pub fn plan(
             }
         }
     }
+    plan.settled = silent + undecided == 0;
     if view.trusted {
         plan.brake.look(connected, silent, config);
         plan.give_up(overdue, now_ms, config);

@@ -80,6 +80,34 @@ fn a_session_worker_is_suspect_after_a_missed_heartbeat_and_down_after_sixty_sec
 }
 
 #[test]
+fn a_fleet_of_which_everybody_is_heard_is_settled_until_the_first_could_become_suspect() {
+    let mut world = World::new();
+    let (one, other) = (world.worker("eu", 10), world.worker("eu", 10));
+    let rows = [
+        ([1_000, 20_000], true),
+        ([1_000, 30_000], false),
+        ([1_000, 60_000], false),
+    ];
+    for (ages, settled) in rows {
+        let view = heard(&world, &[(one, ages[0]), (other, ages[1])]);
+        let found = look(&world, &view);
+        assert_eq!(found.settled, settled, "{ages:?}");
+        if settled {
+            assert_eq!(found.next_wake_ms, Some(NOW_MS + 10_000), "{ages:?}");
+        }
+        let unsure = LeaseView {
+            trusted: false,
+            ..view
+        };
+        assert_eq!(
+            look(&world, &unsure).settled,
+            settled,
+            "{ages:?}, nobody can be judged"
+        );
+    }
+}
+
+#[test]
 fn a_ping_worker_gets_its_own_thresholds() {
     for (age, expected) in [
         (119_999, Link::Up),

@@ -17,6 +17,9 @@ use crate::backoff::BackoffLimits;
 use crate::cause::{Cause, CauseKind};
 use crate::connect::connect;
 
+/// How long a call may take; the next node is asked then.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why there is no result.
 #[derive(Debug)]
 pub enum CallError {
@@ -50,7 +53,7 @@ impl Client {
         Ok(Self {
             inner: WorkersClient::new(connect(node, limits).await?),
             authorization,
-            call_timeout: limits.welcome_timeout,
+            call_timeout: limits.welcome_timeout.min(CALL_TIMEOUT),
         })
     }
 

@@ -10,7 +10,8 @@ use reeve_state::command::{Applied, Command, ConnectWorker, Envelope, Refusal, R
 use reeve_state::id::{Revision, TokenHash};
 use reeve_state::time::Millis;
 use reeve_state::transition::worker::{HealthIssue, LivenessProfile};
-use reeve_store::{Consistency, Lane, ReadError};
+use reeve_store::Lane;
+use tokio::sync::SemaphorePermit;
 use tonic::{Status, Streaming};
 
 use super::decode::{self, BadField};
@@ -25,6 +26,8 @@ use crate::convert::time;
 
 /// How long a connect may wait for the log.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connect may wait for its turn; workers wait as long for their Welcome.
+const TURN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Deadline of the drain of a process that says it drains, if the cluster knows of none (D21).
 const DEFAULT_DRAIN: Millis = Millis::from_secs(600);
 /// Least time between two progress reports of an assignment.
@@ -47,6 +50,7 @@ pub(super) async fn welcome(
         .local()
         .worker_by_token(connect.token_hash)
         .map(|worker| worker.id);
+    let _turn = turn(gateway).await?;
     // Before the log, so that a worker that is sent away loses nothing. Held until the session is entered.
     let _place = gateway.hub.admit(known)?;
     let (token_hash, incarnation, issues) = (connect.token_hash, connect.incarnation, connect.health.clone());
@@ -76,6 +80,16 @@ pub(super) async fn welcome(
         Outbox::new(grant.resumed.iter().map(|resumed| (resumed.run, resumed.epoch))),
         issues,
     ))
+}
+
+/// First come, first served; a worker that gave up meanwhile loses its place, because its handshake is dropped.
+async fn turn(gateway: &Gateway) -> Result<SemaphorePermit<'_>, SessionEnd> {
+    let waited = tokio::time::timeout(TURN_TIMEOUT, gateway.connecting.acquire()).await;
+    let permit = waited
+        .map_err(|_| SessionEnd::Overloaded)?
+        .map_err(|_| SessionEnd::ShuttingDown)?;
+    // The node may have been cut off while the worker waited.
+    gateway.hub.closed().map_or(Ok(permit), Err)
 }
 
 /// The first message, in time; so many connections at most wait for it.
@@ -180,21 +194,12 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
     }
 }
 
-/// A state that has applied the connect: this node's own, or the leader's if this one lags.
+/// A state that has applied the connect: this node's own, as soon as it is there.
 async fn applied_state(gateway: &Gateway, revision: Revision) -> Result<std::sync::Arc<State>, SessionEnd> {
-    let store = &gateway.context.store;
-    let local = store.local();
-    if local.meta().revision >= revision {
-        return Ok(local);
-    }
-    match store
-        .read(Consistency::Linearizable, Instant::now() + CONNECT_TIMEOUT)
+    let reached = gateway.context.store.reached(revision);
+    tokio::time::timeout(CONNECT_TIMEOUT, reached)
         .await
-    {
-        Ok(state) => Ok(state),
-        Err(ReadError::Unavailable { reason }) => Err(SessionEnd::from(reason)),
-        Err(ReadError::Fatal(_)) => Err(SessionEnd::ShuttingDown),
-    }
+        .map_err(|_| SessionEnd::NoLeader)
 }
 
 fn welcome_message(gateway: &Gateway, state: &State, grant: &SessionGrant) -> Welcome {

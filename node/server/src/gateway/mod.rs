@@ -38,6 +38,10 @@ const OUTBOUND: usize = 32;
 /// Largest message from a worker: a Hello that names tens of thousands of assignments.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Connects that are on their way through the log at once. The others wait for their turn in front of it, so that a node that takes
+/// over tens of thousands of workers lets none of their commands grow old in the queue.
+const CONNECTS_AT_ONCE: usize = 256;
+
 /// One way of a session, from the node to the worker.
 type Outbound = mpsc::Sender<Result<SessionResponse, Status>>;
 
@@ -48,6 +52,8 @@ pub struct Gateway {
     hub: Arc<Hub>,
     /// One permit a connection that may wait for its Hello.
     unidentified: Arc<Semaphore>,
+    /// One permit a connect that is on its way through the log.
+    connecting: Arc<Semaphore>,
 }
 
 impl Gateway {
@@ -61,6 +67,7 @@ impl Gateway {
             unidentified: Arc::new(Semaphore::new(
                 limits.most_unidentified.min(Semaphore::MAX_PERMITS),
             )),
+            connecting: Arc::new(Semaphore::new(CONNECTS_AT_ONCE)),
         }
     }
 

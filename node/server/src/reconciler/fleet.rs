@@ -1,7 +1,7 @@
 //! Passes of the planners that look at workers: who is alive, whose drain is over, and whose registration is.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reeve_plan::drain::{self, DrainPlan};
 use reeve_plan::liveness::{self, BrakeState, LivenessConfig, LivenessPlan};
@@ -15,6 +15,9 @@ use super::outcome::LostLead;
 use super::propose::propose;
 use super::settings::{liveness_config, liveness_interval, plan_config, registry_config};
 use crate::context::Context;
+
+/// A fleet of which everybody is heard is looked at again after this time at the latest.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// When the fleet is to be looked at.
 pub(super) struct FleetPlanner {
@@ -92,8 +95,24 @@ impl FleetPlanner {
         self.commit("liveness", plan.commands, begun).await?;
         self.brake = plan.brake;
         metrics::gauge!("reeve_mass_loss_brake").set(if self.brake.is_engaged() { 1.0 } else { 0.0 });
-        self.next_look = Instant::now() + liveness_interval(&self.context.config);
+        self.next_look = self.look_after(plan.settled, plan.next_wake_ms);
         Ok(())
+    }
+
+    /// While somebody is silent, often enough that a worker that was heard again is ONLINE soon; else when the first one could become
+    /// suspect. Of a large fleet that is a fraction of the looks, and each of them is O(workers).
+    fn look_after(&self, settled: bool, next_wake_ms: Option<i64>) -> Instant {
+        let now = Instant::now();
+        let soonest = now + liveness_interval(&self.context.config);
+        if !settled {
+            return soonest;
+        }
+        let now_ms = self.context.liveness.plan_ms(now);
+        let rest = next_wake_ms.map_or(LONGEST_REST, |wake| {
+            let ms = u64::try_from(wake.saturating_sub(now_ms)).unwrap_or(0);
+            Duration::from_millis(ms).min(LONGEST_REST)
+        });
+        soonest.max(now + rest)
     }
 
     /// O(workers), so on a thread of its own.

@@ -239,7 +239,11 @@ async fn what_cannot_be_drained_is_refused_by_name() {
         ..v1::DeleteWorkerRequest::default()
     };
     node.workers().delete_worker(delete).await.unwrap();
-    for gone in [id.as_str(), "w1", "0190a6e0-0000-7000-8000-000000000000"] {
+    assert_eq!(
+        described(&refused(drain_of(&id)).await),
+        (Code::FailedPrecondition, "WORKER_DELETED".to_owned())
+    );
+    for gone in ["w1", "0190a6e0-0000-7000-8000-000000000000"] {
         assert_eq!(
             described(&refused(drain_of(gone)).await),
             (Code::NotFound, "WORKER_NOT_FOUND".to_owned()),
