@@ -41,7 +41,7 @@ impl fmt::Debug for ApiKey {
 mod tests {
     use super::*;
 
-    // Covers: D27a
+    // The form of D27a.
     #[test]
     fn a_key_has_its_prefix_and_32_hex_digits() {
         let good = format!("cmk_{}", "0123456789abcdef".repeat(2));

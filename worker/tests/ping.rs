@@ -144,7 +144,7 @@ async fn a_name_that_the_cluster_made_up_is_kept() {
     });
 }
 
-// Covers: D4a
+// Covers: R353, D4a
 #[tokio::test]
 async fn while_its_name_is_taken_it_waits_and_then_takes_over() {
     let (cluster, node) = cluster(100).await;
@@ -245,7 +245,7 @@ async fn the_program_unregisters_on_both_signals_and_never_shows_its_key() {
     }
 }
 
-// Covers: D4a, D27a
+// Covers: R102, D4a, D27a
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_says_in_one_line_that_the_name_is_taken_or_the_key_rejected() {
     let (cluster, node) = cluster(100).await;

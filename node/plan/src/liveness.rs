@@ -249,16 +249,19 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// Milliseconds since the worker was heard. A session that no digest names counts from its own beginning, or from
-    /// when this leader began to listen if that is later.
+    /// when this leader began to listen if that is later. A ping that brought the link up again is in the log before the digest of
+    /// the node that heard it comes: by that digest's predecessor the worker would be silent once more at once.
     fn age(&self, worker: &Worker, session: &Session) -> i64 {
         let lease = self
             .view
             .leases
             .get(&worker.id)
             .filter(|lease| lease.epoch == session.epoch);
-        let begun_ms = self.now_ms.saturating_sub(signed(self.now.since(session.since)));
+        let here_ms = |at: Time| self.now_ms.saturating_sub(signed(self.now.since(at)));
+        let begun_ms = here_ms(session.since);
         let heard_ms = lease.map_or(begun_ms.max(self.view.since_ms), |lease| lease.heard_ms);
-        self.now_ms.saturating_sub(heard_ms).max(0)
+        let logged_ms = last_logged_ping(worker).map_or(heard_ms, here_ms);
+        self.now_ms.saturating_sub(heard_ms.max(logged_ms)).max(0)
     }
 
     fn judge(&self, found: &Silent<'_>) -> Judgement {
@@ -287,6 +290,17 @@ impl Look<'_> {
             };
         }
         Judgement::Overdue
+    }
+}
+
+/// When the log last had a ping of the worker. Sessions say in digests alone that they were heard.
+fn last_logged_ping(worker: &Worker) -> Option<Time> {
+    let link = &worker.facts.link;
+    match (worker.profile, link.link) {
+        (LivenessProfile::Ping, Link::Up) => Some(link.since),
+        (LivenessProfile::Ping, Link::Never | Link::Suspect | Link::Down) | (LivenessProfile::Session, _) => {
+            None
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod support;
 use reeve_plan::liveness::{BrakeState, Lease, LeaseView, LivenessConfig, LivenessPlan, plan};
 use reeve_state::command::{Command, SetLink};
 use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
+use reeve_state::time::Millis;
 use reeve_state::transition::worker::{Link, WorkerStatus};
 use support::World;
 
@@ -110,15 +111,33 @@ fn a_fleet_of_which_everybody_is_heard_is_settled_until_the_first_could_become_s
 #[test]
 fn a_ping_worker_gets_its_own_thresholds() {
     for (age, expected) in [
-        (119_999, Link::Up),
+        (119_999_i64, Link::Up),
         (120_000, Link::Suspect),
         (360_000, Link::Down),
     ] {
         let mut world = World::new();
         let worker = world.ping_worker("eu", 10);
+        world.pass(Millis(age.unsigned_abs()));
         let found = look(&world, &heard(&world, &[(worker, age)]));
         let changed = (expected != Link::Up).then_some((worker, expected));
         assert_eq!(links(&found), Vec::from_iter(changed), "age {age}");
+    }
+}
+
+// Covers: R327
+#[test]
+fn a_ping_worker_that_is_back_is_not_judged_by_a_digest_from_before_its_ping() {
+    for age in [120_000_i64, 360_000] {
+        let mut world = World::new();
+        let worker = world.ping_worker("eu", 10);
+        world.link(worker, Link::Suspect);
+        world.pass(Millis(age.unsigned_abs()));
+        world.ping(worker);
+        let stale = heard(&world, &[(worker, age)]);
+        assert_eq!(links(&look(&world, &stale)), [], "{age} ms before the ping");
+        world.pass(Millis(120_000));
+        let silent = heard(&world, &[(worker, 120_000)]);
+        assert_eq!(links(&look(&world, &silent)), [(worker, Link::Suspect)]);
     }
 }
 
@@ -170,7 +189,7 @@ fn a_lease_of_an_older_session_says_nothing() {
     world.connect(worker, Vec::new());
     assert_eq!(links(&look(&world, &view)), [], "the new session has just begun");
     // Nobody ever heard it: it counts from its own beginning, or from when this leader began to listen.
-    world.pass(reeve_state::time::Millis(90_000));
+    world.pass(Millis(90_000));
     view.since_ms = NOW_MS - 29_999;
     assert_eq!(links(&look(&world, &view)), []);
     view.since_ms = NOW_MS - 90_000;

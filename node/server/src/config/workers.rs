@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    // Covers: R347
+    // Covers: R339, R340, R342, R347
     #[test]
     fn the_defaults_are_the_sources_figures() {
         let config = args().load().unwrap();
@@ -208,6 +208,7 @@ mod tests {
         assert_eq!(config.sessions.hello_timeout, s(10));
     }
 
+    // Covers: R339, R340, R342
     #[test]
     fn the_sources_names_are_the_environment_s() {
         let command = NodeArgs::augment_args(clap::Command::new("node"));

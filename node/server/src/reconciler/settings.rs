@@ -40,8 +40,12 @@ pub(super) fn liveness_config(config: &NodeConfig) -> LivenessConfig {
 }
 
 /// Settings of the planner of the registry.
-pub(super) fn registry_config(_config: &NodeConfig) -> RegistryConfig {
-    RegistryConfig::default()
+pub(super) fn registry_config(config: &NodeConfig) -> RegistryConfig {
+    RegistryConfig {
+        delete_after: millis(config.ping.delete_after),
+        purge_after: millis(config.worker_purge_after),
+        ..RegistryConfig::default()
+    }
 }
 
 /// How often the planner of liveness looks: often enough that a worker that was heard again is ONLINE soon.
@@ -62,8 +66,26 @@ fn millis(span: Duration) -> Millis {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
+    use crate::args::NodeArgs;
+
+    // Covers: R342
+    #[test]
+    fn registrations_end_when_the_operator_says() {
+        let args = NodeArgs {
+            id: Some(1),
+            worker_offline_delete_threshold_ms: Some(7_000),
+            worker_purge_after_ms: Some(9_000),
+            ..NodeArgs::default()
+        };
+        let planned = registry_config(&args.load().expect("the settings are good"));
+        assert_eq!(
+            (planned.delete_after, planned.purge_after),
+            (Millis(7_000), Millis(9_000))
+        );
+    }
 
     // Covers: R40
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use reeve_proto::v1;
 use reeve_proto::v1::cluster_client::ClusterClient;
 use serde_json::Value;
 
-use crate::process::{ADMIN_KEY, Process, REEVE, connect, node_env, takes_our_key, until};
+use crate::process::{Process, connect, node_env, takes_our_key, until};
 
 pub const SOON: Duration = Duration::from_secs(30);
 /// Liveness of the tests: a silent worker is OFFLINE after this time.
@@ -23,13 +22,10 @@ pub struct Cluster {
     nodes: Vec<Option<Process>>,
     workers: BTreeMap<String, Process>,
     tokens: BTreeMap<String, String>,
-}
-
-/// What a command printed, and how it ended.
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+    /// Flags (`--x`) and environment of the nodes, before what all tests have.
+    settings: Vec<(&'static str, &'static str)>,
+    /// Whether the nodes are told the first admin key.
+    keyed: bool,
 }
 
 /// Below the ports that the system gives to outgoing connections, so that none of those takes one before, or between, a node's lives.
@@ -48,17 +44,12 @@ fn free_ports(nodes: usize) -> Vec<[u16; 3]> {
 impl Cluster {
     /// `nodes` nodes with a leader, and `workers` workers that are ONLINE.
     pub fn start(nodes: usize, workers: usize) -> Self {
-        let mut cluster = Self {
-            dir: tempfile::tempdir().unwrap(),
-            ports: free_ports(nodes),
-            nodes: Vec::new(),
-            workers: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-        };
-        for node in 0..nodes {
-            let process = cluster.spawn_node(node);
-            cluster.nodes.push(Some(process));
-        }
+        Self::start_with(nodes, workers, &[])
+    }
+
+    /// The same with these flags (`--x`) and environment of the nodes.
+    pub fn start_with(nodes: usize, workers: usize, settings: &[(&'static str, &'static str)]) -> Self {
+        let mut cluster = Self::nodes(nodes, settings, true);
         cluster.leader();
         for worker in 1..=workers {
             let name = format!("w{worker}");
@@ -67,6 +58,28 @@ impl Cluster {
         }
         for worker in 1..=workers {
             cluster.until_worker(&format!("w{worker}"), "ONLINE");
+        }
+        cluster
+    }
+
+    /// Nodes that are told no key: nobody can call until the first one is made.
+    pub fn without_key(nodes: usize) -> Self {
+        Self::nodes(nodes, &[], false)
+    }
+
+    fn nodes(nodes: usize, settings: &[(&'static str, &'static str)], keyed: bool) -> Self {
+        let mut cluster = Self {
+            dir: tempfile::tempdir().unwrap(),
+            ports: free_ports(nodes),
+            nodes: Vec::new(),
+            workers: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            settings: settings.to_vec(),
+            keyed,
+        };
+        for node in 0..nodes {
+            let process = cluster.spawn_node(node);
+            cluster.nodes.push(Some(process));
         }
         cluster
     }
@@ -97,18 +110,28 @@ impl Cluster {
             ("--reconnect-timeout-ms", "2000".to_owned()),
             ("--unhealthy-above-percent", "100".to_owned()),
         ];
+        let (own_flags, env): (Vec<_>, Vec<_>) =
+            self.settings.iter().partition(|(name, _)| name.starts_with("--"));
+        let own: BTreeMap<_, _> = own_flags
+            .into_iter()
+            .map(|(flag, value)| (flag, value.to_owned()))
+            .collect();
+        let flags: BTreeMap<_, _> = flags.into_iter().chain(own).collect();
         let args = flags
             .into_iter()
             .flat_map(|(flag, value)| [flag.to_owned(), value]);
         let args: Vec<_> = std::iter::once("node".to_owned()).chain(args).collect();
-        Process::start(&self.log(&format!("n{}", node + 1)), &args, &node_env())
+        let env = env.into_iter().map(|(name, value)| (name, value.to_owned()));
+        let key = node_env().into_iter().filter(|_| self.keyed);
+        let env: Vec<_> = env.chain(key).collect();
+        Process::start(&self.log(&format!("n{}", node + 1)), &args, &env)
     }
 
     pub fn data_dir(&self, node: usize) -> std::path::PathBuf {
         self.dir.path().join(format!("n{}", node + 1))
     }
 
-    fn log(&self, name: &str) -> std::path::PathBuf {
+    pub fn log(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(format!("{name}.log"))
     }
 
@@ -129,7 +152,13 @@ impl Cluster {
 
     /// Registers a worker and keeps its token.
     pub fn create_worker(&mut self, name: &str) {
-        let created = self.json(&["worker", "create", "--name", name, "--region", "eu-west"]);
+        self.create_worker_with(name, &[]);
+    }
+
+    /// Registers a worker with more flags of `worker create` and keeps its token.
+    pub fn create_worker_with(&mut self, name: &str, flags: &[&str]) {
+        let create = ["worker", "create", "--name", name, "--region", "eu-west"];
+        let created = self.json(&[&create, flags].concat());
         self.tokens
             .insert(name.to_owned(), created["token"].as_str().unwrap().to_owned());
     }
@@ -141,21 +170,43 @@ impl Cluster {
     /// Starts a worker that knows only these nodes until one of them tells it of the others.
     pub fn start_worker_at(&mut self, name: &str, addresses: &str) {
         let process = self.spawn_worker_at(name, &self.tokens[name], addresses);
-        self.workers.insert(name.to_owned(), process);
+        self.adopt_worker(name, process);
     }
 
     pub fn spawn_worker(&self, name: &str, token: &str) -> Process {
         self.spawn_worker_at(name, token, &self.addresses())
     }
 
-    fn spawn_worker_at(&self, name: &str, token: &str, addresses: &str) -> Process {
+    pub fn spawn_worker_at(&self, name: &str, token: &str, addresses: &str) -> Process {
         let env = [
             ("REEVE_WORKER_TOKEN", token.to_owned()),
             ("REEVE_NODES", addresses.to_owned()),
+        ];
+        self.spawn_worker_with(name, &[], &env)
+    }
+
+    /// A worker process that knows what these arguments and this environment tell it.
+    pub fn spawn_worker_with(&self, name: &str, args: &[&str], env: &[(&'static str, String)]) -> Process {
+        let always = [
             ("REEVE_WORKER_HTTP_ADDR", "off".to_owned()),
             ("REEVE_WORKER_DRAIN_DEADLINE", "20s".to_owned()),
         ];
-        Process::start(&self.log(name), &["worker".to_owned()], &env)
+        let args: Vec<_> = ["worker"]
+            .iter()
+            .chain(args)
+            .map(|arg| (*arg).to_owned())
+            .collect();
+        Process::start(&self.log(name), &args, &[&always, env].concat())
+    }
+
+    /// From now on this process is the worker of this name.
+    pub fn adopt_worker(&mut self, name: &str, process: Process) {
+        self.workers.insert(name.to_owned(), process);
+    }
+
+    /// Keeps a token that replaces the worker's.
+    pub fn keep_token(&mut self, name: &str, token: &str) {
+        self.tokens.insert(name.to_owned(), token.to_owned());
     }
 
     pub fn kill_worker(&mut self, name: &str) {
@@ -190,83 +241,6 @@ impl Cluster {
             .map(|node| self.grpc(node))
             .collect::<Vec<_>>()
             .join(",")
-    }
-
-    /// Runs `reeve ARGS` against all nodes.
-    pub fn reeve(&self, args: &[&str]) -> Ran {
-        self.reeve_at(&self.addresses(), args)
-    }
-
-    pub fn reeve_at(&self, addresses: &str, args: &[&str]) -> Ran {
-        let output = Command::new(REEVE)
-            .args(args)
-            .env("REEVE_ADDR", addresses)
-            .env("REEVE_API_KEY", ADMIN_KEY)
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Runs `reeve -o json ARGS`, which must succeed.
-    pub fn json(&self, args: &[&str]) -> Value {
-        self.json_at(&self.addresses(), args)
-    }
-
-    pub fn json_at(&self, addresses: &str, args: &[&str]) -> Value {
-        let ran = self.reeve_at(addresses, &[&["-o", "json"], args].concat());
-        assert_eq!(ran.code, 0, "reeve {args:?}: {}", ran.stderr);
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", ran.stdout))
-    }
-
-    /// Writes a definition and applies it.
-    pub fn apply(&self, yaml: &str) -> Value {
-        let file = self.dir.path().join("definition.yaml");
-        std::fs::write(&file, yaml).unwrap();
-        self.json(&["test", "apply", "-f", file.to_str().unwrap()])
-    }
-
-    pub fn start_run(&self, test: &str) -> String {
-        self.json(&["run", "start", test])["id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    }
-
-    pub fn run(&self, id: &str) -> Value {
-        self.json(&["run", "get", id])
-    }
-
-    /// Waits until the run is in one of these statuses and gives it.
-    pub fn until_run(&self, id: &str, statuses: &[&str]) -> Value {
-        until(&format!("run {id} is {statuses:?}"), SOON, || {
-            let run = self.run(id);
-            statuses.contains(&run["status"].as_str().unwrap()).then_some(run)
-        })
-    }
-
-    /// Waits until at least `count` endpoints are in the phase.
-    pub fn until_phase(&self, id: &str, phase: &str, count: u64) {
-        until(&format!("{count} endpoints are {phase}"), SOON, || {
-            let run = self.run(id);
-            (run["endpoints"]["byPhase"][phase].as_u64().unwrap_or(0) >= count).then_some(())
-        });
-    }
-
-    pub fn worker(&self, name: &str) -> Value {
-        self.json(&["worker", "get", name])
-    }
-
-    pub fn until_worker(&self, name: &str, status: &str) -> Value {
-        until(&format!("worker {name} is {status}"), SOON, || {
-            let worker = self.worker(name);
-            (worker["status"] == status).then_some(worker)
-        })
     }
 
     /// What a node says of itself, without a quorum; `None` if it does not answer.

@@ -1,148 +1,18 @@
 //! Who counts as alive while nodes die, freeze and wake: no healthy worker is declared dead, no dead one lives on.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::thread::JoinHandle;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use reeve_proto::v1::resource::Resource;
-use reeve_proto::v1::watch_client::WatchClient;
-use reeve_proto::v1::watch_response::Event;
-use reeve_proto::v1::{ResourceKind, WatchRequest, Worker, WorkerStatus};
-use tokio_util::sync::CancellationToken;
+use reeve_proto::v1::WorkerStatus;
 
 use crate::cluster::*;
-use crate::process::{connect, until};
+use crate::process::{pass, until};
+use crate::witness::Witness;
 
 const DOWN_AFTER: Duration = Duration::from_millis(DOWN_AFTER_MS);
 /// Workers that lose their nodes together, in real processes.
 const FLEET: usize = 200;
-
-/// A worker as a node's change feed told it.
-#[derive(Clone, Debug)]
-struct Seen {
-    at: Instant,
-    worker: Worker,
-}
-
-/// Writes down every change of every worker that a node's change feed tells.
-struct Witness {
-    seen: Arc<Mutex<Vec<Seen>>>,
-    broken: Arc<Mutex<Option<String>>>,
-    stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Witness {
-    fn at(cluster: &Cluster, node: usize) -> Self {
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let broken: Arc<Mutex<Option<String>>> = Arc::default();
-        let stop = CancellationToken::new();
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        let task = watch(cluster.grpc(node), Arc::clone(&seen), ready);
-        let (stopped, why) = (stop.clone(), Arc::clone(&broken));
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            if let Some(Err(status)) = runtime.block_on(stopped.run_until_cancelled(task)) {
-                *why.lock().unwrap() = Some(status);
-            }
-        });
-        is_ready.recv_timeout(SOON).expect("the node takes the watch");
-        Self {
-            seen,
-            broken,
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    /// Everything so far. The feed must have no gap.
-    fn seen(&self) -> Vec<Seen> {
-        let broken = self.broken.lock().unwrap().clone();
-        assert_eq!(broken, None, "the watch broke");
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn statuses(&self) -> BTreeMap<String, Vec<WorkerStatus>> {
-        let mut statuses: BTreeMap<String, Vec<WorkerStatus>> = BTreeMap::new();
-        for seen in self.seen() {
-            statuses
-                .entry(seen.worker.name.clone())
-                .or_default()
-                .push(seen.worker.status());
-        }
-        statuses
-    }
-
-    /// When this worker was seen in the status, once it is.
-    fn until(&self, name: &str, status: WorkerStatus) -> Instant {
-        until(&format!("{name} is seen {status:?}"), SOON, || {
-            self.seen()
-                .into_iter()
-                .find(|seen| seen.worker.name == name && seen.worker.status() == status)
-                .map(|seen| seen.at)
-        })
-    }
-
-    fn assert_never(&self, status: WorkerStatus) {
-        let bad: Vec<_> = self
-            .seen()
-            .into_iter()
-            .filter(|seen| seen.worker.status() == status)
-            .map(|seen| (seen.worker.name, seen.worker.conditions))
-            .collect();
-        assert!(bad.is_empty(), "{status:?}: {bad:#?}");
-    }
-}
-
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn watch(
-    address: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    ready: std::sync::mpsc::Sender<()>,
-) -> Result<(), String> {
-    let node = connect(&address).await.ok_or("the node does not answer")?;
-    let mut client = WatchClient::new(node);
-    let request = WatchRequest {
-        kinds: vec![ResourceKind::Worker.into()],
-        ..WatchRequest::default()
-    };
-    let mut stream = client
-        .watch(request)
-        .await
-        .map_err(|status| status.to_string())?
-        .into_inner();
-    loop {
-        let response = stream.message().await.map_err(|status| status.to_string())?;
-        match response.ok_or("the stream ended")?.event {
-            Some(Event::Put(resource)) => {
-                if let Some(Resource::Worker(worker)) = resource.resource {
-                    let at = Instant::now();
-                    seen.lock().unwrap().push(Seen { at, worker });
-                }
-            }
-            // The first says that the stream stands.
-            Some(Event::Bookmark(_)) => {
-                let _ = ready.send(());
-            }
-            Some(Event::Deleted(_)) | None => {}
-            Some(Event::Reset(_)) => return Err("the feed was reset".to_owned()),
-        }
-    }
-}
 
 impl Cluster {
     /// Workers `w1` to `wN`, ONLINE.
@@ -174,14 +44,6 @@ impl Cluster {
     fn other_than(&self, node: usize) -> usize {
         (0..3).find(|other| *other != node).unwrap()
     }
-}
-
-/// Lets real time pass: here silence itself is what is tested.
-fn pass(time: Duration) {
-    let end = Instant::now() + time;
-    until("time passes", time + SOON, || {
-        (Instant::now() >= end).then_some(())
-    });
 }
 
 // Covers: R46
@@ -308,7 +170,7 @@ fn of_two_processes_with_one_token_the_newest_wins_and_the_older_says_so_and_end
     let mut newer = cluster.spawn_worker("newer", &token);
     let code = cluster.worker_process("w1").exit_code(SOON);
     let printed = cluster.worker_process("w1").printed();
-    assert_eq!(code, 5, "{printed}");
+    assert_eq!(code, 5, "no supervisor is to start it again: {printed}");
     assert!(
         printed.contains("a newer process holds the session of this worker"),
         "{printed}"

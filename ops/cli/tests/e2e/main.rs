@@ -1,13 +1,22 @@
 //! The real program, as users start it: nodes and workers are processes, and they are killed for real.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod asking;
 mod cluster;
 mod commands;
 mod deaths;
 mod disks;
+mod drains;
 mod faults;
+mod health;
+mod http;
+mod keys;
 mod liveness;
 mod nodes;
+mod pings;
 mod process;
+mod registry;
 mod services;
 mod snapshots;
+mod tokens;
+mod witness;

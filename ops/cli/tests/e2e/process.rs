@@ -112,3 +112,11 @@ pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> O
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Lets real time pass: here silence itself is what is tested.
+pub fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    until("time passes", time * 2 + Duration::from_secs(30), || {
+        (Instant::now() >= end).then_some(())
+    });
+}

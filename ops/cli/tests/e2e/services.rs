@@ -1,7 +1,5 @@
 //! `reeve dev`, HTTP and health, as users and their tools meet them.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -9,24 +7,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::cluster::*;
-use crate::process::{ADMIN_KEY, Process, until};
-
-/// One HTTP request; the status and the body.
-fn http(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         authorization: Bearer {ADMIN_KEY}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
+use crate::http::http;
+use crate::process::{Process, until};
 
 // Covers: R115, R211, R212
 #[test]
