@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where ops/bootstrap puts the tools that it does not take from the system.
 export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reeve/tools/bin:$(PATH)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
-SCRIPTS := ops/bootstrap .ci/run
+SCRIPTS := ops/bootstrap ops/failover-tests ops/openapi-check .ci/run
 
 .PHONY: help
 help: ## list the targets
@@ -43,6 +43,16 @@ check: ## formatting, lints, licences, layering, scripts, ids in comments; chang
 	cargo deny --locked --log-level error check bans licenses sources
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked --quiet -p reeve-cli --test layering
+
+.PHONY: openapi
+openapi: ## call every path of the REST API as its own description says (schemathesis)
+	@ops/bootstrap openapi
+	cargo build --locked -p reeve-cli --bin reeve
+	ops/openapi-check
+
+.PHONY: failover
+failover: bootstrap ## the failover tests of workers' liveness, 20 times in a row
+	ops/failover-tests 20
 
 .PHONY: fix
 fix: bootstrap ## format, and apply what clippy can repair by itself
