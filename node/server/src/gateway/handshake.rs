@@ -7,10 +7,10 @@ use reeve_proto::v1::session_response::Message as Answer;
 use reeve_proto::v1::{HeldAssignment, Hello, SessionRequest, SessionResponse, Welcome};
 use reeve_state::State;
 use reeve_state::command::{Applied, Command, ConnectWorker, Envelope, Refusal, Reply, SessionGrant};
-use reeve_state::id::{Revision, TokenHash};
+use reeve_state::id::{Revision, TokenHash, WorkerId};
 use reeve_state::time::Millis;
 use reeve_state::transition::worker::{HealthIssue, LivenessProfile};
-use reeve_store::Lane;
+use reeve_store::{Consistency, Lane, ReadError};
 use tokio::sync::SemaphorePermit;
 use tonic::{Status, Streaming};
 
@@ -44,12 +44,7 @@ pub(super) async fn welcome(
     }
     let hello = identified(gateway, requests).await?;
     let connect = connect_command(gateway, &hello)?;
-    let known = gateway
-        .context
-        .store
-        .local()
-        .worker_by_token(connect.token_hash)
-        .map(|worker| worker.id);
+    let known = known(gateway, connect.token_hash).await?;
     let _turn = turn(gateway).await?;
     // Before the log, so that a worker that is sent away loses nothing. Held until the session is entered.
     let _place = gateway.hub.admit(known)?;
@@ -80,6 +75,22 @@ pub(super) async fn welcome(
         Outbox::new(grant.resumed.iter().map(|resumed| (resumed.run, resumed.epoch))),
         issues,
     ))
+}
+
+/// The worker of a token. A stranger's Hello costs no entry of the log: what this node does not know, the cluster is asked for. Whether the
+/// token is good is decided in the log all the same.
+async fn known(gateway: &Gateway, token_hash: TokenHash) -> Result<WorkerId, SessionEnd> {
+    let store = &gateway.context.store;
+    let find = |state: &State| state.worker_by_token(token_hash).map(|worker| worker.id);
+    if let Some(worker) = find(&store.local()) {
+        return Ok(worker);
+    }
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    match store.read(Consistency::Linearizable, deadline).await {
+        Ok(state) => find(&state).ok_or(SessionEnd::TokenRejected),
+        Err(ReadError::Unavailable { reason }) => Err(SessionEnd::from(reason)),
+        Err(ReadError::Fatal(_)) => Err(SessionEnd::ShuttingDown),
+    }
 }
 
 /// First come, first served; a worker that gave up meanwhile loses its place, because its handshake is dropped.

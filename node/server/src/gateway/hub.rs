@@ -98,9 +98,9 @@ impl Hub {
     }
 
     /// Promises a place to a session that is about to begin; one that takes the place of another of its worker always has one.
-    pub(super) fn admit(self: &Arc<Self>, worker: Option<WorkerId>) -> Result<Place, SessionEnd> {
+    pub(super) fn admit(self: &Arc<Self>, worker: WorkerId) -> Result<Place, SessionEnd> {
         let mut table = self.table.lock();
-        let replaces = worker.is_some_and(|worker| table.sessions.contains_key(&worker));
+        let replaces = table.sessions.contains_key(&worker);
         if !replaces && table.sessions.len() + table.promised >= self.most {
             return Err(SessionEnd::TooManySessions);
         }

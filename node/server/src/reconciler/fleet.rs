@@ -108,9 +108,12 @@ impl FleetPlanner {
             return soonest;
         }
         let now_ms = self.context.liveness.plan_ms(now);
-        let rest = next_wake_ms.map_or(LONGEST_REST, |wake| {
+        // Who connects meanwhile is heard then, and not suspect before so much later.
+        let suspect = self.config.session.suspect.min(self.config.ping.suspect);
+        let longest = LONGEST_REST.min(Duration::from_millis(suspect.0));
+        let rest = next_wake_ms.map_or(longest, |wake| {
             let ms = u64::try_from(wake.saturating_sub(now_ms)).unwrap_or(0);
-            Duration::from_millis(ms).min(LONGEST_REST)
+            Duration::from_millis(ms).min(longest)
         });
         soonest.max(now + rest)
     }

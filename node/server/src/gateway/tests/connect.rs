@@ -183,3 +183,21 @@ async fn a_node_that_stops_says_so() {
     world.context.shutdown.cancel();
     assert_eq!(fake.end().await, ended(Code::Unavailable, "SHUTTING_DOWN"));
 }
+
+// Covers: R52
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hello_of_a_stranger_costs_no_entry_of_the_log() {
+    let world = World::start(patient()).await;
+    let before = world.context.store.status().last_log_index;
+    for _ in 0..20 {
+        let mut stranger = Fake::dial(&world).await;
+        stranger
+            .say(Say::Hello(hello(&format!("cmw_{}", "0".repeat(64)))))
+            .await;
+        assert_eq!(
+            stranger.end().await,
+            ended(Code::Unauthenticated, "TOKEN_REJECTED")
+        );
+    }
+    assert_eq!(world.context.store.status().last_log_index, before);
+}
