@@ -80,6 +80,7 @@ fn a_session_worker_is_suspect_after_a_missed_heartbeat_and_down_after_sixty_sec
     }
 }
 
+// Covers: R326, R328, R332, R333, R335
 #[test]
 fn a_ping_worker_gets_its_own_thresholds() {
     for (age, expected) in [
