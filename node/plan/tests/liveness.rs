@@ -80,6 +80,7 @@ fn a_session_worker_is_suspect_after_a_missed_heartbeat_and_down_after_sixty_sec
     }
 }
 
+// Covers: R326, R328, R332, R333, R335
 #[test]
 fn a_fleet_of_which_everybody_is_heard_is_settled_until_the_first_could_become_suspect() {
     let mut world = World::new();

@@ -63,8 +63,8 @@ impl Cluster {
     }
 
     /// Nodes that are told no key: nobody can call until the first one is made.
-    pub fn without_key(nodes: usize) -> Self {
-        Self::nodes(nodes, &[], false)
+    pub fn without_key(nodes: usize, settings: &[(&'static str, &'static str)]) -> Self {
+        Self::nodes(nodes, settings, false)
     }
 
     fn nodes(nodes: usize, settings: &[(&'static str, &'static str)], keyed: bool) -> Self {

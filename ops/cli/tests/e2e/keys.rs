@@ -10,6 +10,9 @@ use crate::cluster::*;
 use crate::http::http_as;
 use crate::process::{ADMIN_KEY, until};
 
+/// Arguments of `reeve`.
+type Command = &'static [&'static str];
+
 impl Cluster {
     /// A new key of this role, named after it.
     fn key(&self, role: &str) -> String {
@@ -104,23 +107,23 @@ fn a_key_may_do_what_its_role_allows() {
     let cluster = Cluster::start(3, 1);
     cluster.apply(&definition("smoke", 5, 1));
     let [viewer, operator, worker] = ["viewer", "operator", "worker"].map(|role| cluster.key(role));
-    let read: &[&str] = &["worker", "list"];
-    let operate: &[&str] = &["run", "start", "smoke"];
-    let administer: &[&str] = &["key", "create", "--name", "more", "--role", "viewer"];
-    let nodes: &[&str] = &["cluster", "transfer-leader"];
-    let rows: [(&str, &[&[&str]], &[&[&str]]); 3] = [
-        (&viewer, &[read], &[operate, administer, nodes]),
-        (&operator, &[read, operate], &[administer, nodes]),
-        (&worker, &[], &[read, operate, administer, nodes]),
+    let read: Command = &["worker", "list"];
+    let operate: Command = &["run", "start", "smoke"];
+    let administer: Command = &["key", "create", "--name", "more", "--role", "viewer"];
+    let nodes: Command = &["cluster", "transfer-leader"];
+    let rows = [
+        (&viewer, vec![read], vec![operate, administer, nodes]),
+        (&operator, vec![read, operate], vec![administer, nodes]),
+        (&worker, vec![], vec![read, operate, administer, nodes]),
     ];
     for node in 0..3 {
         let at = cluster.grpc(node);
         for (key, may, may_not) in &rows {
-            for args in *may {
+            for args in may {
                 let ran = cluster.reeve_as(Some(key), &at, args);
                 assert_eq!(ran.code, 0, "{args:?}: {}", ran.stderr);
             }
-            for args in *may_not {
+            for args in may_not {
                 cluster.assert_refused(Some(key), &at, args, "ROLE_TOO_LOW", "reeve key whoami");
             }
         }
@@ -227,7 +230,8 @@ impl Stream {
 
 #[test]
 fn the_first_key_is_made_once_and_without_a_key() {
-    let cluster = Cluster::without_key(3);
+    // Whatever is logged.
+    let cluster = Cluster::without_key(3, &[("RUST_LOG", "trace")]);
     let bootstrap =
         |node: usize| cluster.reeve_as(None, &cluster.grpc(node), &["-o", "name", "key", "bootstrap"]);
     let first = until("the first key is made", SOON, || {

@@ -172,6 +172,38 @@ fn killed_node(choose: impl Fn(&Cluster) -> usize) {
     witness.assert_never(WorkerStatus::Offline);
 }
 
+#[test]
+fn a_ping_worker_that_is_drained_unregisters_and_ends() {
+    let mut cluster = Cluster::start_with(3, 0, &QUICK);
+    let key = cluster.worker_key("pings");
+    let id = cluster.online("p1", &key);
+    let drained = cluster.json(&["worker", "drain", "p1"]);
+    assert_eq!(drained["status"], "OFFLINE", "{drained:#}");
+    let process = cluster.worker_process("p1");
+    assert_eq!(process.exit_code(SOON), 0, "{}", process.printed());
+    assert_eq!(cluster.online("p1", &key), id);
+}
+
+// Covers: R102, R353
+#[test]
+fn a_ping_worker_whose_key_is_revoked_says_so_and_comes_back_as_the_same_with_another() {
+    let mut cluster = Cluster::start_with(3, 0, &QUICK);
+    let [old, new] = ["old", "new"].map(|name| cluster.worker_key(name));
+    let id = cluster.online("p1", &old);
+    cluster.json(&["key", "revoke", "old"]);
+    let worker = cluster.until_worker("p1", "UNREACHABLE");
+    assert_eq!(worker["id"], id.as_str());
+    let process = cluster.worker_process("p1");
+    let printed = process.printed();
+    assert!(
+        printed.contains("authentication failed: the API key"),
+        "{printed}"
+    );
+    cluster.kill_worker("p1");
+    assert_eq!(cluster.online("p1", &new), id, "the same worker");
+    cluster.assert_never_printed(&[&old, &new]);
+}
+
 // Covers: R348, R353, R368
 #[test]
 fn a_ping_worker_that_was_deleted_registers_again_by_itself() {
