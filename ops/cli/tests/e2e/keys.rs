@@ -7,7 +7,7 @@ use serde_json::Value;
 use tonic::transport::Endpoint;
 
 use crate::cluster::*;
-use crate::http::http_as;
+use crate::http::{http, http_as};
 use crate::process::{ADMIN_KEY, until};
 
 /// Arguments of `reeve`.
@@ -230,15 +230,17 @@ impl Stream {
 
 #[test]
 fn the_first_key_is_made_once_and_without_a_key() {
-    // Whatever is logged.
-    let cluster = Cluster::without_key(3, &[("RUST_LOG", "trace")]);
+    // More is logged than usual.
+    let cluster = Cluster::without_key(3, &[("RUST_LOG", "debug")]);
     let bootstrap =
         |node: usize| cluster.reeve_as(None, &cluster.grpc(node), &["-o", "name", "key", "bootstrap"]);
-    let first = until("the first key is made", SOON, || {
-        let ran = bootstrap(0);
-        (ran.code == 0).then_some(ran.stdout)
+    until("the node has a leader", SOON, || {
+        let listens = std::net::TcpStream::connect(cluster.http(0)).is_ok();
+        (listens && http(&cluster.http(0), "GET", "/readyz", "").0 == 200).then_some(())
     });
-    let first = first.trim();
+    let first = bootstrap(0);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let first = first.stdout.trim();
     assert!(first.starts_with("cmk_") && first.len() == 36, "its form");
     for node in 0..3 {
         let at = cluster.grpc(node);

@@ -14,7 +14,7 @@ use crate::witness::Witness;
 const UNREACHABLE_AFTER: Duration = Duration::from_millis(2_000);
 const OFFLINE_AFTER: Duration = Duration::from_millis(5_000);
 /// Nodes tell each other once a second whom they heard, and the leader decides a moment later.
-const DECIDED_WITHIN: Duration = Duration::from_secs(2);
+const DECIDED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The sources' names for the sources' thresholds, in small.
 const QUICK: [(&str, &str); 3] = [
@@ -145,7 +145,13 @@ fn a_ping_worker_never_leaves_online_when_the_leader_is_killed() {
 }
 
 fn killed_node(choose: impl Fn(&Cluster) -> usize) {
-    let mut cluster = Cluster::start_with(3, 0, &QUICK);
+    // Half the threshold is enough to find another node, however busy the machine is.
+    let patient = [
+        ("--ping-interval-ms", "500"),
+        ("WORKER_UNREACHABLE_THRESHOLD_MS", "4000"),
+        ("WORKER_OFFLINE_THRESHOLD_MS", "5000"),
+    ];
+    let mut cluster = Cluster::start_with(3, 0, &patient);
     let key = cluster.worker_key("pings");
     let killed = choose(&cluster);
     let name = format!("n{}", killed + 1);
@@ -274,13 +280,13 @@ fn a_ping_worker_that_is_offline_for_long_is_deleted_and_a_session_worker_is_not
 // Covers: R343, R346, R348, R349, R351, R352, R361-R364, R368, R373, R374
 #[test]
 fn whoever_speaks_http_can_be_a_ping_worker_of_any_node() {
-    let cluster = Cluster::start_with(3, 1, &QUICK);
+    let cluster = Cluster::start(3, 1);
     let at = |node: usize| cluster.http(node);
     let register = r#"{"name":"script","version":"7","region":"lab","functionBlocks":["lab/probe:1.0.0"]}"#;
     let registered = asked(&at(0), "POST", "/workers/register", register, 201);
     let id = registered["uuid"].as_str().unwrap().to_owned();
     let path = |call: &str| format!("/workers/{id}{call}");
-    assert_eq!(registered["pingIntervalMs"], 500, "{registered:#}");
+    assert_eq!(registered["pingIntervalMs"], 20_000, "{registered:#}");
     let pinged = asked(&at(1), "POST", &path("/ping"), r#"{"cpuPercent":7}"#, 200);
     assert_eq!(pinged["status"], "ONLINE", "{pinged:#}");
     let online = asked(&at(2), "GET", "/workers/online", "", 200);
@@ -312,8 +318,12 @@ fn whoever_speaks_http_can_be_a_ping_worker_of_any_node() {
     asked(&at(0), "POST", &path("/ping"), "", 200);
 
     asked(&at(0), "DELETE", &path(""), "", 200);
-    let gone = asked(&at(1), "POST", &path("/ping"), "", 404);
-    assert_eq!(gone["error"]["code"], "NOT_FOUND");
+    // A node takes pings by what it knows itself, and it may know of the deletion a moment later.
+    let gone = until("the ping is answered with 404", SOON, || {
+        let (code, answer) = http(&at(1), "POST", &path("/ping"), "");
+        (code == 404).then_some(answer)
+    });
+    assert!(gone.contains("WORKER_NOT_FOUND"), "{gone}");
     let listed = |query: &str| asked(&at(2), "GET", &format!("/workers{query}"), "", 200)["items"].clone();
     assert_eq!(listed("").as_array().unwrap().len(), 1);
     assert_eq!(listed("?findDeleted=true").as_array().unwrap().len(), 2);

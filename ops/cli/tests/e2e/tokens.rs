@@ -90,8 +90,8 @@ fn a_new_token_ends_the_old_session_at_once_and_what_runs_goes_on_until_it_is_ba
 // Covers: R90, R92, R102
 #[test]
 fn from_the_moment_the_command_returned_no_node_takes_the_old_token() {
-    // Whatever is logged.
-    let mut cluster = Cluster::start_with(3, 1, &[("RUST_LOG", "trace")]);
+    // More is logged than usual.
+    let mut cluster = Cluster::start_with(3, 1, &[("RUST_LOG", "debug")]);
     let old = cluster.regenerate("w1");
     let strangers: Vec<_> = (0..3)
         .map(|node| cluster.spawn_worker_at(&format!("old{node}"), &old, &cluster.grpc(node)))
