@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 /// Messages with a secret in them; `src/redacted.rs` prints them without it.
-const SECRET: [&str; 5] = [
+const SECRET: [&str; 6] = [
     ".reeve.v1.CreateWorkerResponse",
     ".reeve.v1.RegenerateTokenResponse",
+    ".reeve.v1.BootstrapKeyRequest",
     ".reeve.v1.BootstrapKeyResponse",
     ".reeve.v1.CreateKeyResponse",
     ".reeve.v1.Hello",

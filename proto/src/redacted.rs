@@ -20,6 +20,7 @@ macro_rules! redacted {
 redacted! {
     CreateWorkerResponse { worker },
     RegenerateTokenResponse { worker },
+    BootstrapKeyRequest { name },
     BootstrapKeyResponse { key },
     CreateKeyResponse { key },
     Hello { incarnation, capacity, health, held, version, wall_ms, draining },

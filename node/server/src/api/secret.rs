@@ -33,6 +33,14 @@ impl Secret {
         Self(format!("{KEY_PREFIX}{}", to_hex(bytes)))
     }
 
+    /// A caller's key that the caller has made up, or a new one if it gave none; `None`: it gave something else.
+    pub(super) fn key_given(given: &str) -> Option<Self> {
+        if given.is_empty() {
+            return Some(Self::key());
+        }
+        key_hash(given).map(|_| Self(given.to_owned()))
+    }
+
     pub(super) fn token_hash(&self) -> TokenHash {
         TokenHash(digest(&self.0))
     }
@@ -90,6 +98,8 @@ mod tests {
     fn only_what_has_the_form_of_a_key_is_taken_for_one() {
         let key = Secret::key();
         assert_eq!(key_hash(&key.0), Some(key.key_hash()));
+        assert_eq!(Secret::key_given(&key.0).map(|given| given.0), Some(key.0.clone()));
+        assert!(Secret::key_given("").is_some() && Secret::key_given("cmk_1").is_none());
         let key = key.reveal();
         let short = &key[..key.len() - 1];
         let upper = key.to_uppercase();

@@ -53,6 +53,9 @@ pub struct ListKeysQuery {
 pub struct BootstrapBody {
     #[serde(default)]
     name: String,
+    /// cmk_ and 32 hex digits that the caller has made up, so that the call can be repeated; left out: one is made up.
+    #[serde(default)]
+    secret: String,
 }
 
 /// The first admin key of a cluster that has none; needs none.
@@ -63,7 +66,10 @@ pub async fn bootstrap(
     Body(body): Body,
 ) -> Result<(StatusCode, Json<CreatedKeyJson>), ApiError> {
     let body: BootstrapBody = json(&body)?;
-    let request = v1::BootstrapKeyRequest { name: body.name };
+    let request = v1::BootstrapKeyRequest {
+        name: body.name,
+        secret: body.secret,
+    };
     let response = api.bootstrap_key(request, None).await?;
     Ok(created(response.key, response.secret))
 }

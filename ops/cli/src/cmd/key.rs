@@ -20,6 +20,8 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: KeyComman
         KeyCommand::Bootstrap { name } => {
             let request = BootstrapKeyRequest {
                 name: name.unwrap_or_default(),
+                // Made up here, so that the call may be repeated: an answer that is lost would lock everybody out.
+                secret: format!("cmk_{}", uuid::Uuid::new_v4().simple()),
             };
             let answer = cluster
                 .call(request, |channel, request| async move {

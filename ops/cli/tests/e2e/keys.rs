@@ -253,5 +253,13 @@ fn the_first_key_is_made_once_and_without_a_key() {
         assert_eq!(list["items"][0]["role"], "ADMIN", "{list:#}");
         assert_eq!(list["items"].as_array().unwrap().len(), 1);
     }
+    // Whoever made the secret up gets the same key again: an answer that was lost locks nobody out.
+    let repeated = http(
+        &cluster.http(1),
+        "POST",
+        "/keys/bootstrap",
+        &format!(r#"{{"secret":"{first}"}}"#),
+    );
+    assert_eq!(repeated.0, 201, "{}", repeated.1);
     cluster.assert_never_printed(&[first]);
 }
