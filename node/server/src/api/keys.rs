@@ -52,7 +52,11 @@ impl Api {
         // A cluster that has keys has them for ever: whoever calls without one costs no entry of the log then.
         let state = if self.has_no_keys() {
             let envelope = Envelope::internal(bootstrap_command(&request.name, hash));
-            let applied = self.context.store.propose(envelope, Lane::Users, deadline).await?;
+            let applied = self
+                .context
+                .store
+                .propose(envelope, Lane::Users, deadline)
+                .await?;
             match applied.result {
                 Ok(_) => tracing::warn!("the first admin key was given out"),
                 Err(Refusal::KeysExist) => {}

@@ -98,7 +98,10 @@ mod tests {
     fn only_what_has_the_form_of_a_key_is_taken_for_one() {
         let key = Secret::key();
         assert_eq!(key_hash(&key.0), Some(key.key_hash()));
-        assert_eq!(Secret::key_given(&key.0).map(|given| given.0), Some(key.0.clone()));
+        assert_eq!(
+            Secret::key_given(&key.0).map(|given| given.0),
+            Some(key.0.clone())
+        );
         assert!(Secret::key_given("").is_some() && Secret::key_given("cmk_1").is_none());
         let key = key.reveal();
         let short = &key[..key.len() - 1];
