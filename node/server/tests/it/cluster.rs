@@ -95,7 +95,7 @@ async fn pings_that_go_to_the_nodes_in_turn_keep_a_worker_online_and_the_log_sti
 async fn a_node_that_is_cut_off_sends_ping_workers_away_and_never_says_that_they_do_not_exist() {
     let nodes = Node::start_three(NodeArgs {
         exchange_interval_ms: Some(50),
-        shed_after_ms: Some(400),
+        shed_after_ms: Some(1_500),
         ..NodeArgs::default()
     })
     .await;
