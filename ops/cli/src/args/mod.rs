@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 mod documented;
+mod events;
 mod key;
 mod worker;
 
+pub(crate) use events::EventsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
@@ -142,6 +144,8 @@ pub(crate) enum Command {
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Print changes as they happen, across the deaths of nodes; -o jsonl for programs.
+    Events(Box<EventsArgs>),
     /// The cluster, its workers and its runs on one screen, once.
     Status {
         #[command(flatten)]
@@ -389,6 +393,10 @@ mod tests {
             "reeve key list --all",
             "reeve key revoke ci",
             "reeve key whoami",
+            "reeve events",
+            "reeve events --kind run,worker --run r1 --status running,FAILED -o jsonl",
+            "reeve events --worker w1 --test smoke --project p --from 17",
+            "reeve events --initial --timeout 5s",
             "reeve status",
             "reeve top",
             "reeve cluster status",
@@ -413,6 +421,8 @@ mod tests {
                 "expected one of PENDING, QUEUED, RUNNING",
             ),
             ("reeve run list --timeout 5", "no unit"),
+            ("reeve events --kind robot", "expected one of TEST, RUN, WORKER"),
+            ("reeve events --from 1 --initial", "cannot be used with"),
             ("reeve run list --timeout 0s", "more than zero"),
             (
                 "reeve worker create --name n --region r --label nonsense",

@@ -9,8 +9,8 @@ use reeve_proto::v1::ResourceKind as Kind;
 use reeve_state::State;
 use reeve_state::id::{RunId, TestId, WorkerId};
 
-use super::event::Tags;
 use super::super::read::{find_test, find_worker, parse_id};
+use super::event::Tags;
 use crate::error::ApiError;
 
 /// Every part that is set must fit.
@@ -32,12 +32,10 @@ impl Filter {
     pub fn decode(request: &v1::WatchRequest, state: &State) -> Result<Self, ApiError> {
         let set = |text: &String| (!text.is_empty()).then(|| text.clone());
         let run = set(&request.run).map(|text| parse_id("run", &text)).transpose()?;
-        let test = set(&request.test).map(|text| {
-            by_id_or(&text, || find_test(state, &text).map(|row| row.id))
-        });
-        let worker = set(&request.worker).map(|text| {
-            by_id_or(&text, || find_worker(state, &text).map(|row| row.id))
-        });
+        let test =
+            set(&request.test).map(|text| by_id_or(&text, || find_test(state, &text).map(|row| row.id)));
+        let worker =
+            set(&request.worker).map(|text| by_id_or(&text, || find_worker(state, &text).map(|row| row.id)));
         Ok(Self {
             kinds: kinds(&request.kinds)?,
             id: set(&request.id),

@@ -13,7 +13,6 @@ mod listing;
 mod replay;
 mod watcher;
 
-
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
