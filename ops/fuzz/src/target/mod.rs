@@ -47,7 +47,7 @@ pub fn named(name: &str) -> Result<Box<dyn Target>> {
     Ok(match name {
         "log" => Box::new(log::Log),
         "row" => Box::new(row::Row),
-        "apply" => Box::new(apply::Apply::default()),
+        "apply" => Box::new(apply::Apply),
         "json" => Box::new(definition::Json),
         "yaml" => Box::new(definition::Yaml),
         "definition" => Box::new(definition::Wire),

@@ -103,7 +103,7 @@ impl Target for Rest {
 
     fn run(&mut self, input: &[u8]) -> String {
         self.inputs += 1;
-        if self.inputs % INPUTS_PER_NODE == 0 {
+        if self.inputs.is_multiple_of(INPUTS_PER_NODE) {
             self.node.stop();
             match Node::start() {
                 Ok(node) => self.node = node,
@@ -190,10 +190,8 @@ fn example(description: &Value, schema: &Value, depth: usize) -> Value {
             .map(|(name, schema)| (name.clone(), example(description, schema, depth + 1)));
         return Value::Object(each.collect());
     }
-    let kind = match &schema["type"] {
-        Value::Array(kinds) => kinds.first().and_then(Value::as_str),
-        kind => kind.as_str(),
-    };
+    // One kind, or several of which the first will do.
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
     match kind {
         Some("array") => json!([example(description, &schema["items"], depth + 1)]),
         Some("integer") => json!(1),
