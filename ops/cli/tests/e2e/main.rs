@@ -18,5 +18,6 @@ mod process;
 mod registry;
 mod services;
 mod snapshots;
+mod storm;
 mod tokens;
 mod witness;
