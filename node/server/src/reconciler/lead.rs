@@ -77,7 +77,7 @@ impl Lead {
     fn note(&mut self, item: FeedItem) {
         match item {
             FeedItem::Changes { changes, .. } => self.dirty.note(&changes),
-            FeedItem::Reset { revision } => {
+            FeedItem::Reset { revision, .. } => {
                 tracing::info!(%revision, "the change feed was reset; looking at everything that is live");
                 self.everything();
             }
