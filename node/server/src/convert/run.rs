@@ -48,6 +48,7 @@ pub fn run_with(state: &State, run: &Run, assignments: &[Arc<Assignment>]) -> v1
             .0,
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
+        project: run.project.to_string(),
     }
 }
 

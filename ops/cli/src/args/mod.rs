@@ -4,10 +4,12 @@
 mod documented;
 mod events;
 mod key;
+mod project;
 mod worker;
 
 pub(crate) use events::EventsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
+pub(crate) use project::ProjectArgs;
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
 use std::path::PathBuf;
@@ -177,6 +179,8 @@ pub(crate) enum TestCommand {
         /// Repeating the command under the same id changes nothing twice.
         #[arg(long)]
         request_id: Option<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// List the tests.
     List {
@@ -184,6 +188,8 @@ pub(crate) enum TestCommand {
         watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Show one test.
     Get {
@@ -191,6 +197,8 @@ pub(crate) enum TestCommand {
         id: String,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Delete a test; its runs stay.
     Delete {
@@ -199,6 +207,8 @@ pub(crate) enum TestCommand {
         /// Repeating the command under the same id changes nothing twice.
         #[arg(long)]
         request_id: Option<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
 }
 
@@ -214,6 +224,8 @@ pub(crate) enum RunCommand {
         /// Follow the run to its end.
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// List runs, newest first.
     List {
@@ -227,6 +239,8 @@ pub(crate) enum RunCommand {
         watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Show one run with its timeline and outcomes.
     Get {

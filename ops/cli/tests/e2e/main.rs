@@ -19,5 +19,6 @@ mod process;
 mod registry;
 mod services;
 mod snapshots;
+mod storm;
 mod tokens;
 mod witness;

@@ -6,7 +6,7 @@ use prost::Message;
 use reeve_proto::json::{DeletedJson, RunJson, TestJson, WorkerJson};
 use reeve_proto::v1;
 use reeve_proto::v1::resource::Resource;
-use reeve_state::id::{Revision, RunId, TestId, WorkerId};
+use reeve_state::id::{ProjectName, Revision, RunId, TestId, WorkerId};
 use serde::Serialize;
 
 /// One object as a change left it.
@@ -35,7 +35,7 @@ pub struct Tags {
     /// The worker that it is, or those on which it has endpoints.
     pub workers: Vec<WorkerId>,
     /// The project that it belongs to.
-    pub project: Option<String>,
+    pub project: Option<ProjectName>,
     /// Its status, where it has one.
     pub status: Option<&'static str>,
 }

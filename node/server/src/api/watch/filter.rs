@@ -7,14 +7,16 @@ use reeve_proto::names::Named;
 use reeve_proto::v1;
 use reeve_proto::v1::ResourceKind as Kind;
 use reeve_state::State;
-use reeve_state::id::{RunId, TestId, WorkerId};
+use reeve_state::id::{ProjectName, RunId, TestId, WorkerId};
 
+use super::super::call::Caller;
 use super::super::read::{find_test, find_worker, parse_id};
+use super::super::scope::Scope;
 use super::event::Tags;
 use crate::error::ApiError;
 
 /// Every part that is set must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Empty: all.
     kinds: BTreeSet<i32>,
@@ -22,18 +24,21 @@ pub struct Filter {
     run: Option<RunId>,
     test: Option<TestId>,
     worker: Option<WorkerId>,
-    project: Option<String>,
+    project: Option<ProjectName>,
+    /// What the caller may see of what belongs to a project; `None`: all of it.
+    scope: Option<Scope>,
     /// Empty: all.
     statuses: BTreeSet<&'static str>,
 }
 
 impl Filter {
     /// Names are looked up in this state.
-    pub fn decode(request: &v1::WatchRequest, state: &State) -> Result<Self, ApiError> {
+    pub fn decode(request: &v1::WatchRequest, state: &State, caller: &Caller) -> Result<Self, ApiError> {
+        let scope = caller.scope(&request.project)?;
         let set = |text: &String| (!text.is_empty()).then(|| text.clone());
         let run = set(&request.run).map(|text| parse_id("run", &text)).transpose()?;
-        let test =
-            set(&request.test).map(|text| by_id_or(&text, || find_test(state, &text).map(|row| row.id)));
+        let test = set(&request.test)
+            .map(|text| by_id_or(&text, || find_test(state, &scope, &text).map(|row| row.id)));
         let worker =
             set(&request.worker).map(|text| by_id_or(&text, || find_worker(state, &text).map(|row| row.id)));
         Ok(Self {
@@ -42,7 +47,8 @@ impl Filter {
             run,
             test: test.transpose()?,
             worker: worker.transpose()?,
-            project: set(&request.project),
+            project: set(&request.project).map(|name| ProjectName::from(name.as_str())),
+            scope: Some(scope),
             statuses: request
                 .statuses
                 .iter()
@@ -57,6 +63,12 @@ impl Filter {
             && (self.run.is_none() || kind == Kind::Run)
     }
 
+    /// Workers are everyone's; what belongs to a project is shown to who may see it.
+    fn may_see(&self, tags: &Tags) -> bool {
+        let shown = |scope: &Scope| tags.project.as_ref().is_none_or(|project| scope.shows(project));
+        self.scope.as_ref().is_none_or(shown)
+    }
+
     /// Whether a change passes. That an object is gone passes whatever its status was.
     pub fn passes(&self, tags: &Tags, deleted: bool) -> bool {
         let fits = |status: &'static str| self.statuses.contains(status);
@@ -66,6 +78,7 @@ impl Filter {
             && (self.test.is_none() || self.test == tags.test)
             && self.worker.is_none_or(|worker| tags.workers.contains(&worker))
             && (self.project.is_none() || self.project == tags.project)
+            && self.may_see(tags)
             && (self.statuses.is_empty() || deleted || tags.status.is_some_and(fits))
     }
 }

@@ -82,6 +82,7 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             kind: Kind::Test,
             id: row.id.to_string(),
             test: Some(row.id),
+            project: Some(row.project.clone()),
             ..Tags::default()
         }),
         Row::Worker(row) => Some(Tags {
@@ -107,6 +108,7 @@ pub fn run_tags<'a>(row: &Run, assignments: impl Iterator<Item = &'a Arc<Assignm
         run: Some(row.id),
         test: Some(row.test),
         workers,
+        project: Some(row.project.clone()),
         status: Some(enums::run_status(row.life.status()).name()),
         ..Tags::default()
     }

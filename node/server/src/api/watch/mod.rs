@@ -92,7 +92,7 @@ impl Api {
         } else {
             self.context.store.local()
         };
-        let filter = Filter::decode(&wish.request, &state)?;
+        let filter = Filter::decode(&wish.request, &state, &call.caller)?;
         let revision = wish.after.unwrap_or(state.meta().revision);
         let mut watcher = Watcher::new(self.clone(), call, filter, revision, wish.on_reset);
         if wish.initial {
