@@ -112,6 +112,7 @@ fn hundred_runs() -> State {
         name: "g".to_owned(),
         endpoints: 10_000,
         selector,
+        callee: None,
         executor: Executor::Sim(sim),
     };
     let definition = Arc::new(TestDefinition {
@@ -120,6 +121,7 @@ fn hundred_runs() -> State {
         buildup: Millis(1),
         queue_timeout: Millis(1),
         max_execution: Millis(1),
+        on_worker_loss: Default::default(),
         groups: vec![group],
     });
     let runs = (1..=100).map(|number| queued(number, &definition));

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::command::MAX_LATE_ENDPOINTS;
 use crate::record::{Assignment, EndpointCounts, KEPT_EVENTS, Run};
 use crate::state::State;
-use crate::transition::endpoint::EndpointState;
+use crate::transition::endpoint::{EndpointPhase, EndpointState};
 use crate::transition::run::RunStatus;
 use crate::transition::worker::WorkerStatus;
 
@@ -23,7 +24,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 9] = [
+pub const LAWS: [(&str, Law); 11] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -51,6 +52,14 @@ pub const LAWS: [(&str, Law); 9] = [
         history_tells_statuses,
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
+    (
+        "a run that began has as many endpoints in phases as it has endpoints",
+        runs_conserved,
+    ),
+    (
+        "late reports are kept of lost epochs only, and in bounds",
+        late_reports_bounded,
+    ),
 ];
 
 /// Laws between a state and the next.
@@ -304,6 +313,55 @@ fn endpoints_forward(before: &State, after: &State, broken: &mut Vec<String>) {
             if old.observe(new.phase(), new.outcome()) != new {
                 broken.push(format!("{:?} endpoint {offset}: {old:?} became {new:?}", was.key));
             }
+        }
+    }
+}
+
+/// At every index, the size of a run is the sum over phases; before the start there are no endpoints.
+fn runs_conserved(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values() {
+        let expected = match run.start_at {
+            Some(_) => run.definition.endpoints(),
+            None => 0,
+        };
+        let counts = state.run_counts(run.id);
+        let closed = counts.phase(EndpointPhase::Closed);
+        let outcomes: u32 = counts.outcomes.iter().sum();
+        if counts.total() != expected || outcomes < closed {
+            broken.push(format!(
+                "{:?}: {} of {expected} endpoints are in phases, {closed} closed, {outcomes} outcomes",
+                run.id,
+                counts.total()
+            ));
+        }
+        for assignment in state.assignments(run.id) {
+            let settled = assignment.counts.phase(EndpointPhase::Closed);
+            if assignment.lost != (assignment.interrupted > 0) || assignment.interrupted > settled {
+                broken.push(format!(
+                    "{:?}: lost {}, {} interrupted of {settled} closed",
+                    assignment.key, assignment.lost, assignment.interrupted
+                ));
+            }
+        }
+    }
+}
+
+fn late_reports_bounded(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values() {
+        let mut kept = 0;
+        for assignment in state.assignments(run.id) {
+            kept += assignment.late.len();
+            let sorted = assignment
+                .late
+                .windows(2)
+                .all(|pair| pair[0].offset < pair[1].offset);
+            let inside = assignment.late.iter().all(|late| late.offset < assignment.count);
+            if !sorted || !inside || (!assignment.late.is_empty() && !assignment.lost) {
+                broken.push(format!("{:?}: {:?}", assignment.key, assignment.late));
+            }
+        }
+        if kept > MAX_LATE_ENDPOINTS {
+            broken.push(format!("{:?}: {kept} late reports", run.id));
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod definition;
 pub mod id;
 mod index;
 pub mod invariant;
+pub mod loss;
 mod query;
 pub mod record;
 mod state;

@@ -39,6 +39,7 @@ pub fn group(name: &str, endpoints: u32, selector: Selector) -> Group {
         name: name.to_owned(),
         endpoints,
         selector,
+        callee: None,
         executor: Executor::Sim(sim),
     }
 }
@@ -57,6 +58,7 @@ pub fn definition(groups: Vec<Group>) -> TestDefinition {
         buildup: Millis::from_secs(5),
         queue_timeout: Millis::from_secs(5),
         max_execution: Millis::from_secs(120),
+        on_worker_loss: Default::default(),
         groups,
     }
 }

@@ -138,6 +138,10 @@ mod tests {
             life: AssignmentLife::restore(status),
             started: true,
             lost: false,
+            interrupted: 0,
+            start_late: None,
+            late: Vec::new(),
+            late_left_out: 0,
             detail: None,
             acked_seq: u64::from(closed),
             counts: EndpointCounts {

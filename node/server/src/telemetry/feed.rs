@@ -119,6 +119,7 @@ mod tests {
             buildup: Millis(0),
             queue_timeout: Millis(1),
             max_execution: Millis(1),
+            on_worker_loss: Default::default(),
             groups: Vec::new(),
         };
         Arc::new(Run {

@@ -105,7 +105,8 @@ impl Actor {
             | Command::RegisterWorker(_)
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
-            | Command::Report(_) => Self::Worker,
+            | Command::Report(_)
+            | Command::KeepLateReports(_) => Self::Worker,
             Command::SetDrain(command) => command
                 .drain
                 .as_ref()

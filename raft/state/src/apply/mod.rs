@@ -122,6 +122,7 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PurgeWorker(command) => registry::purge(tx, command),
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
+        Command::KeepLateReports(command) => assignment::keep_late(tx, command),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::command::{
     StartRun, StopRun,
 };
 use crate::id::{Revision, RunId};
+use crate::loss;
 use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run};
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
@@ -146,9 +147,9 @@ pub(super) fn complete(tx: &mut Tx<'_>, command: &CompleteRun) -> Result<Reply, 
             open.key.ordinal
         ));
     }
-    if run.stop_requested_at.is_none() && started.iter().all(|a| a.lost) {
-        // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
-        return not_yet("all workers were lost, so it can only FAIL".to_owned());
+    // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
+    if let Some(reason) = loss::failure(&run, started.iter()) {
+        return not_yet(format!("{}, so it can only FAIL", reason.message));
     }
     let reason = run.stop_requested_at.map(|_| RunReason {
         code: RunReasonCode::StoppedByUser,
@@ -160,6 +161,7 @@ pub(super) fn complete(tx: &mut Tx<'_>, command: &CompleteRun) -> Result<Reply, 
 
 pub(super) fn fail(tx: &mut Tx<'_>, command: &FailRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Running])?;
+    failing_is_due(tx, &run, command.reason.code)?;
     for assignment in of_run(tx, run.id, |a| a.life.status().is_current()) {
         let ending = Ending {
             event: AssignmentEvent::Lose,
@@ -175,6 +177,20 @@ pub(super) fn fail(tx: &mut Tx<'_>, command: &FailRun) -> Result<Reply, Refusal>
         Some(command.reason.clone()),
     )?;
     Ok(about(run.id, false))
+}
+
+/// A run fails for lost workers only if it lost as many as its definition does not bear.
+fn failing_is_due(tx: &Tx<'_>, run: &Run, code: RunReasonCode) -> Result<(), Refusal> {
+    let for_workers = matches!(
+        code,
+        RunReasonCode::AllWorkersDisconnected | RunReasonCode::WorkerLost
+    );
+    let due = loss::failure(run, tx.state().assignments(run.id)).map(|reason| reason.code);
+    if for_workers && due != Some(code) {
+        let rule = "the workers that it lost are no reason to fail".to_owned();
+        return Err(Refusal::NotYet { run: run.id, rule });
+    }
+    Ok(())
 }
 
 pub(super) fn reject(tx: &mut Tx<'_>, command: &RejectRun) -> Result<Reply, Refusal> {

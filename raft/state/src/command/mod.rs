@@ -126,6 +126,8 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 44: keeps what was reported after an epoch was over, as evidence (D14).
+    KeepLateReports(KeepLateReports),
 }
 
 impl Command {
@@ -160,6 +162,7 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::KeepLateReports(_) => 44,
         }
     }
 
@@ -194,6 +197,7 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::KeepLateReports(_) => "keep_late_reports",
         }
     }
 
@@ -224,7 +228,8 @@ impl Command {
             | Self::SetHealth(_)
             | Self::Report(_)
             | Self::ExpireToken(_)
-            | Self::PurgeWorker(_) => None,
+            | Self::PurgeWorker(_)
+            | Self::KeepLateReports(_) => None,
         }
     }
 }
@@ -404,6 +409,11 @@ pub enum ReportEvent {
     },
     /// Endpoints changed.
     Progress(Vec<EndpointReport>),
+    /// It began after its start instant.
+    StartedLate {
+        /// By how much.
+        by: Millis,
+    },
     /// It holds nothing of the assignment any more.
     Closed,
 }
@@ -412,7 +422,7 @@ pub enum ReportEvent {
 pub const MAX_PROGRESS_ENDPOINTS: usize = 20_000;
 
 /// One endpoint as its worker saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointReport {
     /// From the assignment's first endpoint.
     pub offset: u32,
@@ -420,4 +430,20 @@ pub struct EndpointReport {
     pub phase: EndpointPhase,
     /// Its outcome, if it is known.
     pub outcome: Option<EndpointOutcome>,
+}
+
+/// Most endpoints of a run of which late reports are kept.
+pub const MAX_LATE_ENDPOINTS: usize = 1_000;
+
+/// Command 44. Changes neither phase nor outcome nor counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepLateReports {
+    /// Who reported.
+    pub worker: WorkerId,
+    /// The run.
+    pub run: RunId,
+    /// The epoch that is over.
+    pub epoch: AssignmentEpoch,
+    /// What was said.
+    pub reports: Vec<EndpointReport>,
 }

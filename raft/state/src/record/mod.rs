@@ -12,9 +12,11 @@ mod worker;
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
-pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
+pub use explanation::{
+    ChangeKind, Explanation, FilterCount, GroupExplanation, PlacementFilter, SuggestedChange, WorkerVerdict,
+};
 pub use key::{Access, ApiKey, Role};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
-pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
+pub use test::{Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
 pub use worker::{Session, Worker, WorkerKind};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::id::AssignmentEpoch;
-use reeve_state::record::{Assignment, WorkerEventKind};
+use reeve_state::record::{Assignment, OnWorkerLoss, TestDefinition, WorkerEventKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -35,6 +35,8 @@ enum Act {
     Reject(u8),
     Stop(u8),
     Abandon(u8, u32),
+    /// What a worker says of an endpoint after its epoch is over.
+    Late(u8, u32, u32),
     Hello(u8, u8, bool),
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
@@ -51,6 +53,7 @@ enum Event {
     NotReady,
     Progress(u32, u8, u8),
     CloseAll,
+    StartedLate,
     Closed,
 }
 
@@ -68,6 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::NotReady),
         4 => (0..30u32, 0..10u8, 0..10u8).prop_map(|(offset, phase, outcome)| Event::Progress(offset, phase, outcome)),
         3 => Just(Event::CloseAll),
+        1 => Just(Event::StartedLate),
         2 => Just(Event::Closed),
     ]
 }
@@ -97,6 +101,7 @@ fn run_act() -> impl Strategy<Value = Act> {
         1 => run().prop_map(Act::Reject),
         1 => run().prop_map(Act::Stop),
         1 => (run(), 0..3u32).prop_map(|(r, o)| Act::Abandon(r, o)),
+        2 => (run(), 0..3u32, 0..40u32).prop_map(|(r, o, e)| Act::Late(r, o, e)),
         2 => (worker(), 1..4u8, any::<bool>()).prop_map(|(w, i, h)| Act::Hello(w, i, h)),
         1 => (any_worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
         12 => (run(), 0..3u32, prop_oneof![8 => Just(1i8), 1 => -1..3i8], event())
@@ -106,7 +111,11 @@ fn run_act() -> impl Strategy<Value = Act> {
 
 fn world() -> World {
     let mut world = World::with_workers(WORKERS, 40);
-    world.apply_test(1, definition("smoke", 30));
+    let definition = TestDefinition {
+        on_worker_loss: OnWorkerLoss::FailAbove { share_ppm: 400_000 },
+        ..definition("smoke", 30)
+    };
+    world.apply_test(1, definition);
     world
 }
 
@@ -165,6 +174,7 @@ fn report(world: &World, run: u8, ordinal: u32, ahead: i8, event: &Event) -> Com
                 })
                 .collect(),
         ),
+        Event::StartedLate => ReportEvent::StartedLate { by: Millis(700) },
         Event::Closed => ReportEvent::Closed,
     };
     let seq = acked.saturating_add_signed(i64::from(ahead));
@@ -235,6 +245,23 @@ fn command(world: &World, act: &Act) -> Command {
             ordinals: vec![*ordinal],
             detail: "stop_deadline".into(),
         }),
+        Act::Late(run, ordinal, offset) => {
+            let assignment = world
+                .state
+                .assignments(run_id(*run))
+                .nth(*ordinal as usize)
+                .cloned();
+            Command::KeepLateReports(KeepLateReports {
+                worker: assignment.as_ref().map_or(worker_id(1), |a| a.worker),
+                run: run_id(*run),
+                epoch: assignment.map_or(AssignmentEpoch(1), |a| a.epoch),
+                reports: vec![EndpointReport {
+                    offset: *offset,
+                    phase: EndpointPhase::Incall,
+                    outcome: None,
+                }],
+            })
+        }
         Act::Hello(n, incarnation, holds) => {
             let held = world
                 .state

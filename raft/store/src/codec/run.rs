@@ -10,9 +10,10 @@ use reeve_state::transition::assignment::AssignmentLife;
 use reeve_state::transition::endpoint::EndpointChunk;
 use reeve_state::transition::run::{RunLife, RunReason, TimelineEntry};
 
+use super::command::{progress_from_proto, progress_to_proto};
 use super::enums::Numbered;
 use super::record::definition;
-use super::{DecodeError, Wire, fixed, id_bytes, list, message, ms, optional, protos, required, time};
+use super::{DecodeError, Wire, fixed, id_bytes, list, message, ms, optional, protos, required, span, time};
 
 impl Wire for Run {
     type Proto = wire::Run;
@@ -143,6 +144,10 @@ impl Wire for Assignment {
             phases: self.counts.phases.to_vec(),
             outcomes: self.counts.outcomes.to_vec(),
             revision: self.revision.0,
+            interrupted: self.interrupted,
+            start_late_ms: self.start_late.map(|late| late.0),
+            late: (!self.late.is_empty()).then(|| progress_to_proto(&self.late)),
+            late_left_out: self.late_left_out,
         }
     }
 
@@ -164,6 +169,13 @@ impl Wire for Assignment {
             detail: proto.detail,
             acked_seq: proto.acked_seq,
             counts,
+            interrupted: proto.interrupted,
+            start_late: proto.start_late_ms.map(span),
+            late: match &proto.late {
+                Some(late) => progress_from_proto(late)?,
+                None => Vec::new(),
+            },
+            late_left_out: proto.late_left_out,
             revision: Revision(proto.revision),
         })
     }

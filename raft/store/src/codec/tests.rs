@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod registry;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use reeve_state::transition::worker::*;
 
 use super::*;
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
+use runs::run_commands;
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
 const GOLDEN: &str = include_str!("../../tests/golden/commands.hex");
@@ -79,17 +81,20 @@ fn definition() -> Arc<TestDefinition> {
         buildup: Millis(2_000),
         queue_timeout: Millis(3_000),
         max_execution: Millis(4_000),
+        on_worker_loss: Default::default(),
         groups: vec![
             Group {
                 name: "g".to_owned(),
                 endpoints: 7,
                 selector,
+                callee: None,
                 executor: Executor::Sim(sim.clone()),
             },
             Group {
                 name: "h".to_owned(),
                 endpoints: 1,
                 selector: Selector::default(),
+                callee: None,
                 executor: Executor::Sim(sim),
             },
         ],
@@ -109,13 +114,16 @@ fn explanation() -> Arc<Explanation> {
             removed: removed.collect(),
             capacity_total: 5,
             capacity_free: 4,
+            workers: Vec::new(),
+            workers_left_out: 0,
         }],
         suggestion: "add a worker".to_owned(),
+        changes: Vec::new(),
     })
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 28;
+const COMMANDS: usize = 29;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -252,6 +260,7 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(run_commands())
     .collect()
 }
 
@@ -340,6 +349,7 @@ fn every_event_and_actor_comes_back() {
             reason: "no disk".to_owned(),
         },
         ReportEvent::Progress(Vec::new()),
+        ReportEvent::StartedLate { by: Millis(2_500) },
         ReportEvent::Closed,
     ];
     for event in events {
@@ -485,6 +495,14 @@ fn rows() -> Vec<Row> {
             life: AssignmentLife::restore(AssignmentStatus::Stopping),
             started: true,
             lost: true,
+            interrupted: 2,
+            start_late: Some(Millis(900)),
+            late: vec![EndpointReport {
+                offset: 1,
+                phase: EndpointPhase::Incall,
+                outcome: None,
+            }],
+            late_left_out: 4,
             detail: Some("late".to_owned()),
             acked_seq: 5,
             counts: EndpointCounts {

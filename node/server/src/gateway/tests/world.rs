@@ -155,10 +155,12 @@ impl World {
             buildup: Millis(0),
             queue_timeout: Millis(5_000),
             max_execution: Millis(60_000),
+            on_worker_loss: Default::default(),
             groups: vec![Group {
                 name: "callers".to_owned(),
                 endpoints,
                 selector: Selector::default(),
+                callee: None,
                 executor: Executor::Sim(sim),
             }],
         };
