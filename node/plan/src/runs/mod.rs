@@ -1,5 +1,7 @@
 //! The planner of runs: what is to be done about a run, given the state and the time (R116).
 
+mod explain;
+mod order;
 mod pass;
 mod pending;
 mod queued;
@@ -14,6 +16,7 @@ use crate::Planned;
 use crate::config::PlanConfig;
 use crate::fleet::{Fleet, Reservations};
 
+pub use explain::{Explained, Holder, Part, Verdict, explain_definition, explain_run};
 pub use pass::{PassPlan, plan, plan_pass};
 
 /// What is to be done about a run.
