@@ -5,7 +5,7 @@ mod support;
 
 use reeve_plan::runs::{Explained, Verdict, explain_definition, explain_run};
 use reeve_state::command::{Command, DeleteWorker, ReportEvent, StopRun};
-use reeve_state::id::RunId;
+use reeve_state::id::{ProjectName, RunId};
 use reeve_state::record::{ChangeKind, PlacementFilter, Selector, SuggestedChange, TestDefinition};
 use reeve_state::time::Millis;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
@@ -22,7 +22,13 @@ impl World {
     }
 
     fn dry(&self, definition: &TestDefinition) -> Explained {
-        explain_definition(&self.state, definition, self.now, &self.config)
+        explain_definition(
+            &self.state,
+            definition,
+            &ProjectName::default(),
+            self.now,
+            &self.config,
+        )
     }
 
     /// Submits it and plans it twice, so that it is placed if it can be.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_state::State;
 use reeve_state::command::Placement;
 use reeve_state::definition::expected_execution;
-use reeve_state::id::{RunId, WorkerId};
+use reeve_state::id::{ProjectName, RunId, WorkerId};
 use reeve_state::record::{
     Assignment, ChangeKind, Explanation, Run, Selector, SuggestedChange, TestDefinition,
 };
@@ -17,7 +17,7 @@ use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::run::{RunReason, RunReasonCode, RunStatus};
 
-use super::order::in_order;
+use super::order::{Ticket, waiting};
 use super::{Pass, pending};
 use crate::config::PlanConfig;
 use crate::fleet::{Fleet, Reservations};
@@ -107,11 +107,13 @@ pub struct Explained {
 pub fn explain_definition(
     state: &State,
     definition: &TestDefinition,
+    project: &ProjectName,
     now: Time,
     config: &PlanConfig,
 ) -> Explained {
     let mut pass = Pass::new(state, now, Time(0), config);
-    let ahead = pass.serve_before(None);
+    let newcomer = Ticket::newcomer(project.as_str(), definition.endpoints());
+    let ahead = pass.serve_before(Some(newcomer), None);
     let until = now + definition.queue_timeout;
     pass.explain_asking(definition, ahead, Some(until))
 }
@@ -121,11 +123,12 @@ pub fn explain_run(state: &State, run: &Run, now: Time, config: &PlanConfig) -> 
     let mut pass = Pass::new(state, now, Time(0), config);
     match run.life.status() {
         RunStatus::Pending => {
-            let ahead = pass.serve_before(Some(run));
+            let newcomer = Ticket::newcomer(run.project.as_str(), run.definition.endpoints());
+            let ahead = pass.serve_before(Some(newcomer), None);
             pass.explain_asking(&run.definition, ahead, None)
         }
         RunStatus::Queued if run.assignments == 0 => {
-            let ahead = pass.serve_before(Some(run));
+            let ahead = pass.serve_before(None, Some(run.id));
             pass.explain_asking(&run.definition, ahead, run.queue_deadline)
         }
         RunStatus::Queued | RunStatus::Running | RunStatus::Completed | RunStatus::Failed => {
@@ -136,18 +139,12 @@ pub fn explain_run(state: &State, run: &Run, now: Time, config: &PlanConfig) -> 
 }
 
 impl Pass<'_> {
-    /// Serves the runs that come before this one, or all that wait; those that still wait then.
-    fn serve_before(&mut self, run: Option<&Run>) -> Vec<RunId> {
-        let ids: BTreeSet<RunId> = self
-            .state
-            .live_runs()
-            .filter(|other| super::pass::waits(other))
-            .map(|other| other.id)
-            .chain(run.map(|run| run.id))
-            .collect();
+    /// Serves the runs that wait and come before this one, or before a newcomer; those that still wait then.
+    fn serve_before(&mut self, newcomer: Option<Ticket<'_>>, run: Option<RunId>) -> Vec<RunId> {
+        let order = waiting(self.state, newcomer, self.now, self.config);
         let mut ahead = Vec::new();
-        for id in in_order(self.state, ids, self.now, self.config) {
-            if run.is_some_and(|run| run.id == id) {
+        for id in order.into_iter().map_while(|ticket| ticket.run) {
+            if run == Some(id) {
                 break;
             }
             let Some(other) = self.state.run(id) else { continue };
@@ -194,7 +191,7 @@ impl Pass<'_> {
         let wanted: BTreeSet<WorkerId> = ask.candidates(fleet).collect();
         Explained {
             verdict: Verdict::Waits,
-            message: waiting(&why, &ahead),
+            message: waits_for(&why, &ahead),
             reason: Some(RunReason {
                 code: why.code,
                 message: why.message,
@@ -351,7 +348,7 @@ fn fits(parts: &[Part]) -> String {
     format!("it can start now: {endpoints} endpoints on {}", workers(parts))
 }
 
-fn waiting(why: &Unplaceable, ahead: &[RunId]) -> String {
+fn waits_for(why: &Unplaceable, ahead: &[RunId]) -> String {
     match ahead.len() {
         0 => why.message.clone(),
         1 => format!("{}; 1 run that waited longer comes first", why.message),

@@ -206,6 +206,11 @@ impl World {
 
     /// A run in PENDING.
     pub fn submit(&mut self, definition: TestDefinition) -> RunId {
+        self.submit_in(ProjectName::DEFAULT, definition)
+    }
+
+    /// A run of a project, in PENDING.
+    pub fn submit_in(&mut self, project: &str, definition: TestDefinition) -> RunId {
         let test = TestId::from_bytes(bytes(self.number()));
         let name = format!("t{}", self.number());
         let definition = Arc::new(TestDefinition { name, ..definition });
@@ -213,6 +218,7 @@ impl World {
             id: test,
             definition,
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::from(project),
         };
         self.apply(Command::ApplyTest(apply)).unwrap();
         let run = RunId::from_bytes(bytes(self.number()));

@@ -163,6 +163,7 @@ impl World {
             id: test_id(n),
             definition: Arc::new(definition),
             mode,
+            project: ProjectName::default(),
         }))
     }
 

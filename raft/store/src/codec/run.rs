@@ -12,7 +12,7 @@ use reeve_state::transition::run::{RunLife, RunReason, TimelineEntry};
 
 use super::command::{progress_from_proto, progress_to_proto};
 use super::enums::Numbered;
-use super::record::definition;
+use super::record::{definition, project_name, project_text};
 use super::{DecodeError, Wire, fixed, id_bytes, list, message, ms, optional, protos, required, span, time};
 
 impl Wire for Run {
@@ -40,6 +40,7 @@ impl Wire for Run {
                 .map(|explanation| explanation.to_proto()),
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
+            project: project_text(&self.project),
         }
     }
 
@@ -50,6 +51,7 @@ impl Wire for Run {
         Ok(Self {
             id: RunId::from_bytes(fixed("id", &proto.id)?),
             test: TestId::from_bytes(fixed("test", &proto.test)?),
+            project: project_name(&proto.project),
             test_version: proto.test_version,
             definition: definition(proto.definition)?,
             life,
