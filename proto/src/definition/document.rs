@@ -27,6 +27,9 @@ pub struct DefinitionDocument {
     /// Safety limit of RUNNING (D12).
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "max_execution")]
     pub max_execution: Option<DurationText>,
+    /// What becomes of a run that loses some of its workers: `continue`, the default, `fail`, or `failAbove: 20%`.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "on_worker_loss")]
+    pub on_worker_loss: Option<WorkerLossDocument>,
     /// What runs.
     #[serde(default)]
     pub groups: Vec<GroupDocument>,
@@ -58,6 +61,19 @@ pub struct GroupDocument {
     /// Settings of the executor `sim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sim: Option<SimDocument>,
+    /// Whom the endpoints call; that group starts first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee: Option<CalleeDocument>,
+}
+
+/// Whom a group calls.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CalleeDocument {
+    /// Name of a group of the same definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// Scripted endpoints.
@@ -81,6 +97,52 @@ pub struct DurationText(pub String);
 impl Serialize for DurationText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// What becomes of a run that loses some of its workers: a word, or the share above which it fails.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum WorkerLossDocument {
+    /// `continue` or `fail`.
+    Word(String),
+    /// `failAbove: 20%`.
+    Above(FailAboveDocument),
+}
+
+/// The share of endpoints lost with workers above which a run fails.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FailAboveDocument {
+    /// Per cent, for example `20%`.
+    #[serde(alias = "fail_above")]
+    pub fail_above: String,
+}
+
+impl<'de> Deserialize<'de> for WorkerLossDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WorkerLossVisitor)
+    }
+}
+
+struct WorkerLossVisitor;
+
+impl<'de> Visitor<'de> for WorkerLossVisitor {
+    type Value = WorkerLossDocument;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("continue, fail, or failAbove: with a share such as 20%")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<WorkerLossDocument, E> {
+        Ok(WorkerLossDocument::Word(text.to_owned()))
+    }
+
+    fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<WorkerLossDocument, M::Error> {
+        let above = FailAboveDocument::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(WorkerLossDocument::Above(above))
     }
 }
 

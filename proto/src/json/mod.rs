@@ -3,8 +3,10 @@
 //! Both print exactly these types, so that a script does not care which of the two it reads.
 
 mod cluster;
+mod compare;
 mod drain;
 mod error;
+mod explain;
 mod key;
 mod registry;
 mod run;
@@ -15,15 +17,19 @@ mod worker;
 mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
+pub use compare::{RunComparisonJson, RunSideJson, StatusDurationJson, WorkerComparisonJson, WorkerShareJson};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
+pub use explain::{
+    CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson, WorkerVerdictJson,
+};
 pub use key::{CreatedKeyJson, KeyJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,
 };
 pub use run::{
     AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
-    ReasonJson, RunJson, TimelineEntryJson,
+    LateReportJson, ReasonJson, RunJson, TimelineEntryJson,
 };
 pub use test::TestJson;
 pub use worker::{CapacityJson, ConditionJson, FlapsJson, ResourcesJson, WorkerJson};

@@ -73,7 +73,7 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
-        self.fleet.event(event, &self.cluster, |_| ());
+        self.fleet.event(event, &self.cluster, MonoMs(self.now), |_| ());
     }
 
     fn prepared(&mut self, epoch: u64) {
@@ -97,7 +97,7 @@ impl World {
             start_at_ms: 1_005_000,
             cluster_time_ms: 0,
         };
-        self.fleet.start(&start, &self.cluster);
+        self.fleet.start(&start, &self.cluster, MonoMs(self.now));
     }
 
     fn stop(&mut self, epoch: u64, abandon: bool) {
@@ -119,6 +119,7 @@ impl World {
             Reported::NotReady(not_ready) => format!("not ready: {}", not_ready.reason),
             Reported::Progress(progress) => format!("progress {:?}", progress.offsets),
             Reported::Closed(_) => "closed".to_owned(),
+            Reported::StartedLate(late) => format!("late {}", late.by_ms),
         };
         let ack = ReportAck {
             run_id: report.run_id,

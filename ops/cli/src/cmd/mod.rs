@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod completions;
+mod explain;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod run;

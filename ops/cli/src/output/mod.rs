@@ -3,6 +3,8 @@
 mod assignments;
 mod cluster;
 mod colour;
+mod compare;
+mod explain;
 mod key;
 mod run;
 mod status;
@@ -13,6 +15,8 @@ mod worker;
 pub(crate) use assignments::assignment_table;
 pub(crate) use cluster::{NodeView, cluster_json, cluster_table, member_table};
 pub(crate) use colour::{Colour, colours};
+pub(crate) use compare::comparison_text;
+pub(crate) use explain::explanation_text;
 pub(crate) use run::{in_phase, phase_counts, summary};
 pub(crate) use status::{StatusView, status_json, status_text};
 pub(crate) use table::{Table, age, duration_text, or_dash};

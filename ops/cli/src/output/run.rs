@@ -10,6 +10,7 @@ use reeve_proto::v1::{
 };
 
 use super::Resource;
+use super::explain::{changes, groups};
 use super::table::{Table, age, between, or_dash, status_cell};
 
 impl Resource for Run {
@@ -185,39 +186,18 @@ fn explanation(run: &Run) -> String {
     let Some(explanation) = &run.explanation else {
         return String::new();
     };
-    let mut table = Table::new(&[
-        "GROUP",
-        "#ENDPOINTS",
-        "#CONSIDERED",
-        "#FREE",
-        "#CAPACITY",
-        "REMOVED",
-    ]);
-    for group in &explanation.groups {
-        let removed: Vec<String> = group
-            .removed
-            .iter()
-            .filter(|count| count.workers > 0)
-            .map(|count| format!("{} {}", count.filter, count.workers))
-            .collect();
-        table.row(vec![
-            Cell::new(&group.group),
-            Cell::new(group.endpoints),
-            Cell::new(group.workers_considered),
-            Cell::new(group.capacity_free),
-            Cell::new(group.capacity_total),
-            Cell::new(or_dash(&removed.join(", "))),
-        ]);
-    }
-    let mut text = if explanation.groups.is_empty() {
-        String::new()
+    let help = if explanation.changes.is_empty() && !explanation.suggestion.is_empty() {
+        format!("Would help: {}", explanation.suggestion)
     } else {
-        table.render()
+        changes(&explanation.changes)
     };
-    if !explanation.suggestion.is_empty() {
-        let _ = write!(text, "\nWould help: {}", explanation.suggestion);
-    }
-    text.trim_start().to_owned()
+    let parts = [groups(explanation), help];
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("\n")
 }
 
 #[cfg(test)]
@@ -307,6 +287,7 @@ mod tests {
                     ..Default::default()
                 }],
                 suggestion: "a worker in eu-west".into(),
+                changes: Vec::new(),
             }),
             ..Default::default()
         };

@@ -31,6 +31,7 @@ fn every_policy_and_every_callee_comes_back() {
             id: test(),
             definition: Arc::new(definition),
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::default(),
         })));
     }
 }
