@@ -21,6 +21,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// `domain` of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "reeve";
 
+/// Most violations that an answer names one by one: they travel in headers, whose size is bounded.
+const MOST_VIOLATIONS: usize = 50;
+
 /// How long a caller should wait for a leader; elections end well before.
 const RETRY_ELECTION: Duration = Duration::from_millis(500);
 
@@ -33,6 +36,12 @@ pub enum ApiError {
     /// A body that is not JSON, or not of the expected form.
     #[error("the body cannot be read: {0}")]
     Malformed(String),
+    /// REST: a body that is larger than anything that is taken.
+    #[error("the body is larger than {limit} bytes, which nothing that is taken here is")]
+    TooLarge {
+        /// The most that is taken, in bytes.
+        limit: usize,
+    },
     /// There is no such object, as of a read that asked the cluster or was told to be local.
     #[error("no {} {id}", kind.name())]
     NotFound {
@@ -133,7 +142,13 @@ impl Description {
     }
 
     fn fields(mut self, violations: &[FieldViolation]) -> Self {
-        self.violations = violations.to_vec();
+        self.violations = violations.iter().take(MOST_VIOLATIONS).cloned().collect();
+        if let Some(rule) = more(violations.len()) {
+            self.violations.push(FieldViolation {
+                field: String::new(),
+                rule,
+            });
+        }
         self
     }
 }
@@ -144,6 +159,9 @@ impl ApiError {
         match self {
             Self::Invalid(violations) => invalid(violations),
             Self::Malformed(_) => Description::new(Code::InvalidArgument, "MALFORMED_BODY"),
+            Self::TooLarge { limit } => {
+                Description::new(Code::OutOfRange, "BODY_TOO_LARGE").with("limit", limit)
+            }
             Self::NotFound { kind, id } => not_found(*kind, id),
             Self::KeyMissing => Description::new(Code::Unauthenticated, "KEY_MISSING"),
             Self::Refused(refusal) => describe_refusal(refusal),
@@ -312,11 +330,18 @@ fn describe_refusal(refusal: &Refusal) -> Description {
 }
 
 fn describe_violations(violations: &[FieldViolation]) -> String {
-    let each: Vec<_> = violations
+    let each = violations
         .iter()
-        .map(|v| format!("{}: {}", v.field, v.rule))
-        .collect();
+        .take(MOST_VIOLATIONS)
+        .map(|v| format!("{}: {}", v.field, v.rule));
+    let each: Vec<_> = each.chain(more(violations.len())).collect();
     format!("invalid: {}", each.join("; "))
+}
+
+/// What is said in place of the violations that are not told one by one.
+fn more(violations: usize) -> Option<String> {
+    let left_out = violations.checked_sub(MOST_VIOLATIONS).filter(|rest| *rest > 0)?;
+    Some(format!("and {left_out} more"))
 }
 
 impl From<ApiError> for Status {
@@ -346,9 +371,10 @@ pub struct AnsweredCode(pub Code);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let description = self.describe();
-        // The only case in which HTTP has a more telling status than the one of the code.
+        // The only cases in which HTTP has a more telling status than the one of the code.
         let status = match &self {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_)
             | Self::Malformed(_)
             | Self::NotFound { .. }

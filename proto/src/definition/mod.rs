@@ -10,6 +10,8 @@ mod outcomes;
 mod to_wire;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use document::{

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod admission;
+mod bad_input;
 mod cluster;
 mod drain;
+mod explain;
 mod grpc;
 mod http;
 mod node;
