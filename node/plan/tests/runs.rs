@@ -493,3 +493,22 @@ fn a_run_fails_for_as_many_workers_as_its_definition_says() {
     let closed = world.state.run_counts(run).phase(EndpointPhase::Closed);
     assert_eq!(closed, 300, "the workers that are left are told to stop");
 }
+
+// Covers: R169, R181
+#[test]
+fn a_run_that_lost_its_own_records_fails_as_a_fault_of_the_platform() {
+    let mut world = World::new();
+    world.worker("eu", 60);
+    let run = world.running(definition(vec![group("g", 30, any())]));
+    let rows = [reeve_state::change::Row::Run(world.run(run))];
+    let damaged = reeve_state::State::from_rows(*world.state.meta(), rows);
+    let row = damaged.run(run).unwrap();
+    let plan = reeve_plan::runs::plan(&damaged, row, world.now, world.leader_since, &world.config);
+    let Some(Command::FailRun(fail)) = plan.commands.first().map(|planned| &planned.command) else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(
+        (fail.reason.code, fail.reason.message.as_str()),
+        (RunReasonCode::UnrecoverablePlatformError, "Unrecoverable platform error")
+    );
+}

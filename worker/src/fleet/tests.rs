@@ -293,3 +293,17 @@ fn an_answer_that_says_over_drops_the_assignment() {
     assert!(world.fleet.is_empty());
     assert_eq!(world.told(), ["prepare r#1", "release r#1"]);
 }
+
+// Covers: R134, R141
+#[test]
+fn a_start_that_comes_late_is_reported_with_how_late_it_was() {
+    for (now, expected) in [(5_100, None), (7_500, Some("1/2 late 2500"))] {
+        let mut world = World::new(10);
+        world.offer(1, 2);
+        world.prepared(1);
+        assert_eq!(world.report().as_deref(), Some("1/1 ready"));
+        world.now = now;
+        world.start(1);
+        assert_eq!(world.report().as_deref(), expected, "started at {now}, due at 5000");
+    }
+}

@@ -6,6 +6,7 @@ mod colour;
 mod compare;
 mod explain;
 mod key;
+mod reading;
 mod run;
 mod status;
 mod table;

@@ -11,6 +11,7 @@ use reeve_proto::v1::{
 
 use super::Resource;
 use super::explain::{changes, groups};
+use super::reading::reading;
 use super::table::{Table, age, between, or_dash, status_cell};
 
 impl Resource for Run {
@@ -118,6 +119,9 @@ pub(crate) fn summary(run: &Run) -> String {
     {
         let _ = writeln!(text, "\n{}", outcomes(&counts));
     }
+    for remark in reading(run) {
+        let _ = write!(text, "\n{remark}");
+    }
     let explanation = explanation(run);
     if !explanation.is_empty() {
         let _ = writeln!(text, "\n{explanation}");
@@ -223,7 +227,7 @@ mod tests {
         }
     }
 
-    // Covers: R113, R142
+    // Covers: R113, R142, R206
     #[test]
     fn a_finished_run_shows_durations_between_transitions_and_outcomes() {
         let run = Run {
