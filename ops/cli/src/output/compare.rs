@@ -168,7 +168,7 @@ mod tests {
             "workers               1          1 (1 lost)",
             "other runs meanwhile  none       4 (70 endpoints)",
             "Both executed the same definition.",
-            "w1      ONLINE      0  -         10  6 completed, 4 interrupted",
+            "w1      ONLINE      0  -        10  6 completed, 4 interrupted",
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
