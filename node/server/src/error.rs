@@ -36,12 +36,6 @@ pub enum ApiError {
     /// A body that is not JSON, or not of the expected form.
     #[error("the body cannot be read: {0}")]
     Malformed(String),
-    /// REST: a body that is larger than anything that is taken.
-    #[error("the body is larger than {limit} bytes, which nothing that is taken here is")]
-    TooLarge {
-        /// The most that is taken, in bytes.
-        limit: usize,
-    },
     /// There is no such object, as of a read that asked the cluster or was told to be local.
     #[error("no {} {id}", kind.name())]
     NotFound {
@@ -72,6 +66,20 @@ pub enum ApiError {
         asked: Revision,
         /// The oldest that is kept.
         oldest: Revision,
+    },
+    /// A revision that this node has not reached in time.
+    #[error("this node is at revision {at} and has not reached {asked} in time; try another node")]
+    Behind {
+        /// The revision asked for.
+        asked: Revision,
+        /// Where the node is.
+        at: Revision,
+    },
+    /// A body that is larger than any request has to be.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The most, bytes.
+        limit: usize,
     },
     /// The node stops.
     #[error("this node is shutting down")]
@@ -159,9 +167,6 @@ impl ApiError {
         match self {
             Self::Invalid(violations) => invalid(violations),
             Self::Malformed(_) => Description::new(Code::InvalidArgument, "MALFORMED_BODY"),
-            Self::TooLarge { limit } => {
-                Description::new(Code::OutOfRange, "BODY_TOO_LARGE").with("limit", limit)
-            }
             Self::NotFound { kind, id } => not_found(*kind, id),
             Self::KeyMissing => Description::new(Code::Unauthenticated, "KEY_MISSING"),
             Self::Refused(refusal) => describe_refusal(refusal),
@@ -172,6 +177,13 @@ impl ApiError {
             Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
                 .with("asked", asked)
                 .with("oldest", oldest),
+            Self::Behind { asked, at } => Description::new(Code::Unavailable, "NODE_BEHIND")
+                .with("asked", asked)
+                .with("at", at)
+                .retry(Duration::ZERO),
+            Self::TooLarge { limit } => {
+                Description::new(Code::ResourceExhausted, "BODY_TOO_LARGE").with("limitBytes", limit)
+            }
             Self::Shedding => Description::new(Code::Unavailable, "SHEDDING").retry(Duration::ZERO),
             Self::ShuttingDown => unavailable(UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
@@ -384,11 +396,23 @@ impl IntoResponse for ApiError {
             | Self::Read(_)
             | Self::Admin(_)
             | Self::Compacted { .. }
+            | Self::Behind { .. }
             | Self::ShuttingDown
             | Self::Shedding
             | Self::NoSuchPath(_)
             | Self::Internal(_) => http_status(description.code),
         };
+        let body = self.to_json();
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(AnsweredCode(description.code));
+        response
+    }
+}
+
+impl ApiError {
+    /// The body of the answer.
+    pub fn to_json(&self) -> ErrorJson {
+        let description = self.describe();
         let details = ErrorDetailsJson {
             metadata: description
                 .metadata
@@ -407,17 +431,14 @@ impl IntoResponse for ApiError {
                 .retry_after
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         };
-        let body = ErrorJson {
+        ErrorJson {
             error: ErrorBodyJson {
                 code: code_name(description.code).to_owned(),
                 reason: description.reason.into_owned(),
                 message: self.to_string(),
                 details,
             },
-        };
-        let mut response = (status, Json(body)).into_response();
-        response.extensions_mut().insert(AnsweredCode(description.code));
-        response
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod compare;
 mod drain;
 mod error;
+mod event;
 mod explain;
 mod key;
 mod registry;
@@ -20,6 +21,7 @@ pub use cluster::{ClusterStatusJson, MemberJson};
 pub use compare::{RunComparisonJson, RunSideJson, StatusDurationJson, WorkerComparisonJson, WorkerShareJson};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
+pub use event::{BookmarkJson, DeletedJson, ResetJson};
 pub use explain::{
     CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson, WorkerVerdictJson,
 };

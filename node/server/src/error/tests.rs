@@ -190,7 +190,7 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
         ),
         (
             ApiError::TooLarge { limit: 9 },
-            Code::OutOfRange,
+            Code::ResourceExhausted,
             "BODY_TOO_LARGE",
         ),
         (

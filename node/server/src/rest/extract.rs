@@ -1,9 +1,9 @@
 //! What handlers take from a request, with errors of our own form.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use reeve_proto::names::Named;
@@ -19,6 +19,9 @@ use crate::error::ApiError;
 
 /// Names a request, so that repeating it changes nothing (D15).
 const REQUEST_ID: &str = "x-request-id";
+
+/// The largest body, bytes: as large as a gRPC message.
+pub const MAX_BODY: usize = 4 << 20;
 
 /// The id in the path.
 pub struct Id(pub String);
@@ -91,9 +94,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// Largest body that is taken: far above the largest definition that makes sense.
-pub const MAX_BODY_BYTES: usize = 2 << 20;
-
 /// What of a body that is too large is still read and thrown away, so that a caller that only listens once it has sent
 /// everything hears why it was refused.
 const DRAINED_BYTES: usize = 64 << 20;
@@ -111,7 +111,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         while let Some(frame) = frames.next().await {
             let frame = frame.map_err(|error| ApiError::Malformed(error.to_string()))?;
             seen = seen.saturating_add(frame.len());
-            if seen <= MAX_BODY_BYTES {
+            if seen <= MAX_BODY {
                 body.extend_from_slice(&frame);
             } else {
                 body = BytesMut::new();
@@ -120,8 +120,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 break;
             }
         }
-        if seen > MAX_BODY_BYTES {
-            let limit = MAX_BODY_BYTES;
+        if seen > MAX_BODY {
+            let limit = MAX_BODY;
             return Err(ApiError::TooLarge { limit });
         }
         Ok(Self(body.freeze()))

@@ -116,7 +116,7 @@ async fn what_is_too_large_is_refused_in_words() {
             "{path}: {}",
             answer.body
         );
-        assert_eq!(answer.json()["error"]["code"], "OUT_OF_RANGE");
+        assert_eq!(answer.json()["error"]["code"], "RESOURCE_EXHAUSTED");
     }
     let mut wire = definition("large");
     wire.name = "x".repeat(50 << 20);

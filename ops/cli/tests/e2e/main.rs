@@ -19,5 +19,6 @@ mod registry;
 mod runs;
 mod services;
 mod snapshots;
+mod storm;
 mod tokens;
 mod witness;
