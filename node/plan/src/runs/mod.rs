@@ -5,8 +5,11 @@ mod pending;
 mod queued;
 mod running;
 
+use std::collections::BTreeMap;
+
 use reeve_state::State;
-use reeve_state::record::Run;
+use reeve_state::id::ProjectName;
+use reeve_state::record::{Run, Usage};
 use reeve_state::time::Time;
 use reeve_state::transition::run::RunStatus;
 
@@ -42,6 +45,8 @@ struct Pass<'a> {
     config: &'a PlanConfig,
     /// Gathered when the first run needs it.
     fleet: Option<Fleet<'a>>,
+    /// What runs take up that this pass queues, by project.
+    queued: BTreeMap<ProjectName, Usage>,
 }
 
 impl<'a> Pass<'a> {
@@ -52,6 +57,7 @@ impl<'a> Pass<'a> {
             leader_since,
             config,
             fleet: None,
+            queued: BTreeMap::new(),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use reeve_state::command::{Command, QueueRun, RejectRun};
-use reeve_state::record::Run;
+use reeve_state::command::{Command, PlanFault, QueueRun, RejectRun};
+use reeve_state::record::{Explanation, Run, Usage};
 use reeve_state::transition::run::{RunReason, RunReasonCode};
 use reeve_state::transition::worker::WorkerStatus;
 
@@ -30,12 +30,21 @@ impl Pass<'_> {
                 "the definition became wrong",
             ));
         }
+        // Registrars, accounts and media of SIP groups are references too: their checks belong here (R120–R122).
+        if let Err(fault) = self.state.admit(run, Usage::default()) {
+            return self.reject(run, not_allowed(&fault));
+        }
+        let Ok(reserved) = self.state.admit(run, self.queued_before(run)) else {
+            // Only because of runs that this pass queues: judged when it is known whether they are.
+            return RunPlan::wait(self.now);
+        };
         let ask = Ask::whole(&run.definition);
         let fleet = self.fleet();
         if ask.hopeless(fleet) {
             let why = ask.explain(fleet, EVERYONE);
             return self.reject(run, why);
         }
+        self.note_queued(run, reserved);
         let command = QueueRun {
             run: run.id,
             revision: run.revision,
@@ -44,6 +53,18 @@ impl Pass<'_> {
             Command::QueueRun(command),
             "validated: the ONLINE workers could take it",
         ))
+    }
+
+    /// What the runs of its project take up that this pass has queued already: two runs do not pass one limit.
+    fn queued_before(&self, run: &Run) -> Usage {
+        self.queued.get(&run.project).copied().unwrap_or_default()
+    }
+
+    fn note_queued(&mut self, run: &Run, reserved: Option<u64>) {
+        let usage = self.queued.entry(run.project.clone()).or_default();
+        usage.runs += 1;
+        usage.endpoints += u64::from(run.definition.endpoints());
+        usage.reserved += reserved.unwrap_or(0);
     }
 
     /// Ends a run that cannot be placed, with the typed reason and its explanation (D10).
@@ -79,5 +100,17 @@ impl Pass<'_> {
                 group.name
             ))
         })
+    }
+}
+
+/// Why the project's plan does not let a run be queued, and the smallest change that would (R124, R190, R191, R195).
+fn not_allowed(fault: &PlanFault) -> Unplaceable {
+    Unplaceable {
+        code: fault.code(),
+        message: fault.to_string(),
+        explanation: Explanation {
+            groups: Vec::new(),
+            suggestion: fault.suggestion(),
+        },
     }
 }

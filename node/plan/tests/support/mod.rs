@@ -15,6 +15,7 @@ use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{HealthIssue, Link, LivenessProfile, Resource};
 use reeve_state::{State, apply, invariant};
 
+#[derive(Clone)]
 pub struct World {
     pub state: State,
     pub now: Time,

@@ -205,7 +205,7 @@ impl Watcher {
                 Change::Chunk(delta) => {
                     runs.insert(delta.key.assignment.run);
                 }
-                Change::Request(_) | Change::Event(_) | Change::Key(_) => {}
+                Change::Request(_) | Change::Event(_) | Change::Key(_) | Change::Project(_) => {}
             }
         }
         events.extend(runs.into_iter().filter_map(|run| self.run_event(run)));

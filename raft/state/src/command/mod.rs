@@ -1,6 +1,7 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
 mod key;
+mod project;
 mod reply;
 mod worker;
 
@@ -13,9 +14,10 @@ use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
 pub use key::{CreateKey, RevokeKey};
+pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
-    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
-    SessionGrant,
+    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
+    Resumed, SessionGrant,
 };
 pub use worker::{
     ConnectWorker, CreateWorker, DeleteWorker, DisconnectWorker, DrainOrder, ExpireToken, PingWorker,
@@ -126,6 +128,12 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 60: creates a project, or changes its plan.
+    PutProject(PutProject),
+    /// 61: deletes a project.
+    DeleteProject(DeleteProject),
+    /// 62: changes the credits of a project.
+    AdjustCredits(AdjustCredits),
 }
 
 impl Command {
@@ -160,6 +168,9 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::PutProject(_) => 60,
+            Self::DeleteProject(_) => 61,
+            Self::AdjustCredits(_) => 62,
         }
     }
 
@@ -194,6 +205,9 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::PutProject(_) => "put_project",
+            Self::DeleteProject(_) => "delete_project",
+            Self::AdjustCredits(_) => "adjust_credits",
         }
     }
 
@@ -208,7 +222,11 @@ impl Command {
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
             | Self::DeleteWorker(_) => Some(Access::Operate),
-            Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
+            Self::CreateKey(_)
+            | Self::RevokeKey(_)
+            | Self::PutProject(_)
+            | Self::DeleteProject(_)
+            | Self::AdjustCredits(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
             | Self::QueueRun(_)

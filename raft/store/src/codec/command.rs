@@ -91,6 +91,9 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::PurgeWorker(c) => Kind::PurgeWorker(c.to_proto()),
         Command::CreateKey(c) => Kind::CreateKey(c.to_proto()),
         Command::RevokeKey(c) => Kind::RevokeKey(c.to_proto()),
+        Command::PutProject(c) => Kind::PutProject(c.to_proto()),
+        Command::DeleteProject(c) => Kind::DeleteProject(c.to_proto()),
+        Command::AdjustCredits(c) => Kind::AdjustCredits(c.to_proto()),
     }
 }
 
@@ -124,6 +127,9 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::PurgeWorker(c) => Command::PurgeWorker(Wire::from_proto(c)?),
         Kind::CreateKey(c) => Command::CreateKey(Wire::from_proto(c)?),
         Kind::RevokeKey(c) => Command::RevokeKey(Wire::from_proto(c)?),
+        Kind::PutProject(c) => Command::PutProject(Wire::from_proto(c)?),
+        Kind::DeleteProject(c) => Command::DeleteProject(Wire::from_proto(c)?),
+        Kind::AdjustCredits(c) => Command::AdjustCredits(Wire::from_proto(c)?),
     })
 }
 

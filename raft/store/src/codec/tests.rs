@@ -1,6 +1,7 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod project;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,6 @@ use proptest::prelude::*;
 use prost::Message;
 use reeve_state::change::Row;
 use reeve_state::command::*;
-use reeve_state::id::ProjectName;
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -21,6 +21,7 @@ use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus,
 use reeve_state::transition::worker::*;
 
 use super::*;
+use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
@@ -116,7 +117,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 28;
+const COMMANDS: usize = 31;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -254,6 +255,7 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(project_commands())
     .collect()
 }
 
@@ -476,6 +478,8 @@ fn rows() -> Vec<Row> {
             assignments: 2,
             replacements: 1,
             explanation: Some(explanation()),
+            credits_reserved: Some(20),
+            credits_used: Some(0),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -520,6 +524,7 @@ fn rows() -> Vec<Row> {
             created_by: Some(key()),
             revision: Revision(19),
         })),
+        Row::Project(Arc::new(project_row())),
     ]
 }
 
@@ -691,6 +696,7 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(registry_refusals())
+    .chain(project_refusals())
     .collect()
 }
 
