@@ -4,7 +4,10 @@
 mod support;
 
 use reeve_plan::runs::{Explained, Verdict, explain_definition, explain_run};
-use reeve_state::command::{Command, DeleteWorker, ReportEvent, StopRun};
+use reeve_state::command::{
+    Command, DeleteWorker, PlanChange, PutMode, PutProject, ReportEvent, StopRun,
+};
+use reeve_state::definition::credits_needed;
 use reeve_state::id::{ProjectName, RunId};
 use reeve_state::record::{ChangeKind, PlacementFilter, Selector, SuggestedChange, TestDefinition};
 use reeve_state::time::Millis;
@@ -448,4 +451,104 @@ fn what_several_places_lack_is_told_apart() {
         "5 more endpoints of capacity in region eu; an ONLINE worker in region ap with capacity for 7 endpoints"
     );
     every_option_helps_and_is_smallest(given, &wish);
+}
+
+/// Project red with this plan and these endpoint-minutes.
+fn with_plan(plan: PlanChange, credits: Option<u64>) -> World {
+    let mut world = World::new();
+    world.worker("eu", 10_000);
+    let put = PutProject {
+        project: ProjectName::from("red"),
+        mode: PutMode::Create { credits },
+        plan,
+    };
+    world.apply(Command::PutProject(put)).unwrap();
+    world
+}
+
+// Covers: R124, R190, R191, R195 (D10)
+#[test]
+fn what_the_projects_plan_does_not_allow() {
+    let wish = || definition(vec![group("g", 100, any()), group("h", 20, any())]);
+    let needed = credits_needed(&wish());
+    let plan = PlanChange::default;
+    let endpoints = PlanChange {
+        max_run_endpoints: Some(90),
+        ..plan()
+    };
+    let at_once = PlanChange {
+        max_concurrent_endpoints: Some(200),
+        ..plan()
+    };
+    let runs = PlanChange {
+        max_concurrent_runs: Some(1),
+        ..plan()
+    };
+    let inactive = PlanChange {
+        subscription_active: Some(false),
+        ..plan()
+    };
+    use ChangeKind::{RaiseLimit, ReduceEndpoints, Wait};
+    use RunReasonCode::{CreditsExhausted, PlanLimitExceeded, SubscriptionInactive};
+    let table: [(PlanChange, Option<u64>, bool, RunReasonCode, &[(ChangeKind, u64)]); 5] = [
+        (endpoints, None, false, PlanLimitExceeded, &[(RaiseLimit, 30), (ReduceEndpoints, 30)]),
+        (
+            at_once,
+            None,
+            true,
+            PlanLimitExceeded,
+            &[(RaiseLimit, 40), (ReduceEndpoints, 40), (Wait, 40)],
+        ),
+        (runs, None, true, PlanLimitExceeded, &[(RaiseLimit, 0), (Wait, 0)]),
+        (
+            plan(),
+            Some(needed - 1),
+            false,
+            CreditsExhausted,
+            &[(RaiseLimit, 0), (ReduceEndpoints, 1)],
+        ),
+        (inactive, None, false, SubscriptionInactive, &[(RaiseLimit, 0)]),
+    ];
+    for (plan, credits, busy, expected, changes) in table {
+        let mut world = with_plan(plan, credits);
+        if busy {
+            let first = world.submit_in("red", wish());
+            world.step(first);
+            assert_eq!(world.status(first), RunStatus::Queued);
+        }
+        let red = ProjectName::from("red");
+        let dry = explain_definition(&world.state, &wish(), &red, world.now, &world.config);
+        assert_eq!((dry.verdict, code(&dry)), (Verdict::CannotStart, Some(expected)));
+        let told: Vec<_> = dry
+            .explanation
+            .changes
+            .iter()
+            .map(|change| (change.kind, change.endpoints))
+            .collect();
+        assert_eq!(told, changes, "{expected:?}");
+        let run = world.submit_in("red", wish());
+        assert_eq!(world.explained(run).explanation, dry.explanation, "before it is judged");
+        world.step(run);
+        let kept = world.explained(run);
+        assert_eq!((code(&kept), &kept.explanation), (Some(expected), &dry.explanation));
+        // What is suggested of the definition helps, and one endpoint less does not.
+        for less in [0, 1] {
+            let Some(step) = dry.explanation.changes.iter().find(|step| step.kind == ReduceEndpoints) else {
+                continue;
+            };
+            let mut smaller = wish();
+            apply_step(&mut world, &mut smaller, step, less);
+            let again = world.submit_in("red", smaller);
+            world.step(again);
+            let queued = world.status(again) == RunStatus::Queued;
+            assert_eq!(queued, less == 0, "{expected:?} with {less} less");
+            if queued {
+                let stop = StopRun {
+                    run: again,
+                    grace: Millis(1),
+                };
+                world.apply(Command::StopRun(stop)).unwrap();
+            }
+        }
+    }
 }

@@ -95,6 +95,8 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
         assignments: 0,
         replacements: 0,
         explanation: None,
+        credits_reserved: None,
+        credits_used: None,
         created_by: None,
         revision: Revision(1),
     }))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::{CreateKey, FieldViolation};
+use crate::command::{AdjustCredits, CreateKey, CreditChange, FieldViolation, PutMode, PutProject};
 use crate::record::{Executor, Group, OnWorkerLoss, Role, SimExecutor, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
@@ -23,6 +23,21 @@ pub const MAX_QUEUE_TIMEOUT: Millis = Millis::from_secs(3_600);
 pub const DEFAULT_QUEUE_TIMEOUT: Millis = Millis::from_secs(5);
 /// What endpoints may need to hang up, for the expected time of a run (R210).
 pub const TEARDOWN: Millis = Millis::from_secs(10);
+
+/// Most endpoint-minutes of a project: more than all machines of this world could use up.
+pub const MAX_CREDITS: u64 = 1_000_000_000_000_000;
+/// Largest limit on what a project may use at once.
+pub const MAX_PLAN_LIMIT: u32 = 1_000_000_000;
+
+/// Endpoint-minutes of so many endpoints for so long, rounded up.
+pub fn endpoint_minutes(endpoints: u32, span: Millis) -> u64 {
+    u64::from(endpoints).saturating_mul(span.0).div_ceil(60_000)
+}
+
+/// Endpoint-minutes that a run reserves: all its endpoints for the expected time.
+pub fn credits_needed(definition: &TestDefinition) -> u64 {
+    endpoint_minutes(definition.endpoints(), expected_execution(definition))
+}
 
 /// From the end of a group's build-up until the groups that call it start: what its last endpoints need to register.
 pub const SETTLE: Millis = Millis::from_secs(2);
@@ -166,15 +181,46 @@ pub(crate) fn validate_key(command: &CreateKey) -> Vec<FieldViolation> {
     rules.violations
 }
 
+/// The rules for a project and its plan.
+pub(crate) fn validate_project(command: &PutProject) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", command.project.as_str());
+    let plan = &command.plan;
+    for (field, limit) in [
+        ("max_concurrent_endpoints", plan.max_concurrent_endpoints),
+        ("max_concurrent_runs", plan.max_concurrent_runs),
+        ("max_run_endpoints", plan.max_run_endpoints),
+    ] {
+        rules.check(limit.is_none_or(|limit| limit <= MAX_PLAN_LIMIT), field, || {
+            format!("at most {MAX_PLAN_LIMIT}; 0 for no limit")
+        });
+    }
+    if let PutMode::Create {
+        credits: Some(credits),
+    } = command.mode
+    {
+        rules.credits("credits", credits);
+    }
+    rules.violations
+}
+
+/// The rules for a change of credits.
+pub(crate) fn validate_adjustment(command: &AdjustCredits) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    match command.change {
+        CreditChange::Set(credits) => rules.credits("set", credits),
+        CreditChange::Add(more) => rules.check(more != 0, "add", || "must not be 0".into()),
+        CreditChange::Unlimited => {}
+    }
+    rules.check(!command.reason.is_empty(), "reason", || "is required".into());
+    rules.reason("reason", &command.reason);
+    rules.violations
+}
+
 /// The rules for a drain.
 pub(crate) fn validate_drain(reason: &str, deadline: Millis) -> Vec<FieldViolation> {
     let mut rules = Rules::default();
-    let bytes = reason.len();
-    rules.check(bytes <= MAX_REASON_BYTES, "reason", || {
-        format!("at most {MAX_REASON_BYTES} bytes, found {bytes}")
-    });
-    let plain = reason.chars().all(|c| !c.is_control());
-    rules.check(plain, "reason", || "no control characters".into());
+    rules.reason("reason", reason);
     rules.span("deadline_s", deadline, MAX_DRAIN);
     rules.violations
 }
@@ -266,6 +312,21 @@ impl Rules {
     fn name(&mut self, field: &str, name: &str) {
         self.check(!name.is_empty(), field, || "must not be empty".into());
         self.text(field, name);
+    }
+
+    fn credits(&mut self, field: &str, credits: u64) {
+        self.check(credits <= MAX_CREDITS, field, || {
+            format!("at most {MAX_CREDITS} endpoint-minutes, found {credits}")
+        });
+    }
+
+    fn reason(&mut self, field: &str, reason: &str) {
+        let bytes = reason.len();
+        self.check(bytes <= MAX_REASON_BYTES, field, || {
+            format!("at most {MAX_REASON_BYTES} bytes, found {bytes}")
+        });
+        let plain = reason.chars().all(|c| !c.is_control());
+        self.check(plain, field, || "no control characters".into());
     }
 
     fn text(&mut self, field: &str, text: &str) {

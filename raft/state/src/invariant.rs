@@ -2,6 +2,8 @@
 //!
 //! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
 
+mod projects;
+
 use std::collections::BTreeMap;
 
 use crate::command::MAX_LATE_ENDPOINTS;
@@ -24,7 +26,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 11] = [
+pub const LAWS: [(&str, Law); 13] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -60,10 +62,18 @@ pub const LAWS: [(&str, Law); 11] = [
         "late reports are kept of lost epochs only, and in bounds",
         late_reports_bounded,
     ),
+    (
+        "a project's usage is the sum over its runs",
+        projects::usage_is_the_sum,
+    ),
+    (
+        "credits are reserved while a run is queued or running, and settled at its end",
+        projects::credits_settled,
+    ),
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 5] = [
+pub const STEP_LAWS: [(&str, StepLaw); 7] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -71,6 +81,14 @@ pub const STEP_LAWS: [(&str, StepLaw); 5] = [
     (
         "closed endpoints never change, phases only move forward",
         endpoints_forward,
+    ),
+    (
+        "no run is queued above its project's plan",
+        projects::queued_within_plan,
+    ),
+    (
+        "credits are neither made nor lost by runs",
+        projects::credits_conserved,
     ),
 ];
 

@@ -11,12 +11,13 @@ use reeve_state::command::Placement;
 use reeve_state::definition::expected_execution;
 use reeve_state::id::{ProjectName, RunId, WorkerId};
 use reeve_state::record::{
-    Assignment, ChangeKind, Explanation, Run, Selector, SuggestedChange, TestDefinition,
+    Assignment, ChangeKind, Explanation, Run, Selector, SuggestedChange, TestDefinition, Usage,
 };
 use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::run::{RunReason, RunReasonCode, RunStatus};
 
+use super::limits::not_allowed;
 use super::order::{Ticket, waiting};
 use super::{Pass, pending};
 use crate::config::PlanConfig;
@@ -114,6 +115,9 @@ pub fn explain_definition(
     let mut pass = Pass::new(state, now, Time(0), config);
     let newcomer = Ticket::newcomer(project.as_str(), definition.endpoints());
     let ahead = pass.serve_before(Some(newcomer), None);
+    if let Err(fault) = state.admit_definition(project, definition, Usage::default()) {
+        return refused(not_allowed(&fault, definition));
+    }
     let until = now + definition.queue_timeout;
     pass.explain_asking(definition, ahead, Some(until))
 }
@@ -123,6 +127,9 @@ pub fn explain_run(state: &State, run: &Run, now: Time, config: &PlanConfig) -> 
     let mut pass = Pass::new(state, now, Time(0), config);
     match run.life.status() {
         RunStatus::Pending => {
+            if let Err(fault) = state.admit(run, Usage::default()) {
+                return refused(not_allowed(&fault, &run.definition));
+            }
             let newcomer = Ticket::newcomer(run.project.as_str(), run.definition.endpoints());
             let ahead = pass.serve_before(Some(newcomer), None);
             pass.explain_asking(&run.definition, ahead, None)

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use reeve_state::command::{Command, QueueRun, RejectRun};
 use reeve_state::State;
-use reeve_state::record::{ChangeKind, Explanation, Group, Run, Selector, SuggestedChange, TestDefinition};
+use reeve_state::command::{Command, QueueRun, RejectRun};
+use reeve_state::record::{
+    ChangeKind, Explanation, Group, Run, Selector, SuggestedChange, TestDefinition, Usage,
+};
 use reeve_state::transition::run::{RunReason, RunReasonCode};
 use reeve_state::transition::worker::WorkerStatus;
 
 use super::{Pass, RunPlan};
 use crate::Planned;
 use crate::placement::{Ask, EVERYONE, LISTED_STORED, Unplaceable};
+use super::limits::not_allowed;
 
 impl Pass<'_> {
     /// QUEUED if the workers that are ONLINE could take it, were they idle; else CANNOT_RUN_FOR_NOW.
@@ -18,12 +21,21 @@ impl Pass<'_> {
         if let Some(why) = invalid(self.state, &run.definition) {
             return self.reject(run, why);
         }
+        // Registrars, accounts and media of SIP groups are references too: their checks belong here (R120–R122).
+        if let Err(fault) = self.state.admit(run, Usage::default()) {
+            return self.reject(run, not_allowed(&fault, &run.definition));
+        }
+        let Ok(reserved) = self.state.admit(run, self.queued_before(run)) else {
+            // Only because of runs that this pass queues: judged when it is known whether they are.
+            return RunPlan::wait(self.now);
+        };
         let ask = Ask::whole(&run.definition);
         let fleet = self.fleet();
         if ask.hopeless(fleet) {
             let why = ask.explain(fleet, EVERYONE, LISTED_STORED);
             return self.reject(run, why);
         }
+        self.note_queued(run, reserved);
         let command = QueueRun {
             run: run.id,
             revision: run.revision,
@@ -32,6 +44,18 @@ impl Pass<'_> {
             Command::QueueRun(command),
             "validated: the ONLINE workers could take it",
         ))
+    }
+
+    /// What the runs of its project take up that this pass has queued already: two runs do not pass one limit.
+    fn queued_before(&self, run: &Run) -> Usage {
+        self.queued.get(&run.project).copied().unwrap_or_default()
+    }
+
+    fn note_queued(&mut self, run: &Run, reserved: Option<u64>) {
+        let usage = self.queued.entry(run.project.clone()).or_default();
+        usage.runs += 1;
+        usage.endpoints += u64::from(run.definition.endpoints());
+        usage.reserved += reserved.unwrap_or(0);
     }
 
     /// Ends a run that cannot be placed, with the typed reason and its explanation (D10).

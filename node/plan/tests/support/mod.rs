@@ -15,6 +15,7 @@ use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{HealthIssue, Link, LivenessProfile, Resource};
 use reeve_state::{State, apply, invariant};
 
+#[derive(Clone)]
 pub struct World {
     pub state: State,
     pub now: Time,
@@ -211,6 +212,15 @@ impl World {
 
     /// A run of a project, in PENDING.
     pub fn submit_in(&mut self, project: &str, definition: TestDefinition) -> RunId {
+        let name = ProjectName::from(project);
+        if !name.is_default() && self.state.project(&name).is_none() {
+            let put = PutProject {
+                project: name,
+                mode: PutMode::Create { credits: None },
+                plan: PlanChange::default(),
+            };
+            self.apply(Command::PutProject(put)).unwrap();
+        }
         let test = TestId::from_bytes(bytes(self.number()));
         let name = format!("t{}", self.number());
         let definition = Arc::new(TestDefinition { name, ..definition });

@@ -204,6 +204,8 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::WorkerBusy { .. }
             | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::OtherProject { .. }
+            | Refusal::OverPlan(_)
+            | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }

@@ -58,7 +58,9 @@ impl Dirty {
                 | Change::Chunk(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                // A plan that allows more starts no run: what waits has its place in it already.
+                | Change::Project(_) => {}
             }
         }
     }

@@ -36,7 +36,12 @@ fn count(change: &Change) {
         Change::Run(delta) => count_run(delta),
         Change::Assignment(delta) => count_assignment(delta),
         Change::Event(delta) => count_event(delta),
-        Change::Test(_) | Change::Chunk(_) | Change::Worker(_) | Change::Request(_) | Change::Key(_) => {}
+        Change::Test(_)
+        | Change::Chunk(_)
+        | Change::Worker(_)
+        | Change::Request(_)
+        | Change::Key(_)
+        | Change::Project(_) => {}
     }
 }
 
@@ -139,6 +144,8 @@ mod tests {
             assignments: 0,
             replacements: 0,
             explanation: None,
+            credits_reserved: None,
+            credits_used: None,
             created_by: None,
             revision: Revision(1),
         })

@@ -131,7 +131,10 @@ impl Actor {
             | Command::DeleteWorker(_)
             | Command::PurgeWorker(_)
             | Command::CreateKey(_)
-            | Command::RevokeKey(_) => Self::Reconciler,
+            | Command::RevokeKey(_)
+            | Command::PutProject(_)
+            | Command::DeleteProject(_)
+            | Command::AdjustCredits(_) => Self::Reconciler,
         }
     }
 

@@ -5,6 +5,7 @@ mod assignment;
 mod drain;
 mod history;
 mod key;
+mod project;
 mod registry;
 mod request;
 mod run;
@@ -124,6 +125,9 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
         Command::KeepLateReports(command) => assignment::keep_late(tx, command),
+        Command::PutProject(command) => project::put(tx, command, created_by),
+        Command::DeleteProject(command) => project::delete(tx, command),
+        Command::AdjustCredits(command) => project::adjust(tx, command),
     }
 }
 

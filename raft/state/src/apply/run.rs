@@ -5,6 +5,7 @@ mod placement;
 use std::sync::Arc;
 
 use crate::apply::assignment::{Ending, advance, end};
+use crate::apply::project;
 use crate::apply::tx::Tx;
 use crate::command::{
     AbandonAssignments, BeginRun, CompleteRun, FailRun, ObjectKind, QueueRun, Refusal, RejectRun, Reply,
@@ -12,7 +13,7 @@ use crate::command::{
 };
 use crate::id::{Revision, RunId};
 use crate::loss;
-use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run};
+use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run, Usage};
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus};
@@ -49,6 +50,8 @@ pub(super) fn start(
         assignments: 0,
         replacements: 0,
         explanation: None,
+        credits_reserved: None,
+        credits_used: None,
         created_by,
         revision: tx.revision(),
     });
@@ -90,18 +93,19 @@ pub(super) fn stop(tx: &mut Tx<'_>, command: &StopRun) -> Result<Reply, Refusal>
     Ok(about(run.id, false))
 }
 
+/// The project's plan is checked here and not before, so that two runs cannot pass one limit together (R124, R195).
 pub(super) fn queue(tx: &mut Tx<'_>, command: &QueueRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Pending])?;
-    let queue_deadline = Some(tx.now() + run.definition.queue_timeout);
-    enter(
-        tx,
-        Run {
-            queue_deadline,
-            ..Run::clone(&run)
-        },
-        RunStatus::Queued,
-        None,
-    )?;
+    let credits = tx
+        .state()
+        .admit(&run, Usage::default())
+        .map_err(Refusal::OverPlan)?;
+    let mut next = Run {
+        queue_deadline: Some(tx.now() + run.definition.queue_timeout),
+        ..Run::clone(&run)
+    };
+    project::reserve(tx, &mut next, credits)?;
+    enter(tx, next, RunStatus::Queued, None)?;
     Ok(about(run.id, false))
 }
 
@@ -246,6 +250,9 @@ fn enter(tx: &mut Tx<'_>, mut run: Run, to: RunStatus, reason: Option<RunReason>
     let now = tx.now();
     match run.life.enter(to, now, reason) {
         Ok(()) => {
+            if to.is_terminal() {
+                project::settle(tx, &mut run, to);
+            }
             tx.put_run(run);
             Ok(())
         }

@@ -50,7 +50,10 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
         | Command::PurgeWorker(_)
         | Command::CreateKey(_)
         | Command::RevokeKey(_)
-        | Command::KeepLateReports(_) => Ok(()),
+        | Command::KeepLateReports(_)
+        | Command::PutProject(_)
+        | Command::DeleteProject(_)
+        | Command::AdjustCredits(_) => Ok(()),
     }
 }
 

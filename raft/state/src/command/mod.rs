@@ -1,6 +1,7 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
 mod key;
+mod project;
 mod reply;
 mod worker;
 
@@ -13,9 +14,10 @@ use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
 pub use key::{CreateKey, RevokeKey};
+pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
-    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
-    SessionGrant,
+    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
+    Resumed, SessionGrant,
 };
 pub use worker::{
     ConnectWorker, CreateWorker, DeleteWorker, DisconnectWorker, DrainOrder, ExpireToken, PingWorker,
@@ -128,6 +130,12 @@ pub enum Command {
     RevokeKey(RevokeKey),
     /// 44: keeps what was reported after an epoch was over, as evidence (D14).
     KeepLateReports(KeepLateReports),
+    /// 60: creates a project, or changes its plan.
+    PutProject(PutProject),
+    /// 61: deletes a project.
+    DeleteProject(DeleteProject),
+    /// 62: changes the credits of a project.
+    AdjustCredits(AdjustCredits),
 }
 
 impl Command {
@@ -163,6 +171,9 @@ impl Command {
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
             Self::KeepLateReports(_) => 44,
+            Self::PutProject(_) => 60,
+            Self::DeleteProject(_) => 61,
+            Self::AdjustCredits(_) => 62,
         }
     }
 
@@ -198,6 +209,9 @@ impl Command {
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
             Self::KeepLateReports(_) => "keep_late_reports",
+            Self::PutProject(_) => "put_project",
+            Self::DeleteProject(_) => "delete_project",
+            Self::AdjustCredits(_) => "adjust_credits",
         }
     }
 
@@ -212,7 +226,11 @@ impl Command {
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
             | Self::DeleteWorker(_) => Some(Access::Operate),
-            Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
+            Self::CreateKey(_)
+            | Self::RevokeKey(_)
+            | Self::PutProject(_)
+            | Self::DeleteProject(_)
+            | Self::AdjustCredits(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
             | Self::QueueRun(_)

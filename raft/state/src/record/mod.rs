@@ -4,6 +4,7 @@ mod assignment;
 mod event;
 mod explanation;
 mod key;
+mod project;
 mod request;
 mod run;
 mod test;
@@ -16,6 +17,7 @@ pub use explanation::{
     ChangeKind, Explanation, FilterCount, GroupExplanation, PlacementFilter, SuggestedChange, WorkerVerdict,
 };
 pub use key::{Access, ApiKey, Role};
+pub use project::{CreditAdjustment, Plan, Project, Usage};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
 pub use test::{Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};

@@ -12,6 +12,7 @@ mod history;
 mod keys;
 mod lives;
 mod loss;
+mod plans;
 mod projects;
 mod properties;
 mod registry;

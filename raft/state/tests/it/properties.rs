@@ -1,5 +1,6 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
+mod project;
 mod registry;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use reeve_state::{State, apply};
 
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
+use project::{ProjectAct, project_act, project_command};
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
 
 const RUNS: u8 = 3;
@@ -41,6 +43,7 @@ enum Act {
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
     Registry(RegistryAct),
+    Project(ProjectAct),
     /// Time passes, and nothing else.
     Pass(Millis),
     /// A caller with this key asks for it.
@@ -78,12 +81,14 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn act() -> impl Strategy<Value = Act> {
     let registry = || registry_act().prop_map(Act::Registry);
-    let asked =
-        (key(), prop_oneof![run_act(), registry()]).prop_map(|(key, act)| Act::As(key, Box::new(act)));
+    let projects = || project_act().prop_map(Act::Project);
+    let asked = (key(), prop_oneof![run_act(), registry(), projects()])
+        .prop_map(|(key, act)| Act::As(key, Box::new(act)));
     let spans = vec![1_000, 60_000, HOUR.0];
     prop_oneof![
         40 => run_act(),
         10 => registry(),
+        2 => projects(),
         3 => asked,
         1 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
@@ -116,6 +121,8 @@ fn world() -> World {
         ..definition("smoke", 30)
     };
     world.apply_test(1, definition);
+    world.ok(project_command(&ProjectAct::Create("red", Some(70))));
+    world.ok(project_command(&ProjectAct::Test(2, "red")));
     world
 }
 
@@ -221,7 +228,8 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Help(run) => help(world, *run),
         Act::Start(run) => Command::StartRun(StartRun {
             run: run_id(*run),
-            test: test_id(1),
+            // Runs 2 and 3 are of project red, and get in each other's way.
+            test: test_id((*run).min(2)),
         }),
         Act::Queue(run) => Command::QueueRun(QueueRun {
             run: run_id(*run),
@@ -281,6 +289,7 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
         Act::Registry(act) => registry_command(world, act),
+        Act::Project(act) => project_command(act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
         Act::As(_, act) => command(world, act),
@@ -288,7 +297,7 @@ fn command(world: &World, act: &Act) -> Command {
 }
 
 /// Does it; whether it is refused is for the invariants to judge.
-fn perform(world: &mut World, act: &Act) {
+fn perform(world: &mut World, act: &Act) -> Result<Reply, Refusal> {
     if let Act::Pass(span) = act {
         world.pass(*span);
     }
@@ -300,7 +309,7 @@ fn perform(world: &mut World, act: &Act) {
         principal,
         ..Envelope::internal(command(world, act))
     };
-    world.apply(TERM, envelope);
+    world.apply(TERM, envelope).result
 }
 
 proptest! {
@@ -312,7 +321,7 @@ proptest! {
         // World::apply checks all of them, and that a refusal changes nothing.
         let mut world = world();
         for act in &acts {
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
         }
     }
 
@@ -320,7 +329,7 @@ proptest! {
     fn the_same_log_gives_the_same_state(acts in prop::collection::vec(act(), 1..80)) {
         let mut world = world();
         for act in &acts {
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
         }
         let mut replayed = State::default();
         for (entry, envelope) in &world.log {
@@ -338,7 +347,7 @@ proptest! {
         let mut world = world();
         for act in &acts {
             let before = world.state.clone();
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
             // What the changes say was there before was; nothing else differs.
             let changed = world.last_changes.len();
             let rows_before: Vec<_> = before.rows().collect();
@@ -356,17 +365,28 @@ fn random_acts_reach_every_status() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
+    let bills = [
+        RunReasonCode::PlanLimitExceeded,
+        RunReasonCode::CreditsExhausted,
+        RunReasonCode::SubscriptionInactive,
+    ];
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
-    for _ in 0..200 {
+    let mut spent = false;
+    let mut plans = BTreeSet::new();
+    // Rare things need patience; a few hundred sequences do.
+    for _ in 0..2_000 {
         let acts = prop::collection::vec(act(), 60..120)
             .new_tree(&mut runner)
             .unwrap()
             .current();
         let mut world = world();
         for act in &acts {
-            perform(&mut world, act);
+            let answer = perform(&mut world, act);
+            if let Err(Refusal::OverPlan(fault)) = answer {
+                plans.insert(fault.code());
+            }
             workers.extend(world.state.workers().map(|worker| worker.status()));
             events.extend(
                 (1..=ALL_WORKERS)
@@ -376,8 +396,19 @@ fn random_acts_reach_every_status() {
         }
         let runs = world.state.runs().flat_map(|run| run.life.timeline().to_vec());
         seen.extend(runs.map(|entry| entry.status));
+        let projects = world.state.projects();
+        spent |= projects.into_iter().any(|project| project.credits_spent > 0);
+        let all = seen.len() == RunStatus::ALL.len()
+            && workers.len() == WorkerStatus::ALL.len()
+            && events.len() == WorkerEventKind::ALL.len()
+            && plans.len() == bills.len();
+        if all && spent {
+            break;
+        }
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
+    assert_eq!(plans.into_iter().collect::<Vec<_>>(), bills);
+    assert!(spent, "no run ever paid");
 }

@@ -92,6 +92,9 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::CreateKey(c) => Kind::CreateKey(c.to_proto()),
         Command::RevokeKey(c) => Kind::RevokeKey(c.to_proto()),
         Command::KeepLateReports(c) => Kind::KeepLateReports(c.to_proto()),
+        Command::PutProject(c) => Kind::PutProject(c.to_proto()),
+        Command::DeleteProject(c) => Kind::DeleteProject(c.to_proto()),
+        Command::AdjustCredits(c) => Kind::AdjustCredits(c.to_proto()),
     }
 }
 
@@ -126,6 +129,9 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::CreateKey(c) => Command::CreateKey(Wire::from_proto(c)?),
         Kind::RevokeKey(c) => Command::RevokeKey(Wire::from_proto(c)?),
         Kind::KeepLateReports(c) => Command::KeepLateReports(Wire::from_proto(c)?),
+        Kind::PutProject(c) => Command::PutProject(Wire::from_proto(c)?),
+        Kind::DeleteProject(c) => Command::DeleteProject(Wire::from_proto(c)?),
+        Kind::AdjustCredits(c) => Command::AdjustCredits(Wire::from_proto(c)?),
     })
 }
 

@@ -37,7 +37,7 @@ macro_rules! numbered {
 }
 
 numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
-numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key });
+numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 6 => Project });
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });

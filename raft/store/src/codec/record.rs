@@ -41,6 +41,7 @@ impl Wire for ObjectRef {
             Self::Run(id) => Object::Run(id_bytes(id.as_bytes())),
             Self::Worker(id) => Object::Worker(id_bytes(id.as_bytes())),
             Self::Key(id) => Object::Key(id_bytes(id.as_bytes())),
+            Self::Project(name) => Object::Project(name.to_string()),
         };
         wire::ObjectRef { object: Some(object) }
     }
@@ -52,6 +53,7 @@ impl Wire for ObjectRef {
             Object::Run(id) => Ok(Self::Run(RunId::from_bytes(fixed("run", &id)?))),
             Object::Worker(id) => Ok(Self::Worker(WorkerId::from_bytes(fixed("worker", &id)?))),
             Object::Key(id) => Ok(Self::Key(KeyId::from_bytes(fixed("key", &id)?))),
+            Object::Project(name) => Ok(Self::Project(ProjectName::from(name.as_str()))),
         }
     }
 }

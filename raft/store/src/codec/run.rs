@@ -41,6 +41,8 @@ impl Wire for Run {
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
             project: project_text(&self.project),
+            credits_reserved: self.credits_reserved,
+            credits_used: self.credits_used,
         }
     }
 
@@ -65,6 +67,8 @@ impl Wire for Run {
             assignments: proto.assignments,
             replacements: proto.replacements,
             explanation: optional::<Explanation>(proto.explanation)?.map(Arc::new),
+            credits_reserved: proto.credits_reserved,
+            credits_used: proto.credits_used,
             created_by: optional(proto.created_by)?,
             revision: Revision(proto.revision),
         })

@@ -1,6 +1,7 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod project;
 mod registry;
 mod runs;
 
@@ -12,7 +13,6 @@ use proptest::prelude::*;
 use prost::Message;
 use reeve_state::change::Row;
 use reeve_state::command::*;
-use reeve_state::id::ProjectName;
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -22,6 +22,7 @@ use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus,
 use reeve_state::transition::worker::*;
 
 use super::*;
+use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 use runs::run_commands;
 
@@ -124,7 +125,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 29;
+const COMMANDS: usize = 32;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -263,6 +264,7 @@ fn commands() -> Vec<Command> {
     .chain(registry_commands())
     .chain(key_commands())
     .chain(run_commands())
+    .chain(project_commands())
     .collect()
 }
 
@@ -486,6 +488,8 @@ fn rows() -> Vec<Row> {
             assignments: 2,
             replacements: 1,
             explanation: Some(explanation()),
+            credits_reserved: Some(20),
+            credits_used: Some(0),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -538,6 +542,7 @@ fn rows() -> Vec<Row> {
             created_by: Some(key()),
             revision: Revision(19),
         })),
+        Row::Project(Arc::new(project_row())),
     ]
 }
 
@@ -709,6 +714,7 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(registry_refusals())
+    .chain(project_refusals())
     .collect()
 }
 
