@@ -72,7 +72,8 @@ impl Replay {
                 | Change::Worker(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                | Change::Project(_) => {}
             }
         }
         replay
@@ -150,7 +151,8 @@ impl Replay {
             | Change::Worker(_)
             | Change::Request(_)
             | Change::Event(_)
-            | Change::Key(_) => {}
+            | Change::Key(_)
+            | Change::Project(_) => {}
         }
     }
 
