@@ -47,6 +47,9 @@ const METHODS: &[(&str, &[(&str, Needs)])] = &[
             ("ListRuns", Read),
             ("StopRun", Operate),
             ("ListRunEndpoints", Read),
+            ("PlanRun", Read),
+            ("ExplainRun", Read),
+            ("CompareRuns", Read),
         ],
     ),
     (
@@ -103,6 +106,8 @@ const PATHS: &[(&str, &str, Needs)] = &[
     ("GET", "/runs/x/endpoints", Read),
     ("GET", "/runs/x/explain", Read),
     ("POST", "/runs/x/stop", Operate),
+    ("POST", "/runs/plan", Read),
+    ("GET", "/runs/x/compare", Read),
     ("GET", "/workers", Read),
     ("POST", "/workers", Operate),
     ("GET", "/workers/online", Read),
