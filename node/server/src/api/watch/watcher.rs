@@ -154,6 +154,8 @@ impl Watcher {
             Source::Behind => self.catch_up().await,
             Source::Listing(listing) => self.list(listing),
             Source::Replaying { replay, counts, then } => {
+                // Thousands of commands may hold nothing for this watcher, and others want to run too.
+                tokio::task::coop::consume_budget().await;
                 self.replay(replay, counts, then);
                 Ok(())
             }
@@ -212,7 +214,7 @@ impl Watcher {
             Some(Next::Reset { replaced: false }) => self.reset(ResetReason::SlowConsumer),
             Some(Next::Steps(steps, state)) => {
                 self.source = Source::Replaying {
-                    replay: Replay::new(state, steps),
+                    replay: Replay::new(state, steps, &self.filter),
                     counts: Counts::default(),
                     then: hub,
                 };
