@@ -120,6 +120,7 @@ pub fn definition(number: u64) -> TestDefinition {
         buildup: seconds(5),
         queue_timeout: seconds(5),
         max_execution: seconds(86_400),
+        on_worker_loss: None,
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints: 200,
@@ -128,6 +129,7 @@ pub fn definition(number: u64) -> TestDefinition {
                 worker_id: String::new(),
                 labels: [label("pool", 86), label("rack", 86)].into(),
             }),
+            callee: None,
             executor: Some(Executor::Sim(SimExecutor {
                 setup_min: seconds(0),
                 setup_max: seconds(1),

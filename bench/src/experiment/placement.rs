@@ -218,6 +218,7 @@ fn definition() -> TestDefinition {
         buildup: Millis::from_secs(10),
         queue_timeout: Millis::from_secs(60),
         max_execution: Millis::from_secs(600),
+        on_worker_loss: Default::default(),
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints: ENDPOINTS,
@@ -225,6 +226,7 @@ fn definition() -> TestDefinition {
                 region: Some("eu-west".to_owned()),
                 ..Selector::default()
             },
+            callee: None,
             executor: Executor::Sim(sim),
         }],
     }

@@ -171,10 +171,12 @@ fn definition() -> TestDefinition {
         buildup: seconds(0),
         queue_timeout: seconds(30),
         max_execution: seconds(60),
+        on_worker_loss: None,
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints: ENDPOINTS,
             selector: None,
+            callee: None,
             executor: Some(Executor::Sim(SimExecutor {
                 setup_min: seconds(0),
                 setup_max: seconds(0),

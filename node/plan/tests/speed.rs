@@ -95,6 +95,8 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
         assignments: 0,
         replacements: 0,
         explanation: None,
+        credits_reserved: None,
+        credits_used: None,
         created_by: None,
         revision: Revision(1),
     }))
@@ -114,6 +116,7 @@ fn hundred_runs() -> State {
         name: "g".to_owned(),
         endpoints: 10_000,
         selector,
+        callee: None,
         executor: Executor::Sim(sim),
     };
     let definition = Arc::new(TestDefinition {
@@ -122,6 +125,7 @@ fn hundred_runs() -> State {
         buildup: Millis(1),
         queue_timeout: Millis(1),
         max_execution: Millis(1),
+        on_worker_loss: Default::default(),
         groups: vec![group],
     });
     let runs = (1..=100).map(|number| queued(number, &definition));

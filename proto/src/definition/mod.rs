@@ -5,13 +5,18 @@
 mod document;
 mod duration;
 mod from_wire;
+mod loss;
 mod outcomes;
 mod to_wire;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
-pub use document::{DefinitionDocument, GroupDocument, SimDocument};
+pub use document::{
+    CalleeDocument, DefinitionDocument, FailAboveDocument, GroupDocument, SimDocument, WorkerLossDocument,
+};
 pub use duration::{format_duration, parse_duration};
 
 use crate::v1;

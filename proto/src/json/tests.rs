@@ -61,7 +61,8 @@ fn a_run_has_the_shape_of_the_interface() {
             "createdAt": "2026-01-01T00:00:00.005Z",
             "timeline": [{"status": "PENDING", "at": "2026-01-01T00:00:00.005Z"}],
             "endpoints": {"total": 3, "byPhase": {"INCALL": 3}, "byOutcome": {}},
-            "assignments": [{"workerId": "w", "workerName": "", "group": "callers", "firstEndpoint": 0,
+            "assignments": [{"workerId": "w", "workerName": "", "group": "callers", "firstEndpoint": 0, "completed": 0,
+                "interrupted": 0, "lateEndpoints": 0,
                 "endpoints": 3, "epoch": 9, "status": "STARTED"}],
             "revision": 123
         })

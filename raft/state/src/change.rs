@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProjectName, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Project, RequestKey, RequestRecord, Run, Test, Worker,
+    WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -39,6 +39,8 @@ pub enum Change {
     Event(Delta<WorkerEventKey, WorkerEvent>),
     /// A caller's key.
     Key(Delta<KeyId, ApiKey>),
+    /// A project.
+    Project(Delta<ProjectName, Project>),
 }
 
 impl<K, V> Delta<K, V> {
@@ -63,6 +65,7 @@ impl Change {
             Self::Request(delta) => Self::Request(delta.inverse()),
             Self::Event(delta) => Self::Event(delta.inverse()),
             Self::Key(delta) => Self::Key(delta.inverse()),
+            Self::Project(delta) => Self::Project(delta.inverse()),
         }
     }
 }
@@ -86,4 +89,6 @@ pub enum Row {
     Event(Arc<WorkerEvent>),
     /// A caller's key.
     Key(Arc<ApiKey>),
+    /// A project.
+    Project(Arc<Project>),
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
 use crate::id::{ProjectName, WorkerId};
-use crate::record::{ApiKey, Assignment, RequestRecord, Run, Test, Worker};
+use crate::record::{ApiKey, Assignment, RequestRecord, Run, Test, Usage, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
+use crate::transition::run::RunStatus;
 use crate::transition::worker::{LivenessProfile, WorkerStatus};
 
 impl State {
@@ -64,6 +65,11 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Project(row) => Change::Project(Delta {
+                key: row.name.clone(),
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -79,6 +85,7 @@ impl State {
             Change::Request(delta) => write(&mut self.requests, delta),
             Change::Event(delta) => write(&mut self.events, delta),
             Change::Key(delta) => write(&mut self.keys, delta),
+            Change::Project(delta) => write(&mut self.projects, delta),
         }
     }
 }
@@ -104,8 +111,27 @@ fn test_name(row: &Test) -> (ProjectName, String) {
     (row.project.clone(), row.definition.name.clone())
 }
 
+/// What one run adds to its project's usage.
+pub(crate) fn usage_of(row: &Run) -> Usage {
+    let live = Usage {
+        live: 1,
+        ..Usage::default()
+    };
+    match row.life.status() {
+        RunStatus::Pending => live,
+        RunStatus::Queued | RunStatus::Running => Usage {
+            runs: 1,
+            endpoints: u64::from(row.definition.endpoints()),
+            reserved: row.credits_reserved.unwrap_or(0),
+            ..live
+        },
+        RunStatus::Completed | RunStatus::Failed | RunStatus::CannotRunForNow => Usage::default(),
+    }
+}
+
+/// A run's project and definition never change.
 fn runs_alike(before: &Run, after: &Run) -> bool {
-    before.life.status().is_terminal() == after.life.status().is_terminal()
+    usage_of(before) == usage_of(after)
 }
 
 fn assignments_alike(before: &Assignment, after: &Assignment) -> bool {
@@ -156,7 +182,7 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) | Change::Event(_) => {}
+            Change::Chunk(_) | Change::Event(_) | Change::Project(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -182,11 +208,33 @@ impl Index {
 
     fn forget_run(&mut self, row: &Run) {
         self.live_runs.remove(&row.id);
+        self.use_up(row, u64::saturating_sub);
     }
 
     fn learn_run(&mut self, row: &Run) {
+        self.use_up(row, u64::saturating_add);
         if !row.life.status().is_terminal() {
             self.live_runs.insert(row.id);
+        }
+    }
+
+    /// Adds what a run takes up to its project's usage, or takes it away.
+    fn use_up(&mut self, row: &Run, change: fn(u64, u64) -> u64) {
+        let own = usage_of(row);
+        if own == Usage::default() {
+            return;
+        }
+        let sum = self.usage.get(&row.project).copied().unwrap_or_default();
+        let sum = Usage {
+            live: change(sum.live, own.live),
+            runs: change(sum.runs, own.runs),
+            endpoints: change(sum.endpoints, own.endpoints),
+            reserved: change(sum.reserved, own.reserved),
+        };
+        if sum == Usage::default() {
+            self.usage.remove(&row.project);
+        } else {
+            self.usage.insert(row.project.clone(), sum);
         }
     }
 

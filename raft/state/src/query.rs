@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::change::Row;
 use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, RequestKey, RequestRecord, Run, Test,
-    Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, Project, RequestKey, RequestRecord, Run,
+    Test, Usage, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -223,6 +223,35 @@ impl State {
         self.keys.values()
     }
 
+    /// The project of this name; `default`, which always exists, has no row.
+    pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
+        self.projects.get(name)
+    }
+
+    /// Whether there is a project of this name.
+    pub fn project_exists(&self, name: &ProjectName) -> bool {
+        name.is_default() || self.projects.contains_key(name)
+    }
+
+    /// All projects but `default`, by name.
+    pub fn projects(&self) -> impl DoubleEndedIterator<Item = &Arc<Project>> {
+        self.projects.values()
+    }
+
+    /// What the runs of a project take up.
+    pub fn usage(&self, project: &ProjectName) -> Usage {
+        self.index.usage.get(project).copied().unwrap_or_default()
+    }
+
+    /// How many tests a project has. O(its tests).
+    pub fn test_count(&self, project: &ProjectName) -> usize {
+        self.index
+            .test_by_name
+            .range((project.clone(), String::new())..)
+            .take_while(|((of, _), _)| of == project)
+            .count()
+    }
+
     /// Every row, table by table and by key: the same order on every node.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let tests = self.tests.values().cloned().map(Row::Test);
@@ -236,6 +265,7 @@ impl State {
         let requests = self.requests.values().cloned().map(Row::Request);
         let events = self.events.values().cloned().map(Row::Event);
         let keys = self.keys.values().cloned().map(Row::Key);
+        let projects = self.projects.values().cloned().map(Row::Project);
         tests
             .chain(runs)
             .chain(assignments)
@@ -244,5 +274,6 @@ impl State {
             .chain(requests)
             .chain(events)
             .chain(keys)
+            .chain(projects)
     }
 }

@@ -6,6 +6,7 @@ mod admission;
 pub mod call;
 mod cluster;
 mod connections;
+mod explain;
 pub(crate) mod keys;
 mod page;
 mod read;

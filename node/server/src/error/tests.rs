@@ -189,6 +189,11 @@ fn table() -> Vec<(ApiError, Code, &'static str)> {
             "MALFORMED_BODY",
         ),
         (
+            ApiError::TooLarge { limit: 9 },
+            Code::ResourceExhausted,
+            "BODY_TOO_LARGE",
+        ),
+        (
             ApiError::NotFound {
                 kind: ObjectKind::Run,
                 id: "x".into(),

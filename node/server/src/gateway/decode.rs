@@ -5,6 +5,7 @@ use std::fmt;
 use reeve_proto::v1;
 use reeve_state::command::{EndpointReport, MAX_PROGRESS_ENDPOINTS, Report, ReportEvent};
 use reeve_state::id::{AssignmentEpoch, Incarnation, RunId, TokenHash, WorkerId};
+use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -102,6 +103,9 @@ fn event(event: Option<&v1::report::Event>) -> Result<ReportEvent, BadField> {
         }),
         Some(v1::report::Event::Progress(progress)) => endpoints(progress).map(ReportEvent::Progress),
         Some(v1::report::Event::Closed(v1::Closed {})) => Ok(ReportEvent::Closed),
+        Some(v1::report::Event::StartedLate(late)) => Ok(ReportEvent::StartedLate {
+            by: Millis(late.by_ms),
+        }),
         None => Err(BadField::new("report.event", "is required")),
     }
 }

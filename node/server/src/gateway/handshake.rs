@@ -195,6 +195,8 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::WorkerBusy { .. }
             | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::OtherProject { .. }
+            | Refusal::OverPlan(_)
+            | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }

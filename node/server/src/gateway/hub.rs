@@ -195,7 +195,8 @@ impl Hub {
                 | Change::Chunk(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                | Change::Project(_) => {}
             }
         }
     }

@@ -1,10 +1,11 @@
 //! What handlers take from a request, with errors of our own form.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use reeve_proto::names::Named;
 use reeve_proto::v1;
 use reeve_state::record::Access;
@@ -93,18 +94,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// What of a body that is too large is still read and thrown away, so that a caller that only listens once it has sent
+/// everything hears why it was refused.
+const DRAINED_BYTES: usize = 64 << 20;
+
 /// The body as bytes.
 pub struct Body(pub Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await;
-        bytes.map(Self).map_err(|error| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge { limit: MAX_BODY },
-            _ => ApiError::Malformed(error.body_text()),
-        })
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let mut frames = request.into_body().into_data_stream();
+        let mut body = BytesMut::new();
+        let mut seen = 0_usize;
+        while let Some(frame) = frames.next().await {
+            let frame = frame.map_err(|error| ApiError::Malformed(error.to_string()))?;
+            seen = seen.saturating_add(frame.len());
+            if seen <= MAX_BODY {
+                body.extend_from_slice(&frame);
+            } else {
+                body = BytesMut::new();
+            }
+            if seen > DRAINED_BYTES {
+                break;
+            }
+        }
+        if seen > MAX_BODY {
+            let limit = MAX_BODY;
+            return Err(ApiError::TooLarge { limit });
+        }
+        Ok(Self(body.freeze()))
     }
 }
 

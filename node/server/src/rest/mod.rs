@@ -5,6 +5,7 @@ mod extract;
 mod keys;
 mod openapi;
 mod ops;
+mod plan;
 mod runs;
 mod tests;
 mod workers;
@@ -57,7 +58,9 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(runs::timeline))
         .routes(routes!(runs::assignments))
         .routes(routes!(runs::endpoints))
-        .routes(routes!(runs::explain))
+        .routes(routes!(plan::explain))
+        .routes(routes!(plan::plan))
+        .routes(routes!(plan::compare))
         .routes(routes!(runs::stop))
         .routes(routes!(workers::list, workers::create))
         .routes(routes!(workers::online))

@@ -3,12 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use reeve_proto::json::{
-    AssignmentJson, EndpointJson, ExplanationJson, ListJson, RunJson, TimelineEntryJson,
-};
-use reeve_proto::names::{Named, name_of};
+use reeve_proto::json::{AssignmentJson, EndpointJson, ListJson, RunJson, TimelineEntryJson};
 use reeve_proto::v1;
-use reeve_state::command::{ObjectKind, Refusal};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -147,31 +143,6 @@ pub async fn assignments(
 ) -> Result<Json<ListJson<AssignmentJson>>, ApiError> {
     let run = find(&api, &call, id, &query).await?;
     Ok(Json(ListJson::new(&run.assignments, "", run.revision)))
-}
-
-/// A run that was not refused has nothing to explain.
-#[utoipa::path(get, path = "/runs/{id}/explain", tag = "runs", params(IdPath, ReadQuery),
-    responses((status = 200, description = "The explanation.", body = ExplanationJson)))]
-pub async fn explain(
-    State(api): State<Api>,
-    Reader(call): Reader,
-    Id(id): Id,
-    Query(query): Query<ReadQuery>,
-) -> Result<Json<ExplanationJson>, ApiError> {
-    let run = find(&api, &call, id, &query).await?;
-    let Some(explanation) = &run.explanation else {
-        let refusal = Refusal::WrongStatus {
-            kind: ObjectKind::Run,
-            id: run.id,
-            status: name_of::<v1::RunStatus>(run.status).to_owned(),
-            allowed: vec![format!(
-                "{} with an explanation",
-                v1::RunStatus::CannotRunForNow.name()
-            )],
-        };
-        return Err(refusal.into());
-    };
-    Ok(Json(ExplanationJson::from(explanation)))
 }
 
 /// The endpoints of a run.

@@ -56,17 +56,7 @@ pub async fn create(
     Query(query): Query<ProjectQuery>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<TestJson>), ApiError> {
-    let definition = definition::from_json(&body).map_err(|violations| {
-        let field = |violation: definition::FieldViolation| FieldViolation {
-            field: violation.field,
-            rule: violation.description,
-        };
-        match violations.as_slice() {
-            // Without a field it is the document itself that cannot be read.
-            [one] if one.field.is_empty() => ApiError::Malformed(one.description.clone()),
-            _ => ApiError::Invalid(violations.into_iter().map(field).collect()),
-        }
-    })?;
+    let definition = definition_of(&body)?;
     let request = v1::CreateTestRequest {
         definition: Some(definition),
         request_id: request_id(&headers, None)?,
@@ -136,4 +126,19 @@ pub async fn delete(
     };
     api.delete_test(request, &call).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads a definition from a body.
+pub(super) fn definition_of(body: &[u8]) -> Result<v1::TestDefinition, ApiError> {
+    definition::from_json(body).map_err(|violations| {
+        let field = |violation: definition::FieldViolation| FieldViolation {
+            field: violation.field,
+            rule: violation.description,
+        };
+        match violations.as_slice() {
+            // Without a field it is the document itself that cannot be read.
+            [one] if one.field.is_empty() => ApiError::Malformed(one.description.clone()),
+            _ => ApiError::Invalid(violations.into_iter().map(field).collect()),
+        }
+    })
 }

@@ -36,7 +36,12 @@ fn count(change: &Change) {
         Change::Run(delta) => count_run(delta),
         Change::Assignment(delta) => count_assignment(delta),
         Change::Event(delta) => count_event(delta),
-        Change::Test(_) | Change::Chunk(_) | Change::Worker(_) | Change::Request(_) | Change::Key(_) => {}
+        Change::Test(_)
+        | Change::Chunk(_)
+        | Change::Worker(_)
+        | Change::Request(_)
+        | Change::Key(_)
+        | Change::Project(_) => {}
     }
 }
 
@@ -119,6 +124,7 @@ mod tests {
             buildup: Millis(0),
             queue_timeout: Millis(1),
             max_execution: Millis(1),
+            on_worker_loss: Default::default(),
             groups: Vec::new(),
         };
         Arc::new(Run {
@@ -138,6 +144,8 @@ mod tests {
             assignments: 0,
             replacements: 0,
             explanation: None,
+            credits_reserved: None,
+            credits_used: None,
             created_by: None,
             revision: Revision(1),
         })

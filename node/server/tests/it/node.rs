@@ -281,10 +281,12 @@ pub fn definition(name: &str) -> v1::TestDefinition {
         buildup: seconds(5),
         queue_timeout: seconds(5),
         max_execution: seconds(120),
+        on_worker_loss: None,
         groups: vec![v1::Group {
             name: "callers".to_owned(),
             endpoints: 200,
             selector: None,
+            callee: None,
             executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
                 setup_min: seconds(0),
                 setup_max: seconds(1),

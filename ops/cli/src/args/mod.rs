@@ -267,6 +267,45 @@ pub(crate) enum RunCommand {
         /// Id.
         id: String,
     },
+    /// Tell why a run is where it is: what stands in its way, worker by worker, and what would help.
+    Explain {
+        /// Id.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Tell what would become of a run, were it started now; nothing is started. The exit code is 2 if it could not start.
+    Plan(PlanArgs),
+    /// Put two runs side by side: durations, workers, outcomes, and what else ran at the time.
+    Compare {
+        /// Id of the one.
+        a: String,
+        /// Id of the other.
+        b: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+}
+
+/// What to plan.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// A definition, YAML or JSON; - reads stdin.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "test",
+        conflicts_with = "test"
+    )]
+    pub(crate) file: Option<PathBuf>,
+    /// Id or name of a test.
+    #[arg(long)]
+    pub(crate) test: Option<String>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
 }
 
 #[derive(Debug, Subcommand)]

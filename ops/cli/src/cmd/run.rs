@@ -78,7 +78,8 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
             output.one(&run)?;
             if output.is_table() && !run.assignments.is_empty() {
                 let workers = assigned_workers(&cluster, &run).await;
-                output.line(&format!("\n{}", assignment_table(&run, &workers)))?;
+                let wide = output.format == OutputFormat::Wide;
+                output.line(&format!("\n{}", assignment_table(&run, &workers, wide)))?;
             }
             Ok(0)
         }
@@ -100,6 +101,9 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
         }
         RunCommand::Watch { id } => to_the_end(global, output, &id, true).await,
         RunCommand::Wait { id } => to_the_end(global, output, &id, false).await,
+        RunCommand::Explain { id, read } => super::explain::explain(global, output, id, read).await,
+        RunCommand::Plan(args) => super::explain::plan(global, output, &args).await,
+        RunCommand::Compare { a, b, read } => super::explain::compare(global, output, a, b, read).await,
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn probe_definition(name: &str) -> TestDefinition {
             name: "probe".to_owned(),
             endpoints: 1,
             selector: None,
+            callee: None,
             executor: Some(Executor::Sim(sim)),
         }],
         ..Default::default()

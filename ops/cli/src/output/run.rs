@@ -10,6 +10,8 @@ use reeve_proto::v1::{
 };
 
 use super::Resource;
+use super::explain::{changes, groups};
+use super::reading::reading;
 use super::table::{Table, age, between, or_dash, status_cell};
 
 impl Resource for Run {
@@ -137,6 +139,9 @@ pub(crate) fn summary(run: &Run) -> String {
     {
         let _ = writeln!(text, "\n{}", outcomes(&counts));
     }
+    for remark in reading(run) {
+        let _ = write!(text, "\n{remark}");
+    }
     let explanation = explanation(run);
     if !explanation.is_empty() {
         let _ = writeln!(text, "\n{explanation}");
@@ -200,39 +205,18 @@ fn explanation(run: &Run) -> String {
     let Some(explanation) = &run.explanation else {
         return String::new();
     };
-    let mut table = Table::new(&[
-        "GROUP",
-        "#ENDPOINTS",
-        "#CONSIDERED",
-        "#FREE",
-        "#CAPACITY",
-        "REMOVED",
-    ]);
-    for group in &explanation.groups {
-        let removed: Vec<String> = group
-            .removed
-            .iter()
-            .filter(|count| count.workers > 0)
-            .map(|count| format!("{} {}", count.filter, count.workers))
-            .collect();
-        table.row(vec![
-            Cell::new(&group.group),
-            Cell::new(group.endpoints),
-            Cell::new(group.workers_considered),
-            Cell::new(group.capacity_free),
-            Cell::new(group.capacity_total),
-            Cell::new(or_dash(&removed.join(", "))),
-        ]);
-    }
-    let mut text = if explanation.groups.is_empty() {
-        String::new()
+    let help = if explanation.changes.is_empty() && !explanation.suggestion.is_empty() {
+        format!("Would help: {}", explanation.suggestion)
     } else {
-        table.render()
+        changes(&explanation.changes)
     };
-    if !explanation.suggestion.is_empty() {
-        let _ = write!(text, "\nWould help: {}", explanation.suggestion);
-    }
-    text.trim_start().to_owned()
+    let parts = [groups(explanation), help];
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("\n")
 }
 
 #[cfg(test)]
@@ -324,6 +308,7 @@ mod tests {
                     ..Default::default()
                 }],
                 suggestion: "a worker in eu-west".into(),
+                changes: Vec::new(),
             }),
             ..Default::default()
         };

@@ -17,6 +17,7 @@ mod nodes;
 mod pings;
 mod process;
 mod registry;
+mod runs;
 mod services;
 mod snapshots;
 mod storm;

@@ -106,7 +106,8 @@ impl Actor {
             | Command::RegisterWorker(_)
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
-            | Command::Report(_) => Self::Worker,
+            | Command::Report(_)
+            | Command::KeepLateReports(_) => Self::Worker,
             Command::SetDrain(command) => command
                 .drain
                 .as_ref()
@@ -130,7 +131,10 @@ impl Actor {
             | Command::DeleteWorker(_)
             | Command::PurgeWorker(_)
             | Command::CreateKey(_)
-            | Command::RevokeKey(_) => Self::Reconciler,
+            | Command::RevokeKey(_)
+            | Command::PutProject(_)
+            | Command::DeleteProject(_)
+            | Command::AdjustCredits(_) => Self::Reconciler,
         }
     }
 

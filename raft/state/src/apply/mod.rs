@@ -5,6 +5,7 @@ mod assignment;
 mod drain;
 mod history;
 mod key;
+mod project;
 mod registry;
 mod request;
 mod run;
@@ -123,6 +124,10 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PurgeWorker(command) => registry::purge(tx, command),
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
+        Command::KeepLateReports(command) => assignment::keep_late(tx, command),
+        Command::PutProject(command) => project::put(tx, command, created_by),
+        Command::DeleteProject(command) => project::delete(tx, command),
+        Command::AdjustCredits(command) => project::adjust(tx, command),
     }
 }
 

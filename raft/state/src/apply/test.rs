@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::apply::project;
 use crate::apply::tx::Tx;
 use crate::command::{ApplyMode, ApplyTest, DeleteTest, ObjectKind, Refusal, Reply};
 use crate::definition;
@@ -17,6 +18,7 @@ pub(super) fn apply(
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
+    project::must_exist(tx, "project", &command.project)?;
     match (
         tx.state()
             .test_named(&command.project, &command.definition.name)

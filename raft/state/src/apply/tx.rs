@@ -7,10 +7,10 @@ use crate::apply::access::Actor;
 use crate::apply::history;
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, RequestKey, RequestRecord, Run, Test, Worker,
-    WorkerEvent, WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Project, RequestKey, RequestRecord, Run, Test,
+    Worker, WorkerEvent, WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -27,6 +27,7 @@ enum RowKey {
     Request(RequestKey),
     Event(WorkerEventKey),
     Key(KeyId),
+    Project(ProjectName),
 }
 
 /// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
@@ -128,6 +129,18 @@ impl<'a> Tx<'a> {
             .key(id)
             .cloned()
             .ok_or_else(|| not_found(ObjectKind::Key, id))
+    }
+
+    pub(super) fn project(&self, name: &ProjectName) -> Result<Arc<Project>, Refusal> {
+        self.state
+            .project(name)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Project, name))
+    }
+
+    /// Who asked, as records show it.
+    pub(super) fn actor(&self) -> String {
+        self.actor.shown("")
     }
 
     pub(super) fn put_test(&mut self, mut row: Test) {
@@ -291,6 +304,26 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Key(delta.key), Change::Key(delta));
     }
 
+    pub(super) fn put_project(&mut self, mut row: Project) {
+        row.revision = self.revision();
+        let before = self.state.projects.get(&row.name).cloned();
+        let delta = Delta {
+            key: row.name.clone(),
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Project(delta.key.clone()), Change::Project(delta));
+    }
+
+    pub(super) fn remove_project(&mut self, row: &Arc<Project>) {
+        let delta = Delta {
+            key: row.name.clone(),
+            before: Some(Arc::clone(row)),
+            after: None,
+        };
+        self.set(RowKey::Project(delta.key.clone()), Change::Project(delta));
+    }
+
     pub(super) fn put_request(&mut self, row: RequestRecord) {
         let key = row.key.clone();
         let before = self.state.requests.get(&key).cloned();
@@ -345,6 +378,7 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Request(first), Change::Request(last)) => Change::Request(keep(first, last)),
         (Change::Event(first), Change::Event(last)) => Change::Event(keep(first, last)),
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
+        (Change::Project(first), Change::Project(last)) => Change::Project(keep(first, last)),
         (
             Change::Test(_)
             | Change::Run(_)
@@ -353,7 +387,8 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Worker(_)
             | Change::Request(_)
             | Change::Event(_)
-            | Change::Key(_),
+            | Change::Key(_)
+            | Change::Project(_),
             last,
         ) => last,
     }

@@ -1,6 +1,7 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
 mod key;
+mod project;
 mod reply;
 mod worker;
 
@@ -13,9 +14,10 @@ use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
 pub use key::{CreateKey, RevokeKey};
+pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
-    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
-    SessionGrant,
+    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
+    Resumed, SessionGrant,
 };
 pub use worker::{
     ConnectWorker, CreateWorker, DeleteWorker, DisconnectWorker, DrainOrder, ExpireToken, PingWorker,
@@ -126,6 +128,14 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 44: keeps what was reported after an epoch was over, as evidence (D14).
+    KeepLateReports(KeepLateReports),
+    /// 60: creates a project, or changes its plan.
+    PutProject(PutProject),
+    /// 61: deletes a project.
+    DeleteProject(DeleteProject),
+    /// 62: changes the credits of a project.
+    AdjustCredits(AdjustCredits),
 }
 
 impl Command {
@@ -160,6 +170,10 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::KeepLateReports(_) => 44,
+            Self::PutProject(_) => 60,
+            Self::DeleteProject(_) => 61,
+            Self::AdjustCredits(_) => 62,
         }
     }
 
@@ -194,6 +208,10 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::KeepLateReports(_) => "keep_late_reports",
+            Self::PutProject(_) => "put_project",
+            Self::DeleteProject(_) => "delete_project",
+            Self::AdjustCredits(_) => "adjust_credits",
         }
     }
 
@@ -208,7 +226,11 @@ impl Command {
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
             | Self::DeleteWorker(_) => Some(Access::Operate),
-            Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
+            Self::CreateKey(_)
+            | Self::RevokeKey(_)
+            | Self::PutProject(_)
+            | Self::DeleteProject(_)
+            | Self::AdjustCredits(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
             | Self::QueueRun(_)
@@ -224,7 +246,8 @@ impl Command {
             | Self::SetHealth(_)
             | Self::Report(_)
             | Self::ExpireToken(_)
-            | Self::PurgeWorker(_) => None,
+            | Self::PurgeWorker(_)
+            | Self::KeepLateReports(_) => None,
         }
     }
 }
@@ -406,6 +429,11 @@ pub enum ReportEvent {
     },
     /// Endpoints changed.
     Progress(Vec<EndpointReport>),
+    /// It began after its start instant.
+    StartedLate {
+        /// By how much.
+        by: Millis,
+    },
     /// It holds nothing of the assignment any more.
     Closed,
 }
@@ -414,7 +442,7 @@ pub enum ReportEvent {
 pub const MAX_PROGRESS_ENDPOINTS: usize = 20_000;
 
 /// One endpoint as its worker saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointReport {
     /// From the assignment's first endpoint.
     pub offset: u32,
@@ -422,4 +450,20 @@ pub struct EndpointReport {
     pub phase: EndpointPhase,
     /// Its outcome, if it is known.
     pub outcome: Option<EndpointOutcome>,
+}
+
+/// Most endpoints of a run of which late reports are kept.
+pub const MAX_LATE_ENDPOINTS: usize = 1_000;
+
+/// Command 44. Changes neither phase nor outcome nor counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepLateReports {
+    /// Who reported.
+    pub worker: WorkerId,
+    /// The run.
+    pub run: RunId,
+    /// The epoch that is over.
+    pub epoch: AssignmentEpoch,
+    /// What was said.
+    pub reports: Vec<EndpointReport>,
 }

@@ -4,6 +4,7 @@ mod assignment;
 mod event;
 mod explanation;
 mod key;
+mod project;
 mod request;
 mod run;
 mod test;
@@ -12,9 +13,12 @@ mod worker;
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
-pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
+pub use explanation::{
+    ChangeKind, Explanation, FilterCount, GroupExplanation, PlacementFilter, SuggestedChange, WorkerVerdict,
+};
 pub use key::{Access, ApiKey, Role};
+pub use project::{CreditAdjustment, Plan, Project, Usage};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
-pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
+pub use test::{Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
 pub use worker::{Session, Worker, WorkerKind};

@@ -42,6 +42,10 @@ pub struct Run {
     pub replacements: u32,
     /// Why it could not be placed; set with CANNOT_RUN_FOR_NOW.
     pub explanation: Option<Arc<Explanation>>,
+    /// Endpoint-minutes taken from the project's credits with QUEUED; `None`: they are not counted, or it was never queued.
+    pub credits_reserved: Option<u64>,
+    /// Endpoint-minutes of these that it used; the rest went back. Set at the end of a run that reserved some.
+    pub credits_used: Option<u64>,
     /// The request that created it, remembered as long as the run lives.
     pub created_by: Option<RequestKey>,
     /// Of its last change.

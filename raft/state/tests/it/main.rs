@@ -11,6 +11,8 @@ mod drains;
 mod history;
 mod keys;
 mod lives;
+mod loss;
+mod plans;
 mod projects;
 mod properties;
 mod registry;

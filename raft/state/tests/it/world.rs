@@ -1,6 +1,7 @@
 //! Given, when, then: a state, the commands that are applied to it, and what must hold. Every step is checked against
 //! every named invariant.
 
+pub mod project;
 pub mod registry;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
         buildup: Millis::from_secs(5),
         queue_timeout: Millis::from_secs(5),
         max_execution: Millis::from_secs(120),
+        on_worker_loss: Default::default(),
         groups: vec![group("callers", endpoints)],
     }
 }
@@ -65,6 +67,7 @@ pub fn group(name: &str, endpoints: u32) -> Group {
         name: name.to_owned(),
         endpoints,
         selector: Selector::default(),
+        callee: None,
         executor: Executor::Sim(SimExecutor {
             setup_min: Millis(200),
             setup_max: Millis(800),

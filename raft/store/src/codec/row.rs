@@ -8,8 +8,8 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Project, RequestKey, RequestRecord, Run, Test, Worker,
+    WorkerEvent, WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -26,10 +26,11 @@ mod table {
     pub(super) const REQUEST: u8 = 6;
     pub(super) const EVENT: u8 = 7;
     pub(super) const KEY: u8 = 8;
+    pub(super) const PROJECT: u8 = 9;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::KEY;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::PROJECT;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -42,6 +43,7 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Request(delta) => request_key(&delta.key),
         Change::Event(delta) => event_key(&delta.key),
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
+        Change::Project(delta) => key(table::PROJECT, delta.key.as_str().as_bytes()),
     }
 }
 
@@ -56,6 +58,7 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Request(row) => request_key(&row.key),
         Row::Event(row) => event_key(&row.key),
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
+        Row::Project(row) => key(table::PROJECT, row.name.as_str().as_bytes()),
     }
 }
 
@@ -103,6 +106,7 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Request(delta) => delta.after.clone().map(Row::Request),
         Change::Event(delta) => delta.after.clone().map(Row::Event),
         Change::Key(delta) => delta.after.clone().map(Row::Key),
+        Change::Project(delta) => delta.after.clone().map(Row::Project),
     }
 }
 
@@ -118,6 +122,7 @@ pub fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Request(row) => Kind::Request(row.to_proto()),
         Row::Event(row) => Kind::Event(row.to_proto()),
         Row::Key(row) => Kind::Key(row.to_proto()),
+        Row::Project(row) => Kind::Project(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
@@ -138,6 +143,7 @@ pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
         Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
+        Kind::Project(row) => Row::Project(Arc::new(Project::from_proto(row)?)),
     };
     Ok(row)
 }

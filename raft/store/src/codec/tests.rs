@@ -1,7 +1,9 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod project;
 mod registry;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use proptest::prelude::*;
 use prost::Message;
 use reeve_state::change::Row;
 use reeve_state::command::*;
-use reeve_state::id::ProjectName;
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -21,7 +22,9 @@ use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus,
 use reeve_state::transition::worker::*;
 
 use super::*;
+use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
+use runs::run_commands;
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
 const GOLDEN: &str = include_str!("../../tests/golden/commands.hex");
@@ -80,17 +83,20 @@ fn definition() -> Arc<TestDefinition> {
         buildup: Millis(2_000),
         queue_timeout: Millis(3_000),
         max_execution: Millis(4_000),
+        on_worker_loss: Default::default(),
         groups: vec![
             Group {
                 name: "g".to_owned(),
                 endpoints: 7,
                 selector,
+                callee: None,
                 executor: Executor::Sim(sim.clone()),
             },
             Group {
                 name: "h".to_owned(),
                 endpoints: 1,
                 selector: Selector::default(),
+                callee: None,
                 executor: Executor::Sim(sim),
             },
         ],
@@ -110,13 +116,16 @@ fn explanation() -> Arc<Explanation> {
             removed: removed.collect(),
             capacity_total: 5,
             capacity_free: 4,
+            workers: Vec::new(),
+            workers_left_out: 0,
         }],
         suggestion: "add a worker".to_owned(),
+        changes: Vec::new(),
     })
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 28;
+const COMMANDS: usize = 32;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -254,6 +263,8 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(run_commands())
+    .chain(project_commands())
     .collect()
 }
 
@@ -342,6 +353,7 @@ fn every_event_and_actor_comes_back() {
             reason: "no disk".to_owned(),
         },
         ReportEvent::Progress(Vec::new()),
+        ReportEvent::StartedLate { by: Millis(2_500) },
         ReportEvent::Closed,
     ];
     for event in events {
@@ -476,6 +488,8 @@ fn rows() -> Vec<Row> {
             assignments: 2,
             replacements: 1,
             explanation: Some(explanation()),
+            credits_reserved: Some(20),
+            credits_used: Some(0),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -489,6 +503,14 @@ fn rows() -> Vec<Row> {
             life: AssignmentLife::restore(AssignmentStatus::Stopping),
             started: true,
             lost: true,
+            interrupted: 2,
+            start_late: Some(Millis(900)),
+            late: vec![EndpointReport {
+                offset: 1,
+                phase: EndpointPhase::Incall,
+                outcome: None,
+            }],
+            late_left_out: 4,
             detail: Some("late".to_owned()),
             acked_seq: 5,
             counts: EndpointCounts {
@@ -520,6 +542,7 @@ fn rows() -> Vec<Row> {
             created_by: Some(key()),
             revision: Revision(19),
         })),
+        Row::Project(Arc::new(project_row())),
     ]
 }
 
@@ -691,6 +714,7 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(registry_refusals())
+    .chain(project_refusals())
     .collect()
 }
 

@@ -41,7 +41,7 @@ pub fn touch(change: &Change) -> Touch {
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
         Change::Key(_) => Touch::Keys,
         // The counts of a chunk are in its assignment, and both change together.
-        Change::Chunk(_) | Change::Request(_) | Change::Event(_) => Touch::Nothing,
+        Change::Chunk(_) | Change::Request(_) | Change::Event(_) | Change::Project(_) => Touch::Nothing,
     }
 }
 
@@ -103,7 +103,12 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             ..Tags::default()
         }),
         Row::Run(row) => Some(run_tags(row, state.assignments(row.id))),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::Project(_) => None,
     }
 }
 
@@ -130,7 +135,12 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Test(row) => Some(Resource::Test(test::test(row))),
         Row::Worker(row) => Some(Resource::Worker(api.worker_message(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::Project(_) => None,
     }
 }
 

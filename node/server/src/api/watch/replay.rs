@@ -73,7 +73,8 @@ impl Replay {
                 | Change::Worker(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                | Change::Project(_) => {}
             }
         }
         replay
@@ -157,7 +158,8 @@ impl Replay {
             | Change::Worker(_)
             | Change::Request(_)
             | Change::Event(_)
-            | Change::Key(_) => {}
+            | Change::Key(_)
+            | Change::Project(_) => {}
         }
     }
 

@@ -144,10 +144,22 @@ impl World {
 
     /// Starts a run of some endpoints.
     pub async fn run(&self, name: &str, endpoints: u32) -> RunId {
+        self.run_calling(name, &[("callers", endpoints, None)]).await
+    }
+
+    /// Starts a run of groups: name, endpoints, and the group that they call.
+    pub async fn run_calling(&self, name: &str, groups: &[(&str, u32, Option<&str>)]) -> RunId {
         let sim = SimExecutor {
             setup_min: Millis(10),
             setup_max: Millis(20),
             outcomes: Vec::new(),
+        };
+        let group = |(name, endpoints, callee): &(&str, u32, Option<&str>)| Group {
+            name: (*name).to_owned(),
+            endpoints: *endpoints,
+            selector: Selector::default(),
+            callee: callee.map(str::to_owned),
+            executor: Executor::Sim(sim.clone()),
         };
         let definition = TestDefinition {
             name: name.to_owned(),
@@ -155,12 +167,8 @@ impl World {
             buildup: Millis(0),
             queue_timeout: Millis(5_000),
             max_execution: Millis(60_000),
-            groups: vec![Group {
-                name: "callers".to_owned(),
-                endpoints,
-                selector: Selector::default(),
-                executor: Executor::Sim(sim),
-            }],
+            on_worker_loss: Default::default(),
+            groups: groups.iter().map(group).collect(),
         };
         let test = TestId::from_bytes(Uuid::now_v7().into_bytes());
         let apply = ApplyTest {
