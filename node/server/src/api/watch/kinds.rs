@@ -59,7 +59,12 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Test(_) => Some(Kind::Test),
         Row::Worker(_) => Some(Kind::Worker),
         Row::Run(_) => Some(Kind::Run),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::Project(_) => None,
     }
 }
 
