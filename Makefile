@@ -54,6 +54,11 @@ openapi: ## call every path of the REST API as its own description says (schemat
 failover: bootstrap ## the failover tests of workers' liveness, 20 times in a row
 	ops/failover-tests 20
 
+.PHONY: fuzz
+fuzz: bootstrap ## feed everything that reads bytes with nonsense, SECONDS=60 for each target
+	cargo build --locked -p reeve-fuzz
+	nice $(TARGET)/debug/reeve-fuzz --seconds $(or $(SECONDS),60)
+
 .PHONY: fix
 fix: bootstrap ## format, and apply what clippy can repair by itself
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged -- -D warnings

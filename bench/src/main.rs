@@ -74,6 +74,8 @@ enum Experiment {
     Submission,
     /// Runs from submission to RUNNING, alone and as many as there can be, of 1 and of 1,000 endpoints
     Runs,
+    /// 1,000 watchers of one node and of all three: until the last one knows of a change
+    Watch,
     /// A million endpoints in flight in one run, on a cluster of its own; not part of all
     Million {
         /// Endpoints [default: 1000000, quick 10000]
@@ -106,6 +108,7 @@ impl Experiment {
             Self::Placement => "placement",
             Self::Submission => "submission",
             Self::Runs => "runs",
+            Self::Watch => "watch",
             Self::Million { .. } => "million",
             Self::Sessions { .. } => "sessions",
             Self::EchoServer { .. } => "echo-server",
@@ -220,6 +223,10 @@ async fn run(which: Experiment, bed: &mut Bed, options: &Options, report: &mut R
     if which.includes(Experiment::Runs) {
         say("runs");
         experiment::runs::run(bed, options, report).await?;
+    }
+    if which.includes(Experiment::Watch) {
+        say("watch");
+        experiment::watch::run(bed, options, report).await?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod reads;
 pub mod runs;
 pub mod sessions;
 pub mod submission;
+pub mod watch;
 pub mod writes;
 
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use crate::target::Target;
 
 /// Seeds that are kept beside those of the corpus, so that memory stays bounded.
-const MOST_SEEDS: usize = 20_000;
+const MOST_SEEDS: usize = 5_000;
 /// Larger inputs are cut: what is wrong with them is wrong with smaller ones.
 const MOST_BYTES: usize = 64 << 10;
 /// An input that takes longer is a finding.
@@ -89,7 +89,7 @@ pub fn fuzz(target: &mut dyn Target, mut seeds: Vec<Vec<u8>>, seed: u64, until: 
         outcome.inputs += 1;
         match run_one(target, &input) {
             Ok(signature) => {
-                if outcome.signatures.insert(signature) && !own && seeds.len() < MOST_SEEDS {
+                if seeds.len() < MOST_SEEDS && outcome.signatures.insert(signature) && !own {
                     outcome.new_seeds.push(input.clone());
                     seeds.push(input);
                 }

@@ -196,7 +196,7 @@ async fn open(node: &Node, id: &str) -> Result<Streaming<WatchResponse>, CliErro
     let request = WatchRequest {
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],
-        id: id.to_owned(),
+        run: id.to_owned(),
         ..Default::default()
     };
     let mut client = WatchClient::new(node.channel.clone());

@@ -86,10 +86,21 @@ fn checked(parsed: Result<TestDefinition, Vec<FieldViolation>>) -> String {
         }
         Err(violations) => {
             assert!(!violations.is_empty(), "what is refused is refused for a reason");
-            let texts = violations.iter().take(2).map(ToString::to_string);
-            let text = digits_out(&texts.collect::<Vec<_>>().join("; "));
-            // Not what the caller wrote, which is always new.
-            text.split('"').step_by(2).collect()
+            // Not what the caller wrote, which is always new: which field, and the first words of the rule.
+            let FieldViolation { field, description } = &violations[0];
+            let words = description.split(|char: char| !char.is_ascii_lowercase());
+            let words: Vec<&str> = words.filter(|word| !word.is_empty()).take(4).collect();
+            let path: String = field
+                .chars()
+                .take_while(|char| char.is_ascii_alphanumeric() || ".[]".contains(*char))
+                .take(24)
+                .collect();
+            format!(
+                "{} {} {}",
+                violations.len().min(3),
+                digits_out(&path),
+                words.join(" ")
+            )
         }
     }
 }

@@ -11,9 +11,10 @@ use anyhow::{Context, Result, bail};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use reeve_node::NodeArgs;
+use reeve_node::{NodeArgs, NodeError};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Target;
@@ -47,6 +48,7 @@ struct Node {
     connection: Option<BufReader<TcpStream>>,
     shutdown: CancellationToken,
     runtime: Option<Runtime>,
+    task: Option<JoinHandle<Result<(), NodeError>>>,
     _dir: tempfile::TempDir,
 }
 
@@ -219,12 +221,13 @@ impl Node {
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let shutdown = CancellationToken::new();
-        runtime.spawn(reeve_node::run(args.load()?, shutdown.clone()));
+        let task = runtime.spawn(reeve_node::run(args.load()?, shutdown.clone()));
         let node = Self {
             http,
             connection: None,
             shutdown,
             runtime: Some(runtime),
+            task: Some(task),
             _dir: dir,
         };
         let deadline = Instant::now() + PATIENCE;
@@ -242,7 +245,10 @@ impl Node {
 
     fn stop(&mut self) {
         self.shutdown.cancel();
-        if let Some(runtime) = self.runtime.take() {
+        self.connection = None;
+        if let (Some(runtime), Some(task)) = (self.runtime.take(), self.task.take()) {
+            // A node that does not end in order is not what is looked for here.
+            let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, task).await });
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
     }

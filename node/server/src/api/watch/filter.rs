@@ -69,6 +69,11 @@ impl Filter {
         self.scope.as_ref().is_none_or(shown)
     }
 
+    /// Whether this run can pass at all.
+    pub fn wants_run(&self, run: RunId) -> bool {
+        self.wants(Kind::Run) && self.run.is_none_or(|wanted| wanted == run)
+    }
+
     /// Whether a change passes. That an object is gone passes whatever its status was.
     pub fn passes(&self, tags: &Tags, deleted: bool) -> bool {
         let fits = |status: &'static str| self.statuses.contains(status);

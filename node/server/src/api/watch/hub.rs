@@ -152,8 +152,8 @@ impl Api {
         let changes = || steps.iter().flat_map(|step| step.changes.iter());
         let keys = changes().any(|change| matches!(kinds::touch(change), Touch::Keys));
         let now = Instant::now();
-        let mut replay = Replay::new(Arc::clone(state), steps);
         let filter = Filter::default();
+        let mut replay = Replay::new(Arc::clone(state), steps, &filter);
         let mut view = View {
             api: self,
             filter: &filter,
@@ -174,7 +174,7 @@ impl Api {
             filter: &filter,
             counts,
         };
-        let mut replay = Replay::new(Arc::clone(state), VecDeque::new());
+        let mut replay = Replay::new(Arc::clone(state), VecDeque::new(), &filter);
         let at: Revision = state.meta().revision;
         let unit = replay.counts(&mut view, at, Instant::now());
         tell(unit.into_iter().collect(), false)

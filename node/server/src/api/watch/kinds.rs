@@ -53,6 +53,21 @@ fn object<K, V>(delta: &Delta<K, V>, row: fn(Arc<V>) -> Row) -> Touch {
     }
 }
 
+/// What kind of object a row is of; `None`: of none.
+pub fn kind(row: &Row) -> Option<Kind> {
+    match row {
+        Row::Test(_) => Some(Kind::Test),
+        Row::Worker(_) => Some(Kind::Worker),
+        Row::Run(_) => Some(Kind::Run),
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::Project(_) => None,
+    }
+}
+
 /// Every object of a kind.
 pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
     match kind {

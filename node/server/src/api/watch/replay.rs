@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use reeve_proto::v1::ResourceKind as Kind;
 use reeve_proto::v1::resource::Resource;
 use reeve_state::State;
 use reeve_state::change::{Change, Row};
@@ -48,8 +47,8 @@ pub struct View<'a> {
 }
 
 impl Replay {
-    /// `state` is the one after the last of the steps.
-    pub fn new(state: Arc<State>, steps: VecDeque<Step>) -> Self {
+    /// `state` is the one after the last of the steps. Runs that the filter leaves out are not followed.
+    pub fn new(state: Arc<State>, steps: VecDeque<Step>, filter: &Filter) -> Self {
         let mut replay = Self {
             state,
             steps,
@@ -58,16 +57,18 @@ impl Replay {
         };
         for change in replay.steps.iter().flat_map(|step| step.changes.iter()) {
             match change {
-                Change::Run(delta) => {
+                Change::Run(delta) if filter.wants_run(delta.key) => {
                     let before = || delta.before.clone();
                     replay.runs.entry(delta.key).or_insert_with(before);
                 }
-                Change::Assignment(delta) => {
+                Change::Assignment(delta) if filter.wants_run(delta.key.run) => {
                     let before = || delta.before.clone();
                     replay.assignments.entry(delta.key).or_insert_with(before);
                 }
-                // Of these, only the changed row itself is shown.
-                Change::Test(_)
+                // Of other objects, only the changed row itself is shown.
+                Change::Run(_)
+                | Change::Assignment(_)
+                | Change::Test(_)
                 | Change::Chunk(_)
                 | Change::Worker(_)
                 | Change::Request(_)
@@ -93,6 +94,7 @@ impl Replay {
             self.advance(change);
             match kinds::touch(change) {
                 Touch::Nothing | Touch::Keys => {}
+                Touch::Run(run) | Touch::Counts(run) if !view.filter.wants_run(run) => {}
                 Touch::Put(row) => events.extend(self.event(view, &row, false, step.revision)),
                 Touch::Deleted(row) => {
                     events.extend(self.event(view, &row, true, step.revision));
@@ -140,11 +142,16 @@ impl Replay {
 
     fn advance(&mut self, change: &Change) {
         match change {
+            // Rows that are followed are all there.
             Change::Run(delta) => {
-                self.runs.insert(delta.key, delta.after.clone());
+                if let Some(row) = self.runs.get_mut(&delta.key) {
+                    row.clone_from(&delta.after);
+                }
             }
             Change::Assignment(delta) => {
-                self.assignments.insert(delta.key, delta.after.clone());
+                if let Some(row) = self.assignments.get_mut(&delta.key) {
+                    row.clone_from(&delta.after);
+                }
             }
             Change::Test(_)
             | Change::Chunk(_)
@@ -157,6 +164,9 @@ impl Replay {
     }
 
     fn event(&self, view: &View<'_>, row: &Row, deleted: bool, at: Revision) -> Option<Arc<Event>> {
+        if !view.filter.wants(kinds::kind(row)?) {
+            return None;
+        }
         let tags = if let Row::Run(run) = row {
             self.run_tags(run)
         } else {
@@ -174,9 +184,6 @@ impl Replay {
 
     /// A run as it is at this step; `None` if it is gone, or not asked for.
     fn run_event(&self, view: &View<'_>, id: RunId, at: Revision) -> Option<Arc<Event>> {
-        if !view.filter.wants(Kind::Run) {
-            return None;
-        }
         let row = match self.runs.get(&id) {
             Some(row) => row.as_ref()?,
             None => self.state.run(id)?,

@@ -47,6 +47,8 @@ pub struct Watcher {
     /// What waits until the client takes it; never more than one unit and a word about it.
     pending: VecDeque<Item>,
     bookmarks: Interval,
+    /// At the last look the node was cut off.
+    cut_off: bool,
     ended: bool,
 }
 
@@ -91,6 +93,7 @@ impl Watcher {
             source: Source::Behind,
             pending: VecDeque::new(),
             bookmarks,
+            cut_off: false,
             ended: false,
         }
     }
@@ -151,6 +154,8 @@ impl Watcher {
             Source::Behind => self.catch_up().await,
             Source::Listing(listing) => self.list(listing),
             Source::Replaying { replay, counts, then } => {
+                // Thousands of commands may hold nothing for this watcher, and others want to run too.
+                tokio::task::coop::consume_budget().await;
                 self.replay(replay, counts, then);
                 Ok(())
             }
@@ -209,7 +214,7 @@ impl Watcher {
             Some(Next::Reset { replaced: false }) => self.reset(ResetReason::SlowConsumer),
             Some(Next::Steps(steps, state)) => {
                 self.source = Source::Replaying {
-                    replay: Replay::new(state, steps),
+                    replay: Replay::new(state, steps, &self.filter),
                     counts: Counts::default(),
                     then: hub,
                 };
@@ -270,6 +275,7 @@ impl Watcher {
             heard = hub.recv() => heard,
             _ = self.bookmarks.tick() => {
                 self.admitted()?;
+                self.connected()?;
                 self.say(Said::Bookmark);
                 self.source = Source::Live { hub, seen };
                 return Ok(());
@@ -336,6 +342,17 @@ impl Watcher {
             complete: self.complete,
             said,
         });
+    }
+
+    /// A node that stays cut off from the others hears of nothing: its watchers are better off elsewhere.
+    fn connected(&mut self) -> Result<(), ApiError> {
+        let context = &self.api.context;
+        let cut_off = context.liveness.turns_away(&context.store);
+        if cut_off && self.cut_off {
+            return Err(ApiError::Shedding);
+        }
+        self.cut_off = cut_off;
+        Ok(())
     }
 
     /// A key that is revoked or runs out ends its streams.
