@@ -8,6 +8,7 @@ mod cluster;
 mod connections;
 pub(crate) mod keys;
 mod page;
+mod projects;
 mod read;
 mod runs;
 mod scope;

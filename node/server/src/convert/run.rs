@@ -33,6 +33,8 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
         project: run.project.to_string(),
+        credits_reserved: run.credits_reserved,
+        credits_used: run.credits_used,
     }
 }
 

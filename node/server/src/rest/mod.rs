@@ -4,6 +4,7 @@ mod extract;
 mod keys;
 mod openapi;
 mod ops;
+mod projects;
 mod runs;
 mod tests;
 mod workers;
@@ -74,6 +75,9 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::bootstrap))
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::get, projects::update, projects::delete))
+        .routes(routes!(projects::credits))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

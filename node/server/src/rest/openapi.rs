@@ -56,6 +56,7 @@ const ERRORS: [(&str, &str); 9] = [
         (name = "workers", description = "The registry of workers."),
         (name = "ping workers", description = "What workers without a session call."),
         (name = "keys", description = "Keys of callers."),
+        (name = "projects", description = "Whose tests and runs are, and what their plans allow."),
         (name = "operations", description = "For those who run a node."),
     )
 )]
@@ -94,6 +95,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         ("get", &mut item.get),
         ("post", &mut item.post),
         ("delete", &mut item.delete),
+        ("patch", &mut item.patch),
     ];
     methods
         .into_iter()

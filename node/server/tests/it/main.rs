@@ -10,6 +10,7 @@ mod http;
 mod node;
 mod ops;
 mod ping;
+mod projects;
 mod registry;
 mod rest;
 mod rest_workers;

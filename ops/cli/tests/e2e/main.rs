@@ -15,6 +15,7 @@ mod liveness;
 mod nodes;
 mod pings;
 mod process;
+mod projects;
 mod registry;
 mod services;
 mod snapshots;
