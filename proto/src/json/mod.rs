@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod explain;
 mod key;
+mod project;
 mod registry;
 mod run;
 mod test;
@@ -29,6 +30,7 @@ pub use explain::{
     WorkerVerdictJson,
 };
 pub use key::{CreatedKeyJson, KeyJson};
+pub use project::{CreditAdjustmentJson, ProjectJson, ProjectUsageJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,
 };

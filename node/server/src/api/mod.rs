@@ -9,6 +9,7 @@ mod connections;
 mod explain;
 pub(crate) mod keys;
 mod page;
+mod projects;
 mod read;
 mod runs;
 mod scope;

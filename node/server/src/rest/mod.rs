@@ -6,6 +6,7 @@ mod keys;
 mod openapi;
 mod ops;
 mod plan;
+mod projects;
 mod runs;
 mod tests;
 mod workers;
@@ -80,6 +81,9 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
         .routes(routes!(events::events))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::get, projects::update, projects::delete))
+        .routes(routes!(projects::credits))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

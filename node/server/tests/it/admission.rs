@@ -80,6 +80,17 @@ const METHODS: &[(&str, &[(&str, Needs)])] = &[
         ],
     ),
     (
+        "Projects",
+        &[
+            ("CreateProject", Administer),
+            ("GetProject", Read),
+            ("ListProjects", Read),
+            ("UpdateProject", Administer),
+            ("DeleteProject", Administer),
+            ("AdjustCredits", Administer),
+        ],
+    ),
+    (
         "Cluster",
         &[
             ("GetStatus", Read),
@@ -129,6 +140,12 @@ const PATHS: &[(&str, &str, Needs)] = &[
     ("DELETE", "/keys/x", Administer),
     ("POST", "/keys/bootstrap", Nothing),
     ("GET", "/events", Read),
+    ("GET", "/projects", Read),
+    ("POST", "/projects", Administer),
+    ("GET", "/projects/x", Read),
+    ("PATCH", "/projects/x", Administer),
+    ("DELETE", "/projects/x", Administer),
+    ("POST", "/projects/x/credits", Administer),
     ("GET", "/healthz", Nothing),
     ("GET", "/readyz", Nothing),
     ("GET", "/metrics", Nothing),
@@ -231,7 +248,9 @@ async fn the_table_names_every_path_of_the_description() {
     let description = description.unwrap().json();
     let mut described = vec!["GET /openapi.json".to_owned()];
     for (path, item) in description["paths"].as_object().unwrap() {
-        let path = path.replace("{uuid}", "x").replace("{id}", "x");
+        let path = ["{uuid}", "{id}", "{name}"]
+            .iter()
+            .fold(path.clone(), |path, name| path.replace(name, "x"));
         let methods = item.as_object().unwrap().keys();
         described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
     }

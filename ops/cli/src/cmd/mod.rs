@@ -6,6 +6,7 @@ pub mod events;
 mod explain;
 pub(crate) mod key;
 pub(crate) mod node;
+pub(crate) mod project;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod test;

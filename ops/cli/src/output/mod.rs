@@ -8,6 +8,7 @@ mod event;
 mod explain;
 mod key;
 mod reading;
+mod project;
 mod run;
 mod status;
 mod table;

@@ -16,6 +16,7 @@ mod liveness;
 mod nodes;
 mod pings;
 mod process;
+mod projects;
 mod registry;
 mod runs;
 mod services;
