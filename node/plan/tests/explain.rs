@@ -4,9 +4,7 @@
 mod support;
 
 use reeve_plan::runs::{Explained, Verdict, explain_definition, explain_run};
-use reeve_state::command::{
-    Command, DeleteWorker, PlanChange, PutMode, PutProject, ReportEvent, StopRun,
-};
+use reeve_state::command::{Command, DeleteWorker, PlanChange, PutMode, PutProject, ReportEvent, StopRun};
 use reeve_state::definition::credits_needed;
 use reeve_state::id::{ProjectName, RunId};
 use reeve_state::record::{ChangeKind, PlacementFilter, Selector, SuggestedChange, TestDefinition};
@@ -70,7 +68,11 @@ fn apply_step(world: &mut World, wish: &mut TestDefinition, step: &SuggestedChan
     let named = |name: &String| step.groups.contains(name);
     match step.kind {
         ChangeKind::AddCapacity | ChangeKind::AddWorker => {
-            let region = step.place.region.clone().unwrap_or_else(|| "elsewhere".to_owned());
+            let region = step
+                .place
+                .region
+                .clone()
+                .unwrap_or_else(|| "elsewhere".to_owned());
             let labels: Vec<(&str, &str)> = step
                 .place
                 .labels
@@ -93,10 +95,9 @@ fn apply_step(world: &mut World, wish: &mut TestDefinition, step: &SuggestedChan
                 group.endpoints = less;
             }
         }
-        ChangeKind::Wait
-        | ChangeKind::RaiseLimit
-        | ChangeKind::ChangeDefinition
-        | ChangeKind::StartAgain => panic!("{step:?} is not for this"),
+        ChangeKind::Wait | ChangeKind::RaiseLimit | ChangeKind::ChangeDefinition | ChangeKind::StartAgain => {
+            panic!("{step:?} is not for this")
+        }
     }
 }
 
@@ -120,7 +121,10 @@ fn every_option_helps_and_is_smallest(given: impl Fn() -> World, wish: &TestDefi
         };
         assert!(with_less_in(None), "option {option}: {steps:?}");
         for at in 0..steps.len() {
-            assert!(!with_less_in(Some(at)), "option {option} without one of step {at}: {steps:?}");
+            assert!(
+                !with_less_in(Some(at)),
+                "option {option} without one of step {at}: {steps:?}"
+            );
         }
     }
 }
@@ -189,7 +193,12 @@ fn insufficient_capacity() {
                 40,
                 "40 more endpoints of capacity in region eu"
             ),
-            (2, ChangeKind::ReduceEndpoints, 40, "40 endpoints fewer in group g"),
+            (
+                2,
+                ChangeKind::ReduceEndpoints,
+                40,
+                "40 endpoints fewer in group g"
+            ),
         ]
     );
     every_option_helps_and_is_smallest(given, &wish);
@@ -221,8 +230,18 @@ fn workers_busy() {
                 10,
                 "10 more endpoints of capacity in any region"
             ),
-            (2, ChangeKind::ReduceEndpoints, 10, "10 endpoints fewer in group g"),
-            (3, ChangeKind::Wait, 10, "wait until other runs give back 10 endpoints"),
+            (
+                2,
+                ChangeKind::ReduceEndpoints,
+                10,
+                "10 endpoints fewer in group g"
+            ),
+            (
+                3,
+                ChangeKind::Wait,
+                10,
+                "wait until other runs give back 10 endpoints"
+            ),
         ]
     );
     let holders: Vec<u64> = explained.holders.iter().map(|holder| holder.endpoints).collect();
@@ -234,7 +253,10 @@ fn workers_busy() {
     // Waiting helps too.
     let busy = explained.holders[0].run;
     let assignment = world.current(busy).remove(0);
-    world.finish(&assignment, reeve_state::transition::endpoint::EndpointOutcome::Success);
+    world.finish(
+        &assignment,
+        reeve_state::transition::endpoint::EndpointOutcome::Success,
+    );
     assert_eq!(
         world.explained(run).verdict,
         Verdict::Waits,
@@ -338,7 +360,14 @@ fn what_can_start_is_shown_where_it_would_be() {
     let parts: Vec<_> = explained
         .parts
         .iter()
-        .map(|part| (part.region.as_str(), part.placement.group, part.placement.count, part.reserved))
+        .map(|part| {
+            (
+                part.region.as_str(),
+                part.placement.group,
+                part.placement.count,
+                part.reserved,
+            )
+        })
         .collect();
     assert_eq!(parts, [("eu", 0, 50, 50), ("us", 1, 60, 100)]);
     // And there it is placed.
@@ -379,7 +408,10 @@ fn a_placed_run_says_whom_it_waits_for_and_then_where_it_is() {
     world.step(run);
     assert_eq!(world.explained(run).message, "it runs on 1 worker");
     let assignment = world.current(run).remove(0);
-    world.finish(&assignment, reeve_state::transition::endpoint::EndpointOutcome::Success);
+    world.finish(
+        &assignment,
+        reeve_state::transition::endpoint::EndpointOutcome::Success,
+    );
     world.step(run);
     let explained = world.explained(run);
     assert_eq!(explained.message, "it ran on 1 worker");
@@ -396,7 +428,10 @@ fn older_runs_that_wait_are_named() {
     world.pass(world.config.hold_after);
     let small = world.tried(definition(vec![group("g", 10, any())]));
     let explained = world.explained(small);
-    assert_eq!((explained.verdict, explained.ahead), (Verdict::Waits, vec![large]));
+    assert_eq!(
+        (explained.verdict, explained.ahead),
+        (Verdict::Waits, vec![large])
+    );
     let verdict = &explained.explanation.groups[0].workers[0];
     assert_eq!(
         (verdict.filter, verdict.free, verdict.held),
@@ -491,7 +526,13 @@ fn what_the_projects_plan_does_not_allow() {
     use ChangeKind::{RaiseLimit, ReduceEndpoints, Wait};
     use RunReasonCode::{CreditsExhausted, PlanLimitExceeded, SubscriptionInactive};
     let table: [(PlanChange, Option<u64>, bool, RunReasonCode, &[(ChangeKind, u64)]); 5] = [
-        (endpoints, None, false, PlanLimitExceeded, &[(RaiseLimit, 30), (ReduceEndpoints, 30)]),
+        (
+            endpoints,
+            None,
+            false,
+            PlanLimitExceeded,
+            &[(RaiseLimit, 30), (ReduceEndpoints, 30)],
+        ),
         (
             at_once,
             None,
@@ -527,13 +568,25 @@ fn what_the_projects_plan_does_not_allow() {
             .collect();
         assert_eq!(told, changes, "{expected:?}");
         let run = world.submit_in("red", wish());
-        assert_eq!(world.explained(run).explanation, dry.explanation, "before it is judged");
+        assert_eq!(
+            world.explained(run).explanation,
+            dry.explanation,
+            "before it is judged"
+        );
         world.step(run);
         let kept = world.explained(run);
-        assert_eq!((code(&kept), &kept.explanation), (Some(expected), &dry.explanation));
+        assert_eq!(
+            (code(&kept), &kept.explanation),
+            (Some(expected), &dry.explanation)
+        );
         // What is suggested of the definition helps, and one endpoint less does not.
         for less in [0, 1] {
-            let Some(step) = dry.explanation.changes.iter().find(|step| step.kind == ReduceEndpoints) else {
+            let Some(step) = dry
+                .explanation
+                .changes
+                .iter()
+                .find(|step| step.kind == ReduceEndpoints)
+            else {
                 continue;
             };
             let mut smaller = wish();

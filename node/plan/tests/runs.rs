@@ -509,6 +509,9 @@ fn a_run_that_lost_its_own_records_fails_as_a_fault_of_the_platform() {
     };
     assert_eq!(
         (fail.reason.code, fail.reason.message.as_str()),
-        (RunReasonCode::UnrecoverablePlatformError, "Unrecoverable platform error")
+        (
+            RunReasonCode::UnrecoverablePlatformError,
+            "Unrecoverable platform error"
+        )
     );
 }

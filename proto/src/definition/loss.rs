@@ -10,7 +10,10 @@ const FIELD: &str = "on_worker_loss";
 /// Parts per million in one per cent.
 const PER_CENT: u32 = 10_000;
 
-pub(super) fn to_wire(document: WorkerLossDocument, violations: &mut Vec<FieldViolation>) -> Option<OnWorkerLoss> {
+pub(super) fn to_wire(
+    document: WorkerLossDocument,
+    violations: &mut Vec<FieldViolation>,
+) -> Option<OnWorkerLoss> {
     let (policy, above_ppm) = match document {
         WorkerLossDocument::Word(word) if word.eq_ignore_ascii_case("continue") => (Policy::Continue, 0),
         WorkerLossDocument::Word(word) if word.eq_ignore_ascii_case("fail") => (Policy::Fail, 0),
@@ -90,7 +93,9 @@ mod tests {
             assert_eq!(format_percent(ppm), text);
         }
         assert_eq!(parse_percent(" 20 % "), Some(200_000));
-        for text in ["", "%", "20", "-1%", "+1%", "101%", "1e1%", "0.00001%", ".5%", "5.%", "NaN%", "1000%", "२%"] {
+        for text in [
+            "", "%", "20", "-1%", "+1%", "101%", "1e1%", "0.00001%", ".5%", "5.%", "NaN%", "1000%", "२%",
+        ] {
             assert_eq!(parse_percent(text), None, "{text}");
         }
     }

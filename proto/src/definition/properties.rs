@@ -8,9 +8,30 @@ use super::*;
 
 /// Words that mean something in a definition, so that random documents come near to real ones.
 const WORDS: [&str; 24] = [
-    "name", "duration", "buildup", "queue_timeout", "queueTimeout", "maxExecution", "groups", "onWorkerLoss",
-    "on_worker_loss", "failAbove", "endpoints", "region", "worker", "labels", "executor", "sim", "setup",
-    "outcomes", "SUCCESS", "callee", "group", "20s", "1ms..2ms", "20%",
+    "name",
+    "duration",
+    "buildup",
+    "queue_timeout",
+    "queueTimeout",
+    "maxExecution",
+    "groups",
+    "onWorkerLoss",
+    "on_worker_loss",
+    "failAbove",
+    "endpoints",
+    "region",
+    "worker",
+    "labels",
+    "executor",
+    "sim",
+    "setup",
+    "outcomes",
+    "SUCCESS",
+    "callee",
+    "group",
+    "20s",
+    "1ms..2ms",
+    "20%",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -60,9 +81,17 @@ fn group() -> impl Strategy<Value = Value> {
     });
     let place = prop::option::of("[a-z]{1,8}");
     let labels = prop::collection::btree_map("[a-z]{1,5}", "[a-z0-9 ]{0,5}", 0..3);
-    (any::<String>(), any::<u32>(), place, labels, sim, prop::option::of("[a-z]{1,4}")).prop_map(
-        |(name, endpoints, region, labels, sim, callee)| {
-            let mut group = serde_json::json!({"name": name, "endpoints": endpoints, "labels": labels, "sim": sim});
+    (
+        any::<String>(),
+        any::<u32>(),
+        place,
+        labels,
+        sim,
+        prop::option::of("[a-z]{1,4}"),
+    )
+        .prop_map(|(name, endpoints, region, labels, sim, callee)| {
+            let mut group =
+                serde_json::json!({"name": name, "endpoints": endpoints, "labels": labels, "sim": sim});
             if let Some(region) = region {
                 group["region"] = region.into();
             }
@@ -70,8 +99,7 @@ fn group() -> impl Strategy<Value = Value> {
                 group["callee"] = serde_json::json!({"group": callee});
             }
             group
-        },
-    )
+        })
 }
 
 fn policy() -> impl Strategy<Value = Value> {
@@ -79,16 +107,22 @@ fn policy() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         Just(Value::from("continue")),
         Just(Value::from("fail")),
-        (0..100_u32, 0..10_000_u32).prop_map(|(whole, part)| {
-            serde_json::json!({"failAbove": format!("{whole}.{part:04}%")})
-        }),
+        (0..100_u32, 0..10_000_u32)
+            .prop_map(|(whole, part)| { serde_json::json!({"failAbove": format!("{whole}.{part:04}%")}) }),
     ]
 }
 
 fn document() -> impl Strategy<Value = Value> {
     let groups = prop::collection::vec(group(), 1..4);
-    (any::<String>(), duration(), duration(), prop::option::of(duration()), policy(), groups).prop_map(
-        |(name, call, buildup, queue, policy, groups)| {
+    (
+        any::<String>(),
+        duration(),
+        duration(),
+        prop::option::of(duration()),
+        policy(),
+        groups,
+    )
+        .prop_map(|(name, call, buildup, queue, policy, groups)| {
             let mut document = serde_json::json!({
                 "name": name, "duration": call, "buildup": buildup, "groups": groups,
             });
@@ -99,8 +133,7 @@ fn document() -> impl Strategy<Value = Value> {
                 document["onWorkerLoss"] = policy;
             }
             document
-        },
-    )
+        })
 }
 
 /// What was read is written, and what is written reads back as the same.

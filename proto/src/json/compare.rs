@@ -115,7 +115,11 @@ impl From<&v1::RunComparison> for RunComparisonJson {
             a: side(&comparison.a),
             b: side(&comparison.b),
             same_definition: comparison.same_definition,
-            workers: comparison.workers.iter().map(WorkerComparisonJson::from).collect(),
+            workers: comparison
+                .workers
+                .iter()
+                .map(WorkerComparisonJson::from)
+                .collect(),
             revision: comparison.revision,
         }
     }

@@ -18,12 +18,15 @@ mod worker;
 mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
-pub use compare::{RunComparisonJson, RunSideJson, StatusDurationJson, WorkerComparisonJson, WorkerShareJson};
+pub use compare::{
+    RunComparisonJson, RunSideJson, StatusDurationJson, WorkerComparisonJson, WorkerShareJson,
+};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 pub use event::{BookmarkJson, DeletedJson, ResetJson};
 pub use explain::{
-    CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson, WorkerVerdictJson,
+    CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson,
+    WorkerVerdictJson,
 };
 pub use key::{CreatedKeyJson, KeyJson};
 pub use registry::{

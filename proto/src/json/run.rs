@@ -331,7 +331,11 @@ impl From<&v1::Explanation> for ExplanationJson {
                 .map(GroupExplanationJson::from)
                 .collect(),
             suggestion: explanation.suggestion.clone(),
-            changes: explanation.changes.iter().map(SuggestedChangeJson::from).collect(),
+            changes: explanation
+                .changes
+                .iter()
+                .map(SuggestedChangeJson::from)
+                .collect(),
         }
     }
 }

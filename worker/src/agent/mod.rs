@@ -225,12 +225,16 @@ impl Agent {
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = next else { return };
             self.fleet
-                .event(event, &self.cluster, self.clock.now(), |outcome| self.telemetry.closed(outcome));
+                .event(event, &self.cluster, self.clock.now(), |outcome| {
+                    self.telemetry.closed(outcome)
+                });
             next = self.events.try_recv().ok();
         }
         if let Some(event) = next {
             self.fleet
-                .event(event, &self.cluster, self.clock.now(), |outcome| self.telemetry.closed(outcome));
+                .event(event, &self.cluster, self.clock.now(), |outcome| {
+                    self.telemetry.closed(outcome)
+                });
         }
     }
 

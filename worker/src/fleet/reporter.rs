@@ -153,7 +153,9 @@ impl Reporter {
         match &self.opening {
             Opening::Undecided => None,
             Opening::NotReady(_) | Opening::Nothing => Some(AT_ONCE),
-            Opening::Ready if self.acked == 0 || self.late.is_some() || self.ledger.all_closed() => Some(AT_ONCE),
+            Opening::Ready if self.acked == 0 || self.late.is_some() || self.ledger.all_closed() => {
+                Some(AT_ONCE)
+            }
             Opening::Ready => self
                 .ledger
                 .has_changes()

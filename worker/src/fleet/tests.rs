@@ -304,6 +304,10 @@ fn a_start_that_comes_late_is_reported_with_how_late_it_was() {
         assert_eq!(world.report().as_deref(), Some("1/1 ready"));
         world.now = now;
         world.start(1);
-        assert_eq!(world.report().as_deref(), expected, "started at {now}, due at 5000");
+        assert_eq!(
+            world.report().as_deref(),
+            expected,
+            "started at {now}, due at 5000"
+        );
     }
 }

@@ -139,7 +139,10 @@ impl Ask<'_> {
     /// Fewer endpoints, for a definition as a whole only; none if nothing would be left of it.
     fn fewer(&self, groups: &[u32], shortages: &[Shortage]) -> Option<Vec<SuggestedChange>> {
         let whole = (0..).zip(&self.definition.groups);
-        if !whole.into_iter().all(|(index, group)| self.count(index) == group.endpoints) {
+        if !whole
+            .into_iter()
+            .all(|(index, group)| self.count(index) == group.endpoints)
+        {
             return None;
         }
         let unmet = || shortages.iter().flat_map(|shortage| &shortage.unmet);

@@ -148,7 +148,11 @@ impl Fate {
             filter: self.filter,
             capacity: seat.capacity,
             free: room(seat, view),
-            held: if view.use_held { 0 } else { seat.held.min(seat.free()) },
+            held: if view.use_held {
+                0
+            } else {
+                seat.held.min(seat.free())
+            },
         }
     }
 }

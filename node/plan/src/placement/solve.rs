@@ -118,7 +118,9 @@ pub(crate) fn shortage(rooms: &[Room], demands: &[Demand]) -> Vec<Shortage> {
             let flow = component.flow_at(FULL);
             let short = flow.unmet();
             let position = |index: usize| component.members[index];
-            let unmet = flow.unmet_by_demand().map(|(index, count)| (position(index), count));
+            let unmet = flow
+                .unmet_by_demand()
+                .map(|(index, count)| (position(index), count));
             (short > 0).then(|| Shortage {
                 short,
                 tight: flow.tight().into_iter().map(position).collect(),

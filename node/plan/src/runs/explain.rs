@@ -255,11 +255,7 @@ fn kept(run: &Run) -> Explained {
         code: RunReasonCode::UnrecoverablePlatformError,
         message: String::new(),
     });
-    let mut explanation = run
-        .explanation
-        .as_deref()
-        .cloned()
-        .unwrap_or_default();
+    let mut explanation = run.explanation.as_deref().cloned().unwrap_or_default();
     if reason.code == RunReasonCode::Cancelled && explanation.changes.is_empty() {
         explanation.suggestion = "start it again: only a user's wish stood in its way".to_owned();
         explanation.changes = vec![SuggestedChange {
@@ -321,7 +317,9 @@ fn parts(fleet: &Fleet<'_>, placements: &[Placement]) -> Vec<Part> {
 /// Who reserves endpoints on these workers.
 fn holders(state: &State, workers: &BTreeSet<WorkerId>) -> Vec<Holder> {
     let mut sums: BTreeMap<RunId, u64> = BTreeMap::new();
-    let held = workers.iter().flat_map(|worker| state.worker_assignments(*worker));
+    let held = workers
+        .iter()
+        .flat_map(|worker| state.worker_assignments(*worker));
     for assignment in held {
         *sums.entry(assignment.key.run).or_default() += u64::from(assignment.count);
     }
@@ -371,7 +369,10 @@ fn placed(run: &Run, own: &[&Assignment], parts: &[Part]) -> String {
         .count();
     match run.life.status() {
         RunStatus::Queued if silent > 0 => {
-            format!("placed on {on}; {silent} of {} assignments are not confirmed yet", own.len())
+            format!(
+                "placed on {on}; {silent} of {} assignments are not confirmed yet",
+                own.len()
+            )
         }
         RunStatus::Queued => format!("placed on {on}; every worker confirmed, the start instant comes next"),
         RunStatus::Running => format!("it runs on {on}"),

@@ -32,7 +32,11 @@ fn changes(fault: &PlanFault, definition: &TestDefinition) -> Vec<SuggestedChang
             let text = format!("activate the subscription of project {project}");
             return vec![step(1, ChangeKind::RaiseLimit, 0, text)];
         }
-        PlanFault::RunEndpoints { project, limit, asked } => {
+        PlanFault::RunEndpoints {
+            project,
+            limit,
+            asked,
+        } => {
             let over = u64::from(asked.saturating_sub(*limit));
             let text = format!("a limit of {asked} endpoints in one run for project {project}");
             ((over, text), over, None)
@@ -50,7 +54,10 @@ fn changes(fault: &PlanFault, definition: &TestDefinition) -> Vec<SuggestedChang
             ((over, text), over, Some(over.min(*in_use)))
         }
         PlanFault::ConcurrentRuns { project, in_use, .. } => {
-            let text = format!("a limit of {} runs at once for project {project}", in_use.saturating_add(1));
+            let text = format!(
+                "a limit of {} runs at once for project {project}",
+                in_use.saturating_add(1)
+            );
             ((0, text), 0, Some(0))
         }
         PlanFault::Credits {
@@ -62,7 +69,11 @@ fn changes(fault: &PlanFault, definition: &TestDefinition) -> Vec<SuggestedChang
             let more = needed.saturating_sub(*left);
             let text = format!("{more} more endpoint-minutes for project {project}");
             let wait = (*reserved > 0).then_some(0);
-            ((0, text), asked.saturating_sub(affordable(*left, definition)), wait)
+            (
+                (0, text),
+                asked.saturating_sub(affordable(*left, definition)),
+                wait,
+            )
         }
     };
     let raise = vec![step(0, ChangeKind::RaiseLimit, raise.0, raise.1)];
@@ -73,7 +84,11 @@ fn changes(fault: &PlanFault, definition: &TestDefinition) -> Vec<SuggestedChang
     let options = [Some(raise), fewer(definition, less), wait];
     (1..)
         .zip(options.into_iter().flatten())
-        .flat_map(|(option, steps)| steps.into_iter().map(move |step| SuggestedChange { option, ..step }))
+        .flat_map(|(option, steps)| {
+            steps
+                .into_iter()
+                .map(move |step| SuggestedChange { option, ..step })
+        })
         .collect()
 }
 

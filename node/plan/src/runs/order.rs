@@ -63,7 +63,9 @@ pub(super) fn in_order(state: &State, ids: BTreeSet<RunId>, now: Time, config: &
         .collect();
     let (waiting, busy): (Vec<&Run>, Vec<&Run>) = runs.into_iter().partition(|run| waits(run));
     let waiting = waiting.into_iter().map(|run| Ticket::of(run, now, config));
-    let served = queue(state, waiting.collect()).into_iter().filter_map(|ticket| ticket.run);
+    let served = queue(state, waiting.collect())
+        .into_iter()
+        .filter_map(|ticket| ticket.run);
     busy.into_iter().map(|run| run.id).chain(served).collect()
 }
 

@@ -58,7 +58,10 @@ pub fn plan_pass(
 pub fn plan(state: &State, run: &Run, now: Time, leader_since: Time, config: &PlanConfig) -> RunPlan {
     let mut pass = Pass::new(state, now, leader_since, config);
     if waits(run) {
-        let waiting = state.live_runs().filter(|other| waits(other)).map(|other| other.id);
+        let waiting = state
+            .live_runs()
+            .filter(|other| waits(other))
+            .map(|other| other.id);
         for id in in_order(state, waiting.collect(), now, config) {
             if id == run.id {
                 break;

@@ -10,10 +10,10 @@ use reeve_state::record::{
 use reeve_state::transition::run::{RunReason, RunReasonCode};
 use reeve_state::transition::worker::WorkerStatus;
 
+use super::limits::not_allowed;
 use super::{Pass, RunPlan};
 use crate::Planned;
 use crate::placement::{Ask, EVERYONE, LISTED_STORED, Unplaceable};
-use super::limits::not_allowed;
 
 impl Pass<'_> {
     /// QUEUED if the workers that are ONLINE could take it, were they idle; else CANNOT_RUN_FOR_NOW.

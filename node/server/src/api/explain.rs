@@ -24,7 +24,10 @@ impl Api {
     ) -> Result<v1::ExplainRunResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
         let run = Arc::clone(find_run(&state, call, &request.id)?);
-        let (now, config) = (self.context().store.cluster_now(), plan_config(&self.context().config));
+        let (now, config) = (
+            self.context().store.cluster_now(),
+            plan_config(&self.context().config),
+        );
         let explained = {
             let (state, run) = (Arc::clone(&state), Arc::clone(&run));
             planned(move || explain_run(&state, &run, now, &config)).await?
@@ -85,7 +88,10 @@ impl Api {
         wish: &Arc<TestDefinition>,
         project: ProjectName,
     ) -> Result<Explained, ApiError> {
-        let (now, config) = (self.context().store.cluster_now(), plan_config(&self.context().config));
+        let (now, config) = (
+            self.context().store.cluster_now(),
+            plan_config(&self.context().config),
+        );
         let (state, wish) = (Arc::clone(state), Arc::clone(wish));
         planned(move || explain_definition(&state, &wish, &project, now, &config)).await
     }

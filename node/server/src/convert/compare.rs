@@ -103,6 +103,10 @@ fn concurrent(state: &State, run: &Run) -> (u32, u64) {
 /// When a run was in RUNNING; one that still is has no end yet.
 fn running(run: &Run) -> Option<(Time, Time)> {
     let from = run.life.entered(RunStatus::Running)?;
-    let ended = run.life.timeline().last().filter(|last| last.status.is_terminal());
+    let ended = run
+        .life
+        .timeline()
+        .last()
+        .filter(|last| last.status.is_terminal());
     Some((from, ended.map_or(Time(u64::MAX), |last| last.at)))
 }

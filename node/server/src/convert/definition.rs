@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use reeve_proto::v1;
 use reeve_state::command::FieldViolation;
 use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
-use reeve_state::record::{Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, TestDefinition};
+use reeve_state::record::{
+    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, TestDefinition,
+};
 use reeve_state::time::Millis;
 
 use super::{enums, time};
@@ -120,7 +122,10 @@ impl Decoder {
                 share_ppm: wire.above_ppm,
             },
             Err(_) => {
-                self.violation("on_worker_loss.policy", format!("{} is not a Policy", wire.policy));
+                self.violation(
+                    "on_worker_loss.policy",
+                    format!("{} is not a Policy", wire.policy),
+                );
                 OnWorkerLoss::Continue
             }
         }

@@ -28,7 +28,9 @@ pub fn explained(about: &About<'_>, explained: &Explained) -> v1::RunExplanation
         test_name: about.definition.name.clone(),
         status: about
             .run
-            .map_or(v1::RunStatus::Unspecified, |run| enums::run_status(run.life.status()))
+            .map_or(v1::RunStatus::Unspecified, |run| {
+                enums::run_status(run.life.status())
+            })
             .into(),
         verdict: explained.verdict.name().to_owned(),
         reason: explained.reason.as_ref().map(run::reason),
@@ -36,7 +38,11 @@ pub fn explained(about: &About<'_>, explained: &Explained) -> v1::RunExplanation
         explanation: Some(run::explanation(&explained.explanation)),
         parts: explained.parts.iter().map(|part| part_of(about, part)).collect(),
         ahead: explained.ahead.iter().map(|id| named(about, *id)).collect(),
-        holders: explained.holders.iter().map(|holder| holder_of(about, holder)).collect(),
+        holders: explained
+            .holders
+            .iter()
+            .map(|holder| holder_of(about, holder))
+            .collect(),
         until: explained.until.map(time::timestamp),
         expected_execution: Some(time::duration(expected_execution(about.definition))),
         revision: match about.run {

@@ -181,7 +181,10 @@ fn verdict(verdict: &WorkerVerdict) -> v1::WorkerVerdict {
         worker_name: verdict.name.clone(),
         region: verdict.region.clone(),
         status: enums::worker_status(verdict.status).into(),
-        filter: verdict.filter.map(|filter| filter.name().to_owned()).unwrap_or_default(),
+        filter: verdict
+            .filter
+            .map(|filter| filter.name().to_owned())
+            .unwrap_or_default(),
         capacity: verdict.capacity,
         free: verdict.free,
         held: verdict.held,

@@ -3,9 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use reeve_proto::json::{
-    AssignmentJson, EndpointJson, ListJson, RunJson, TimelineEntryJson,
-};
+use reeve_proto::json::{AssignmentJson, EndpointJson, ListJson, RunJson, TimelineEntryJson};
 use reeve_proto::v1;
 use serde::Deserialize;
 use utoipa::IntoParams;

@@ -33,7 +33,9 @@ async fn every_field_is_refused_by_name_beyond_its_limits_and_taken_at_them() {
     let node = Node::start().await;
     let name = |length| "n".repeat(length);
     let groups = |count: usize| -> Value {
-        (0..count).map(|n| json!({"name": n.to_string(), "endpoints": 1})).collect()
+        (0..count)
+            .map(|n| json!({"name": n.to_string(), "endpoints": 1}))
+            .collect()
     };
     let no_worker = "0190a6e0-0000-7000-8000-000000000000";
     let nothing: &[&str] = &[];
@@ -64,22 +66,54 @@ async fn every_field_is_refused_by_name_beyond_its_limits_and_taken_at_them() {
         ("/groups/0/endpoints", json!(0), &["groups[0].endpoints"]),
         ("/groups/0/endpoints", json!(-1), &["groups[0].endpoints"]),
         ("/groups/0/endpoints", json!(1.5), &["groups[0].endpoints"]),
-        ("/groups/0/endpoints", json!(10_000_001), &["groups", "groups[0].endpoints"]),
-        ("/groups/0/endpoints", json!(2_147_483_648_u64), &["groups", "groups[0].endpoints"]),
-        ("/groups/0/endpoints", json!(4_294_967_296_u64), &["groups[0].endpoints"]),
+        (
+            "/groups/0/endpoints",
+            json!(10_000_001),
+            &["groups", "groups[0].endpoints"],
+        ),
+        (
+            "/groups/0/endpoints",
+            json!(2_147_483_648_u64),
+            &["groups", "groups[0].endpoints"],
+        ),
+        (
+            "/groups/0/endpoints",
+            json!(4_294_967_296_u64),
+            &["groups[0].endpoints"],
+        ),
         // An unknown region is no error of the definition: a worker there may come (D10).
         ("/groups/0/region", json!("atlantis"), nothing),
         ("/groups/0/worker", json!("w1"), &["groups[0].worker"]),
         ("/groups/0/worker", json!(no_worker), &["groups[0].worker"]),
         ("/groups/0/labels", json!({"": "x"}), &["groups[0].labels[\"\"]"]),
-        ("/groups/0/callee", json!({"group": "g"}), &["groups[0].callee.group"]),
-        ("/groups/0/callee", json!({"group": "x"}), &["groups[0].callee.group"]),
+        (
+            "/groups/0/callee",
+            json!({"group": "g"}),
+            &["groups[0].callee.group"],
+        ),
+        (
+            "/groups/0/callee",
+            json!({"group": "x"}),
+            &["groups[0].callee.group"],
+        ),
         ("/groups/0/callee", json!({}), &["groups[0].callee.group"]),
-        ("/groups/0/sim", json!({"setup": "2s..1s"}), &["groups[0].sim.setup"]),
+        (
+            "/groups/0/sim",
+            json!({"setup": "2s..1s"}),
+            &["groups[0].sim.setup"],
+        ),
         ("/onWorkerLoss", json!("fail"), nothing),
         ("/onWorkerLoss", json!({"failAbove": "99.9999%"}), nothing),
-        ("/onWorkerLoss", json!({"failAbove": "100%"}), &["on_worker_loss.fail_above"]),
-        ("/onWorkerLoss", json!({"failAbove": "20"}), &["on_worker_loss.fail_above"]),
+        (
+            "/onWorkerLoss",
+            json!({"failAbove": "100%"}),
+            &["on_worker_loss.fail_above"],
+        ),
+        (
+            "/onWorkerLoss",
+            json!({"failAbove": "20"}),
+            &["on_worker_loss.fail_above"],
+        ),
         ("/onWorkerLoss", json!("panic"), &["on_worker_loss"]),
         ("/colour", json!("red"), &["colour"]),
     ];
@@ -144,7 +178,11 @@ async fn what_is_too_large_is_refused_in_words() {
     };
     let refused = node.runs().plan_run(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().len() < 20_000, "{} bytes", refused.message().len());
+    assert!(
+        refused.message().len() < 20_000,
+        "{} bytes",
+        refused.message().len()
+    );
     assert!(refused.message().ends_with("more"), "the rest is counted");
     let many = format!(
         "{{\"name\":\"d\",\"duration\":\"1s\",\"groups\":[{}{{}}]}}",
@@ -158,7 +196,7 @@ async fn what_is_too_large_is_refused_in_words() {
 
 // Covers: R199 (D8)
 #[tokio::test]
-async fn a_run_of_a_deleted_test_and_a_second_stop_are_answered_in_words() {
+async fn a_run_of_a_deleted_test_and_a_plan_of_nothing_are_answered_in_words() {
     let node = Node::start().await;
     let document = with("/name", json!("gone")).to_string();
     assert_eq!(post(&node, "/tests", &document).await.status, 201);
@@ -173,7 +211,10 @@ async fn a_run_of_a_deleted_test_and_a_second_stop_are_answered_in_words() {
         );
     }
     let neither = post(&node, "/runs/plan", "").await;
-    assert_eq!((neither.status, neither.fields()), (400, vec!["definition".to_owned()]));
+    assert_eq!(
+        (neither.status, neither.fields()),
+        (400, vec!["definition".to_owned()])
+    );
     let both = post(&node, "/runs/plan?test=gone", &document).await;
     assert_eq!((both.status, both.fields()), (400, vec!["test".to_owned()]));
     node.stop().await.unwrap();

@@ -55,7 +55,10 @@ async fn a_plan_says_what_a_run_would_and_writes_nothing() {
         (&change["kind"], &change["endpoints"], &change["place"]["region"]),
         (&json!("ADD_WORKER"), &json!(40), &json!("eu-west"))
     );
-    assert!(plan.get("runId").is_none() && plan.get("status").is_none(), "{plan:#}");
+    assert!(
+        plan.get("runId").is_none() && plan.get("status").is_none(),
+        "{plan:#}"
+    );
     let after = get(node.http, "/runs").await.unwrap().json();
     assert_eq!((&after["revision"], &after["items"]), (&before, &json!([])));
 
@@ -63,15 +66,21 @@ async fn a_plan_says_what_a_run_would_and_writes_nothing() {
     let by_name = post(&node, "/runs/plan?test=smoke", "").await.json();
     assert_eq!(by_name["changes"], plan["changes"]);
     let run = ended(&node, "smoke").await;
-    let explained = get(node.http, &format!("/runs/{}/explain", run["id"].as_str().unwrap()))
-        .await
-        .unwrap()
-        .json();
+    let explained = get(
+        node.http,
+        &format!("/runs/{}/explain", run["id"].as_str().unwrap()),
+    )
+    .await
+    .unwrap()
+    .json();
     for same in ["verdict", "reason", "message", "suggestion", "changes"] {
         assert_eq!(explained[same], plan[same], "{same}");
     }
     assert_eq!(explained["status"], "CANNOT_RUN_FOR_NOW");
-    assert_eq!(explained["groups"], run["explanation"]["groups"], "as it was then");
+    assert_eq!(
+        explained["groups"], run["explanation"]["groups"],
+        "as it was then"
+    );
     node.stop().await.unwrap();
 }
 
@@ -79,23 +88,40 @@ async fn a_plan_says_what_a_run_would_and_writes_nothing() {
 #[tokio::test]
 async fn two_runs_are_compared() {
     let node = Node::start().await;
-    assert_eq!(post(&node, "/tests", &document("one", 40, "5s")).await.status, 201);
-    assert_eq!(post(&node, "/tests", &document("two", 50, "5s")).await.status, 201);
+    assert_eq!(
+        post(&node, "/tests", &document("one", 40, "5s")).await.status,
+        201
+    );
+    assert_eq!(
+        post(&node, "/tests", &document("two", 50, "5s")).await.status,
+        201
+    );
     let (a, b) = (ended(&node, "one").await, ended(&node, "two").await);
     let (a, b) = (a["id"].as_str().unwrap(), b["id"].as_str().unwrap());
-    let compared = get(node.http, &format!("/runs/{a}/compare?with={b}")).await.unwrap();
+    let compared = get(node.http, &format!("/runs/{a}/compare?with={b}"))
+        .await
+        .unwrap();
     assert_eq!(compared.status, 200, "{}", compared.body);
     let compared = compared.json();
     assert_eq!(compared["sameDefinition"], false);
-    assert_eq!((&compared["a"]["runId"], &compared["b"]["runId"]), (&json!(a), &json!(b)));
+    assert_eq!(
+        (&compared["a"]["runId"], &compared["b"]["runId"]),
+        (&json!(a), &json!(b))
+    );
     assert_eq!(compared["a"]["durations"][0]["status"], "PENDING");
     assert_eq!(compared["a"]["endpoints"]["total"], 40);
-    let again = get(node.http, &format!("/runs/{a}/compare?with={a}")).await.unwrap().json();
+    let again = get(node.http, &format!("/runs/{a}/compare?with={a}"))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(again["sameDefinition"], true);
     for (path, status) in [
         (format!("/runs/{a}/compare"), 400),
         (format!("/runs/{a}/compare?with=x"), 400),
-        (format!("/runs/{a}/compare?with=0190a6e0-0000-7000-8000-000000000000"), 404),
+        (
+            format!("/runs/{a}/compare?with=0190a6e0-0000-7000-8000-000000000000"),
+            404,
+        ),
     ] {
         assert_eq!(get(node.http, &path).await.unwrap().status, status, "{path}");
     }

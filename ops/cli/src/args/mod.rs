@@ -287,7 +287,13 @@ pub(crate) enum RunCommand {
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     /// A definition, YAML or JSON; - reads stdin.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "test", conflicts_with = "test")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "test",
+        conflicts_with = "test"
+    )]
     pub(crate) file: Option<PathBuf>,
     /// Id or name of a test.
     #[arg(long)]

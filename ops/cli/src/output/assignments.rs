@@ -113,7 +113,12 @@ mod tests {
             nanos: 500_000_000,
         });
         let wide = assignment_table(&run, &workers, true);
-        let words: Vec<&str> = wide.lines().last().unwrap_or_default().split_whitespace().collect();
+        let words: Vec<&str> = wide
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
         assert_eq!(words[5..9], ["0", "30", "20", "0"]);
         assert_eq!(words[9], "2s500ms");
     }

@@ -35,7 +35,9 @@ fn facts(a: &RunSide, b: &RunSide) -> String {
         table.row(vec![Cell::new(name), Cell::new(value(a)), Cell::new(value(b))]);
     };
     row("run", &|side| side.run_id.clone());
-    row("test", &|side| format!("{} v{}", side.test_name, side.test_version));
+    row("test", &|side| {
+        format!("{} v{}", side.test_name, side.test_version)
+    });
     row("status", &|side| name_of::<RunStatus>(side.status).to_owned());
     row("reason", &|side| {
         let reason = side.reason.as_ref().filter(|reason| reason.code != 0);
@@ -105,10 +107,9 @@ fn workers(comparison: &RunComparison) -> String {
 fn share(share: Option<WorkerShare>) -> String {
     match share {
         None => "-".to_owned(),
-        Some(share) if share.lost => format!(
-            "{} completed, {} interrupted",
-            share.completed, share.interrupted
-        ),
+        Some(share) if share.lost => {
+            format!("{} completed, {} interrupted", share.completed, share.interrupted)
+        }
         Some(share) => format!("{} completed", share.completed),
     }
 }

@@ -47,7 +47,12 @@ fn headline(explained: &RunExplanation) -> String {
         let _ = write!(text, " until {}", until(explained.until.as_ref()));
     }
     if let Some(reason) = explained.reason.as_ref().filter(|reason| reason.code != 0) {
-        let _ = write!(text, "\n{}: {}", name_of::<RunReasonCode>(reason.code), explained.message);
+        let _ = write!(
+            text,
+            "\n{}: {}",
+            name_of::<RunReasonCode>(reason.code),
+            explained.message
+        );
     } else if !explained.message.is_empty() {
         let _ = write!(text, "\n{}", explained.message);
     }
@@ -58,7 +63,14 @@ fn parts(explained: &RunExplanation) -> String {
     if explained.parts.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&["WORKER", "REGION", "GROUP", "#ENDPOINTS", "#STARTS", "#UTILISATION"]);
+    let mut table = Table::new(&[
+        "WORKER",
+        "REGION",
+        "GROUP",
+        "#ENDPOINTS",
+        "#STARTS",
+        "#UTILISATION",
+    ]);
     for part in &explained.parts {
         let offset = part.start_offset.unwrap_or_default();
         table.row(vec![
@@ -220,7 +232,9 @@ pub(super) fn changes(changes: &[SuggestedChange]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use reeve_proto::v1::{CapacityHolder, FilterCount, GroupExplanation, PlannedPart, RunReason, WorkerVerdict};
+    use reeve_proto::v1::{
+        CapacityHolder, FilterCount, GroupExplanation, PlannedPart, RunReason, WorkerVerdict,
+    };
 
     use super::*;
 

@@ -44,7 +44,9 @@ fn queued(run: &Run, took: Duration) -> String {
     if run.assignments.is_empty() {
         format!("QUEUED took {took}: it waited for capacity in vain")
     } else {
-        format!("QUEUED took {took}: capacity came late, or workers were slow to confirm (overloaded, far away)")
+        format!(
+            "QUEUED took {took}: capacity came late, or workers were slow to confirm (overloaded, far away)"
+        )
     }
 }
 
@@ -84,9 +86,10 @@ fn failed(run: &Run) -> Option<String> {
              containers (reeve worker history)",
             lost(&run.assignments)
         )),
-        RunReasonCode::ExecutionTimeoutExceeded => {
-            Some("it did not end within max_execution: endpoints hang, or the limit is too low for this test".to_owned())
-        }
+        RunReasonCode::ExecutionTimeoutExceeded => Some(
+            "it did not end within max_execution: endpoints hang, or the limit is too low for this test"
+                .to_owned(),
+        ),
         RunReasonCode::UnrecoverablePlatformError => {
             Some("this is a fault of the platform: look at the logs of the nodes, and report it".to_owned())
         }
@@ -109,7 +112,12 @@ fn lost(assignments: &[Assignment]) -> String {
     let lost: Vec<String> = assignments
         .iter()
         .filter(|assignment| assignment.interrupted > 0)
-        .map(|assignment| format!("{} ({} interrupted)", assignment.worker_name, assignment.interrupted))
+        .map(|assignment| {
+            format!(
+                "{} ({} interrupted)",
+                assignment.worker_name, assignment.interrupted
+            )
+        })
         .collect();
     let named = lost.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     match lost.len().saturating_sub(NAMED) {
@@ -136,15 +144,21 @@ mod tests {
         };
         let statuses = [RunStatus::Pending, RunStatus::Queued, RunStatus::Running, ended];
         let mut at = 0;
-        let timeline = statuses.iter().zip(spans.into_iter().chain([0])).map(|(status, span)| {
-            let entry = TimelineEntry {
-                status: (*status).into(),
-                at: Some(prost_types::Timestamp { seconds: at, nanos: 0 }),
-                reason: None,
-            };
-            at += span;
-            entry
-        });
+        let timeline = statuses
+            .iter()
+            .zip(spans.into_iter().chain([0]))
+            .map(|(status, span)| {
+                let entry = TimelineEntry {
+                    status: (*status).into(),
+                    at: Some(prost_types::Timestamp {
+                        seconds: at,
+                        nanos: 0,
+                    }),
+                    reason: None,
+                };
+                at += span;
+                entry
+            });
         let timeline: Vec<TimelineEntry> = timeline.collect();
         Run {
             status: ended.into(),
@@ -173,10 +187,22 @@ mod tests {
         use RunReasonCode as C;
         for (spans, code, words) in [
             ([0, 1, 31], C::Unspecified, &[][..]),
-            ([3, 1, 31], C::Unspecified, &["PENDING took 3.0s: validation was slow"]),
-            ([0, 8, 31], C::Unspecified, &["QUEUED took 8.0s", "slow to confirm"]),
+            (
+                [3, 1, 31],
+                C::Unspecified,
+                &["PENDING took 3.0s: validation was slow"],
+            ),
+            (
+                [0, 8, 31],
+                C::Unspecified,
+                &["QUEUED took 8.0s", "slow to confirm"],
+            ),
             ([0, 1, 5], C::Unspecified, &["RUNNING took 5.0s", "ended early"]),
-            ([0, 1, 5], C::AllWorkersDisconnected, &["w1 (40 interrupted)", "network", "memory"]),
+            (
+                [0, 1, 5],
+                C::AllWorkersDisconnected,
+                &["w1 (40 interrupted)", "network", "memory"],
+            ),
             ([0, 1, 5], C::WorkerLost, &["w1 (40 interrupted)"]),
             ([0, 1, 500], C::ExecutionTimeoutExceeded, &["max_execution"]),
             ([0, 1, 5], C::UnrecoverablePlatformError, &["logs of the nodes"]),

@@ -34,7 +34,11 @@ fn a_run_that_waits_tells_why_and_starts_once_what_it_waits_for_is_gone() {
     write(file.as_ref(), &patient("large", 80, 600));
     let plan = cluster.reeve(&["run", "plan", "-f", &file]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
-    assert!(plan.stdout.contains("CAN_START") && plan.stdout.contains("80 of 100 (80 %)"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("CAN_START") && plan.stdout.contains("80 of 100 (80 %)"),
+        "{}",
+        plan.stdout
+    );
     cluster.apply(&patient("large", 80, 600));
     cluster.apply(&patient("small", 40, 1));
     let large = cluster.start_run("large");
@@ -55,7 +59,12 @@ fn a_run_that_waits_tells_why_and_starts_once_what_it_waits_for_is_gone() {
         .collect();
     assert_eq!(kinds, ["ADD_CAPACITY", "REDUCE_ENDPOINTS", "WAIT"]);
     let told = cluster.reeve(&["run", "explain", &small]).stdout;
-    for part in ["WORKERS_BUSY", "Would help, any one of:", "w1", "CAPACITY IS WITH"] {
+    for part in [
+        "WORKERS_BUSY",
+        "Would help, any one of:",
+        "w1",
+        "CAPACITY IS WITH",
+    ] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
     cluster.reeve(&["run", "stop", &large]);
@@ -65,7 +74,12 @@ fn a_run_that_waits_tells_why_and_starts_once_what_it_waits_for_is_gone() {
     let stopped = cluster.until_run(&large, &["COMPLETED"]);
     assert_eq!(stopped["reason"]["code"], "STOPPED_BY_USER");
     let compared = cluster.reeve(&["run", "compare", &large, &small]).stdout;
-    for part in ["QUEUED took", "The definitions differ.", "80 completed", "40 completed"] {
+    for part in [
+        "QUEUED took",
+        "The definitions differ.",
+        "80 completed",
+        "40 completed",
+    ] {
         assert!(compared.contains(part), "{part} is not in\n{compared}");
     }
 }
@@ -74,11 +88,15 @@ fn a_run_that_waits_tells_why_and_starts_once_what_it_waits_for_is_gone() {
 #[test]
 fn a_run_fails_for_a_lost_worker_if_its_definition_says_so() {
     let mut cluster = Cluster::start(1, 2);
-    let policy = definition("strict", 200, 600).replace("buildup:", "on_worker_loss: { fail_above: 20% }\nbuildup:");
+    let policy =
+        definition("strict", 200, 600).replace("buildup:", "on_worker_loss: { fail_above: 20% }\nbuildup:");
     cluster.apply(&policy);
     let id = cluster.start_run("strict");
     cluster.until_phase(&id, "INCALL", 200);
-    let (first, run) = (cluster.run(&id)["assignments"][0]["workerName"].clone(), cluster.run(&id));
+    let (first, run) = (
+        cluster.run(&id)["assignments"][0]["workerName"].clone(),
+        cluster.run(&id),
+    );
     assert_eq!(run["definition"]["onWorkerLoss"]["failAbove"], "20%");
     cluster.kill_worker(first.as_str().unwrap());
     let run = cluster.until_run(&id, &["FAILED"]);
@@ -89,7 +107,13 @@ fn a_run_fails_for_a_lost_worker_if_its_definition_says_so() {
     );
     assert_accounted(&run, 200);
     // What it did until then stays.
-    let endpoints = asked(&cluster.http(0), "GET", &format!("/runs/{id}/endpoints?pageSize=200"), "", 200);
+    let endpoints = asked(
+        &cluster.http(0),
+        "GET",
+        &format!("/runs/{id}/endpoints?pageSize=200"),
+        "",
+        200,
+    );
     assert_eq!(endpoints["items"].as_array().unwrap().len(), 200);
     let shown = cluster.reeve(&["run", "get", &id]).stdout;
     for part in ["WORKER_LOST", "the limit is 20 %", "reeve worker history"] {
@@ -114,9 +138,18 @@ fn callers_start_after_those_they_call() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|assignment| (assignment["group"].as_str().unwrap(), assignment["startOffset"].as_str()))
+        .map(|assignment| {
+            (
+                assignment["group"].as_str().unwrap(),
+                assignment["startOffset"].as_str(),
+            )
+        })
         .collect();
-    assert_eq!(groups, [("receivers", None), ("callers", Some("2s500ms"))], "{run:#}");
+    assert_eq!(
+        groups,
+        [("receivers", None), ("callers", Some("2s500ms"))],
+        "{run:#}"
+    );
 }
 
 // Covers: R142, R184
@@ -158,5 +191,8 @@ fn at_every_moment_the_phases_sum_up_to_the_size_of_the_run() {
         interrupted += assignment["interrupted"].as_u64().unwrap();
     }
     assert_eq!(completed + interrupted, 300, "{run:#}");
-    assert_eq!(interrupted, run["endpoints"]["byOutcome"]["OSERROR"].as_u64().unwrap());
+    assert_eq!(
+        interrupted,
+        run["endpoints"]["byOutcome"]["OSERROR"].as_u64().unwrap()
+    );
 }

@@ -96,7 +96,10 @@ fn the_policy_decides_what_lost_workers_mean() {
             Some((code, _)) => {
                 assert!(matches!(world.refused(world.complete(1)), Refusal::NotYet { .. }));
                 world.ok(world.fail(1, code, EndpointOutcome::Oserror));
-                assert_eq!((world.status(1), world.reason(1)), (RunStatus::Failed, Some(code)));
+                assert_eq!(
+                    (world.status(1), world.reason(1)),
+                    (RunStatus::Failed, Some(code))
+                );
             }
         }
     }
@@ -171,7 +174,10 @@ fn late_reports_are_kept_as_evidence_and_change_no_count() {
     assert_eq!(assignment.late_report(5), None);
     assert_eq!(world.state.run_counts(run_id(1)), before);
     assert_eq!(
-        world.state.endpoint(&assignment, 4).and_then(|endpoint| endpoint.outcome()),
+        world
+            .state
+            .endpoint(&assignment, 4)
+            .and_then(|endpoint| endpoint.outcome()),
         Some(EndpointOutcome::Oserror),
         "the outcome is what it was when the epoch ended"
     );
@@ -230,7 +236,10 @@ fn callers_start_when_those_they_call_are_in_place() {
     let step = chain.buildup + SETTLE;
     let offsets: Vec<Millis> = (0..4).map(|group| start_offset(&chain, group)).collect();
     assert_eq!(offsets, [step + step, step, Millis(0), Millis(0)]);
-    assert_eq!((0..4).map(|group| rank(&chain, group)).collect::<Vec<_>>(), [2, 1, 0, 0]);
+    assert_eq!(
+        (0..4).map(|group| rank(&chain, group)).collect::<Vec<_>>(),
+        [2, 1, 0, 0]
+    );
     assert_eq!(
         expected_execution(&chain),
         step + step + expected_execution(&definition("calls", 1)),

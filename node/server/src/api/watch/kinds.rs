@@ -93,7 +93,12 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             ..Tags::default()
         }),
         Row::Run(row) => Some(run_tags(row, state.assignments(row.id))),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) | Row::Project(_) => None,
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::Project(_) => None,
     }
 }
 
@@ -120,7 +125,12 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Test(row) => Some(Resource::Test(test::test(row))),
         Row::Worker(row) => Some(Resource::Worker(api.worker_message(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) | Row::Project(_) => None,
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::Project(_) => None,
     }
 }
 

@@ -152,7 +152,7 @@ impl Replay {
             | Change::Request(_)
             | Change::Event(_)
             | Change::Key(_)
-                | Change::Project(_) => {}
+            | Change::Project(_) => {}
         }
     }
 

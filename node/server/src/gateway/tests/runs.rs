@@ -185,7 +185,10 @@ async fn groups_that_others_call_are_offered_and_started_first() {
     world.run_calling("t1", &groups).await;
     let first = fake.hear_offer().await;
     let second = fake.hear_offer().await;
-    assert_eq!((first.group.as_str(), second.group.as_str()), ("receivers", "callers"));
+    assert_eq!(
+        (first.group.as_str(), second.group.as_str()),
+        ("receivers", "callers")
+    );
     for offer in [&first, &second] {
         fake.say(report(offer, 1, READY)).await;
         fake.hear_ack().await;
