@@ -21,8 +21,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// `domain` of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "reeve";
 
-/// Most violations that an answer names one by one: they travel in headers, whose size is bounded.
-const MOST_VIOLATIONS: usize = 50;
+/// gRPC sends an error in its trailers, and clients refuse trailers of more than a few kilobytes: then nothing of it is seen.
+const MAX_MESSAGE_BYTES: usize = 1_024;
+const MAX_VALUE_BYTES: usize = 256;
+const MAX_VIOLATION_BYTES: usize = 3_000;
+/// REST could say more, but nobody reads more.
+const MAX_JSON_VIOLATION_BYTES: usize = 64 << 10;
 
 /// How long a caller should wait for a leader; elections end well before.
 const RETRY_ELECTION: Duration = Duration::from_millis(500);
@@ -150,13 +154,7 @@ impl Description {
     }
 
     fn fields(mut self, violations: &[FieldViolation]) -> Self {
-        self.violations = violations.iter().take(MOST_VIOLATIONS).cloned().collect();
-        if let Some(rule) = more(violations.len()) {
-            self.violations.push(FieldViolation {
-                field: String::new(),
-                rule,
-            });
-        }
+        self.violations = violations.to_vec();
         self
     }
 }
@@ -208,7 +206,6 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
         ObjectKind::Key => "KEY_NOT_FOUND",
-        ObjectKind::Project => "PROJECT_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }
@@ -307,17 +304,6 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         Refusal::WorkerOfAnotherKey { worker } => {
             Description::new(Code::PermissionDenied, "WORKER_OF_ANOTHER_KEY").with("worker", worker)
         }
-        Refusal::OverPlan(_) => precondition("OVER_PLAN"),
-        Refusal::ProjectInUse {
-            project,
-            tests,
-            runs,
-            keys,
-        } => precondition("PROJECT_IN_USE")
-            .with("project", project)
-            .with("tests", tests)
-            .with("runs", runs)
-            .with("keys", keys),
         Refusal::OtherProject { project, of_key } => {
             Description::new(Code::PermissionDenied, "OTHER_PROJECT")
                 .with("project", project)
@@ -354,18 +340,45 @@ fn describe_refusal(refusal: &Refusal) -> Description {
 }
 
 fn describe_violations(violations: &[FieldViolation]) -> String {
-    let each = violations
+    let each: Vec<_> = violations
         .iter()
-        .take(MOST_VIOLATIONS)
-        .map(|v| format!("{}: {}", v.field, v.rule));
-    let each: Vec<_> = each.chain(more(violations.len())).collect();
+        .map(|v| format!("{}: {}", v.field, v.rule))
+        .collect();
     format!("invalid: {}", each.join("; "))
 }
 
-/// What is said in place of the violations that are not told one by one.
-fn more(violations: usize) -> Option<String> {
-    let left_out = violations.checked_sub(MOST_VIOLATIONS).filter(|rest| *rest > 0)?;
-    Some(format!("and {left_out} more"))
+/// The first violations, as many as fit, and how many there are more.
+fn told(violations: &[FieldViolation], most: usize) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let fit = violations.iter().take_while(|violation| {
+        bytes += violation.field.len() + violation.rule.len();
+        bytes <= most
+    });
+    let mut told: Vec<_> = fit.cloned().collect();
+    if told.is_empty()
+        && let Some(first) = violations.first()
+    {
+        told.push(FieldViolation {
+            field: cut(&first.field, MAX_VALUE_BYTES),
+            rule: cut(&first.rule, MAX_VALUE_BYTES),
+        });
+    }
+    let more = violations.len() - told.len();
+    if more > 0 {
+        told.push(FieldViolation {
+            field: String::new(),
+            rule: format!("and {more} more"),
+        });
+    }
+    told
+}
+
+/// The text, or its beginning.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(most)])
 }
 
 impl From<ApiError> for Status {
@@ -375,16 +388,20 @@ impl From<ApiError> for Status {
         let metadata: HashMap<String, String> = description
             .metadata
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .map(|(key, value)| ((*key).to_owned(), cut(value, MAX_VALUE_BYTES)))
             .collect();
         details.set_error_info(description.reason.clone(), DOMAIN, metadata);
-        for violation in &description.violations {
+        for violation in told(&description.violations, MAX_VIOLATION_BYTES) {
             details.add_bad_request_violation(&violation.field, &violation.rule);
         }
         if let Some(after) = description.retry_after {
             details.set_retry_info(Some(after));
         }
-        Self::with_error_details(description.code, error.to_string(), details)
+        Self::with_error_details(
+            description.code,
+            cut(&error.to_string(), MAX_MESSAGE_BYTES),
+            details,
+        )
     }
 }
 
@@ -431,8 +448,7 @@ impl ApiError {
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
-            fields: description
-                .violations
+            fields: told(&description.violations, MAX_JSON_VIOLATION_BYTES)
                 .into_iter()
                 .map(|violation| ErrorFieldJson {
                     field: violation.field,
@@ -447,7 +463,7 @@ impl ApiError {
             error: ErrorBodyJson {
                 code: code_name(description.code).to_owned(),
                 reason: description.reason.into_owned(),
-                message: self.to_string(),
+                message: cut(&self.to_string(), MAX_JSON_VIOLATION_BYTES),
                 details,
             },
         }

@@ -1,221 +1,262 @@
-//! Definitions and calls at, below and above their limits: what is refused, and by which field.
+//! Input that no client should send: refused with the rule, quickly, and the node is as before.
+
+use std::time::{Duration, Instant};
 
 use reeve_proto::v1;
 use serde_json::{Value, json};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use crate::http::{Answer, get, send};
 use crate::node::{Node, definition};
+
+/// A generous bound for an answer that is to come at once.
+const QUICKLY: Duration = Duration::from_secs(10);
+/// More than a node needs for a body that it refuses: what it read of it, several times over.
+const MEMORY_BYTES: u64 = 128 << 20;
+
+fn fields(status: &Status) -> Vec<(String, String)> {
+    let bad = status.get_details_bad_request();
+    let violations = bad.into_iter().flat_map(|bad| bad.field_violations);
+    violations
+        .map(|violation| (violation.field, violation.description))
+        .collect()
+}
+
+fn create(definition: v1::TestDefinition) -> v1::CreateTestRequest {
+    v1::CreateTestRequest {
+        definition: Some(definition),
+        ..Default::default()
+    }
+}
 
 async fn post(node: &Node, path: &str, body: &str) -> Answer {
     send(node.http, "POST", path, &[], body).await.unwrap()
 }
 
-/// A definition of one group, with one field changed.
-fn with(pointer: &str, value: Value) -> Value {
-    let mut document = json!({
-        "name": "d", "duration": "20s", "buildup": "0s", "queueTimeout": "5s", "maxExecution": "1m",
-        "groups": [{"name": "g", "endpoints": 1, "sim": {"setup": "1ms..2ms"}}],
-    });
-    let (parent, key) = pointer.rsplit_once('/').unwrap();
-    let parent = if parent.is_empty() {
-        &mut document
-    } else {
-        document.pointer_mut(parent).unwrap()
-    };
-    parent.as_object_mut().unwrap().insert(key.to_owned(), value);
-    document
+/// Resident memory of this process, in which the node runs, bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096
 }
 
-// Covers: R125, R126 (D9, D10)
-#[tokio::test]
-async fn every_field_is_refused_by_name_beyond_its_limits_and_taken_at_them() {
-    let node = Node::start().await;
-    let name = |length| "n".repeat(length);
-    let groups = |count: usize| -> Value {
-        (0..count)
-            .map(|n| json!({"name": n.to_string(), "endpoints": 1}))
-            .collect()
-    };
-    let no_worker = "0190a6e0-0000-7000-8000-000000000000";
-    let nothing: &[&str] = &[];
-    let table = [
-        ("/name", json!(name(128)), nothing),
-        ("/name", json!(name(129)), &["name"]),
-        ("/name", json!(""), &["name"]),
-        ("/name", json!("a\nb"), &["name"]),
-        ("/duration", json!("1ms"), nothing),
-        ("/duration", json!("24h"), nothing),
-        ("/duration", json!("0s"), &["duration"]),
-        ("/duration", json!("-1s"), &["duration"]),
-        ("/duration", json!("876000h"), &["duration"]),
-        ("/duration", json!("99999999999999999999h"), &["duration"]),
-        ("/duration", json!(20), &["duration"]),
-        ("/buildup", json!("24h"), nothing),
-        ("/buildup", json!("24h1ms"), &["buildup"]),
-        ("/queueTimeout", json!("0s"), nothing),
-        ("/queueTimeout", json!("1h"), nothing),
-        ("/queueTimeout", json!("61m"), &["queue_timeout"]),
-        ("/maxExecution", json!("24h"), nothing),
-        ("/maxExecution", json!("25h"), &["max_execution"]),
-        ("/maxExecution", json!("0s"), &["max_execution"]),
-        ("/groups", json!([]), &["groups"]),
-        ("/groups", groups(1_000), nothing),
-        ("/groups", groups(1_001), &["groups"]),
-        ("/groups/0/endpoints", json!(10_000_000), nothing),
-        ("/groups/0/endpoints", json!(0), &["groups[0].endpoints"]),
-        ("/groups/0/endpoints", json!(-1), &["groups[0].endpoints"]),
-        ("/groups/0/endpoints", json!(1.5), &["groups[0].endpoints"]),
-        (
-            "/groups/0/endpoints",
-            json!(10_000_001),
-            &["groups", "groups[0].endpoints"],
-        ),
-        (
-            "/groups/0/endpoints",
-            json!(2_147_483_648_u64),
-            &["groups", "groups[0].endpoints"],
-        ),
-        (
-            "/groups/0/endpoints",
-            json!(4_294_967_296_u64),
-            &["groups[0].endpoints"],
-        ),
-        // An unknown region is no error of the definition: a worker there may come (D10).
-        ("/groups/0/region", json!("atlantis"), nothing),
-        ("/groups/0/worker", json!("w1"), &["groups[0].worker"]),
-        ("/groups/0/worker", json!(no_worker), &["groups[0].worker"]),
-        ("/groups/0/labels", json!({"": "x"}), &["groups[0].labels[\"\"]"]),
-        (
-            "/groups/0/callee",
-            json!({"group": "g"}),
-            &["groups[0].callee.group"],
-        ),
-        (
-            "/groups/0/callee",
-            json!({"group": "x"}),
-            &["groups[0].callee.group"],
-        ),
-        ("/groups/0/callee", json!({}), &["groups[0].callee.group"]),
-        (
-            "/groups/0/sim",
-            json!({"setup": "2s..1s"}),
-            &["groups[0].sim.setup"],
-        ),
-        ("/onWorkerLoss", json!("fail"), nothing),
-        ("/onWorkerLoss", json!({"failAbove": "99.9999%"}), nothing),
-        (
-            "/onWorkerLoss",
-            json!({"failAbove": "100%"}),
-            &["on_worker_loss.fail_above"],
-        ),
-        (
-            "/onWorkerLoss",
-            json!({"failAbove": "20"}),
-            &["on_worker_loss.fail_above"],
-        ),
-        ("/onWorkerLoss", json!("panic"), &["on_worker_loss"]),
-        ("/colour", json!("red"), &["colour"]),
-    ];
-    for (pointer, value, fields) in table {
-        let shown: String = value.to_string().chars().take(60).collect();
-        let document = with(pointer, value).to_string();
-        let planned = post(&node, "/runs/plan", &document).await;
-        let expected = if fields.is_empty() { 200 } else { 400 };
-        assert_eq!(planned.status, expected, "{pointer} {shown}: {}", planned.body);
-        if !fields.is_empty() {
-            assert_eq!(planned.fields(), fields, "{pointer} {shown}");
-            let created = post(&node, "/tests", &document).await;
-            assert_eq!(
-                (created.status, created.fields()),
-                (400, fields.iter().map(ToString::to_string).collect()),
-                "both say the same: {pointer} {shown}"
-            );
-        }
-    }
-    let tests = get(node.http, "/tests").await.unwrap().json();
-    assert_eq!(tests["items"], json!([]), "nothing was written");
-    node.stop().await.unwrap();
+async fn unharmed(node: &Node) {
+    let listed = get(node.http, "/tests").await.unwrap();
+    assert_eq!((listed.status, listed.json()["items"].clone()), (200, json!([])));
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_refused_in_words() {
+async fn a_body_of_50_mb_is_refused_without_being_kept() {
     let node = Node::start().await;
-    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(50 << 20));
-    for path in ["/tests", "/runs/plan"] {
-        let answer = post(&node, path, &large).await;
+    let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(50 << 20));
+    let before = resident();
+    for path in [
+        "/tests",
+        "/api/v1/tests",
+        "/workers",
+        "/tests/x/run",
+        "/keys",
+        "/workers/register",
+    ] {
+        let began = Instant::now();
+        let answer = post(&node, path, &body).await;
         assert_eq!(
             (answer.status, answer.reason().as_str()),
             (413, "BODY_TOO_LARGE"),
-            "{path}: {}",
-            answer.body
+            "{path}"
         );
-        assert_eq!(answer.json()["error"]["code"], "RESOURCE_EXHAUSTED");
+        assert_eq!(
+            answer.json()["error"]["details"]["limitBytes"],
+            "4194304",
+            "{path}"
+        );
+        assert!(began.elapsed() < QUICKLY, "{path}");
     }
-    let mut wire = definition("large");
-    wire.name = "x".repeat(50 << 20);
-    let request = v1::CreateTestRequest {
-        definition: Some(wire),
-        ..Default::default()
-    };
-    let refused = node.tests().create_test(request).await.unwrap_err();
+    let mut large = definition("large");
+    large.groups[0].name = "x".repeat(50 << 20);
+    let status = node.tests().create_test(create(large)).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     assert!(
-        matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted),
-        "{refused:?}"
+        status.message().contains("message length too large"),
+        "{status:?}"
     );
-    // A hundred thousand groups fit into a message and into no definition.
-    let mut wire = definition("many");
-    wire.groups = vec![
-        v1::Group {
-            name: "g".to_owned(),
-            ..Default::default()
-        };
-        100_000
-    ];
-    let request = v1::PlanRunRequest {
-        definition: Some(wire),
-        ..Default::default()
-    };
-    let refused = node.runs().plan_run(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(
-        refused.message().len() < 20_000,
-        "{} bytes",
-        refused.message().len()
-    );
-    assert!(refused.message().ends_with("more"), "the rest is counted");
-    let many = format!(
-        "{{\"name\":\"d\",\"duration\":\"1s\",\"groups\":[{}{{}}]}}",
-        "{},".repeat(100_000)
-    );
-    let answer = post(&node, "/tests", &many).await;
-    assert_eq!(answer.status, 400, "{}", answer.body);
-    assert!(answer.body.contains("groups"), "{}", answer.body);
+    let grown = resident().saturating_sub(before);
+    assert!(grown < MEMORY_BYTES + 2 * body.len() as u64, "{grown} bytes");
+    unharmed(&node).await;
     node.stop().await.unwrap();
 }
 
-// Covers: R199 (D8)
 #[tokio::test]
-async fn a_run_of_a_deleted_test_and_a_plan_of_nothing_are_answered_in_words() {
+async fn a_hundred_thousand_groups_are_refused_with_the_rule() {
     let node = Node::start().await;
-    let document = with("/name", json!("gone")).to_string();
-    assert_eq!(post(&node, "/tests", &document).await.status, 201);
-    let deleted = send(node.http, "DELETE", "/tests/gone", &[], "").await.unwrap();
-    assert_eq!(deleted.status, 204, "{}", deleted.body);
-    for path in ["/tests/gone/run", "/runs/plan?test=gone"] {
-        let answer = post(&node, path, "").await;
-        assert_eq!(
-            (answer.status, answer.reason().as_str()),
-            (404, "TEST_NOT_FOUND"),
-            "{path}"
+    let rule = "at most 1000 groups, found 100000";
+    let group = |index: usize| json!({"name": format!("g{index}"), "endpoints": 1});
+    let groups: Vec<Value> = (0..100_000).map(group).collect();
+    let body = json!({"name": "many", "duration": "1s", "groups": groups}).to_string();
+    let began = Instant::now();
+    let answer = post(&node, "/tests", &body).await;
+    assert_eq!((answer.status, answer.fields()), (400, vec!["groups".to_owned()]));
+    assert!(answer.body.contains(rule), "{}", answer.body);
+    assert!(began.elapsed() < QUICKLY);
+    let mut many = definition("many");
+    many.groups = (0..100_000)
+        .map(|index| v1::Group {
+            name: format!("g{index}"),
+            executor: None,
+            ..many.groups[0].clone()
+        })
+        .collect();
+    let began = Instant::now();
+    let status = node.tests().create_test(create(many)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(
+        fields(&status).contains(&("groups".to_owned(), rule.to_owned())),
+        "{:?}",
+        fields(&status)
+    );
+    assert!(began.elapsed() < QUICKLY);
+    let nothing = vec![json!({}); 100_000];
+    let body = json!({"name": "many", "duration": "1s", "groups": nothing}).to_string();
+    let answer = post(&node, "/tests", &body).await;
+    assert_eq!(answer.status, 400);
+    let size = answer.body.len();
+    assert!(size < 1 << 20, "the answer is bounded too: {size}");
+    assert!(answer.body.contains(" more\""), "and says so");
+    // What a caller sent comes back cut, or the answer could not be sent at all.
+    let request = v1::GetTestRequest {
+        id: "x".repeat(3 << 20),
+        consistency: 0,
+    };
+    let status = node.tests().get_test(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound, "{}", status.message().len());
+    unharmed(&node).await;
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn durations_and_sizes_out_of_bounds_are_refused_by_field() {
+    let node = Node::start().await;
+    let rows: [(&str, &str, Value); 12] = [
+        ("duration", "duration", json!("0s")),
+        ("duration", "duration", json!("-1s")),
+        ("duration", "duration", json!("876000h")),
+        ("duration", "duration", json!("99999999999999999999h")),
+        ("buildup", "buildup", json!("876000h")),
+        ("queueTimeout", "queue_timeout", json!("2h")),
+        ("queueTimeout", "queue_timeout", json!("-5s")),
+        ("maxExecution", "max_execution", json!("25h")),
+        ("endpoints", "groups[0].endpoints", json!(0)),
+        ("endpoints", "groups[0].endpoints", json!(2_147_483_648_u64)),
+        ("endpoints", "groups[0].endpoints", json!(4_294_967_296_u64)),
+        ("endpoints", "groups[0].endpoints", json!(-1)),
+    ];
+    for (name, field, value) in rows {
+        let mut group = json!({"name": "g", "endpoints": 1});
+        let mut body = json!({"name": "t", "duration": "20s"});
+        let place = if name == "endpoints" {
+            &mut group
+        } else {
+            &mut body
+        };
+        place[name] = value.clone();
+        body["groups"] = json!([group]);
+        let answer = post(&node, "/tests", &body.to_string()).await;
+        assert_eq!(answer.status, 400, "{name} {value}: {}", answer.body);
+        let same = |named: &String| {
+            named
+                .replace("queueTimeout", "queue_timeout")
+                .replace("maxExecution", "max_execution")
+        };
+        let named: Vec<String> = answer.fields().iter().map(same).collect();
+        assert!(
+            named.iter().any(|named| named == field),
+            "{name} {value}: {}",
+            answer.body
         );
     }
-    let neither = post(&node, "/runs/plan", "").await;
-    assert_eq!(
-        (neither.status, neither.fields()),
-        (400, vec!["definition".to_owned()])
-    );
-    let both = post(&node, "/runs/plan?test=gone", &document).await;
-    assert_eq!((both.status, both.fields()), (400, vec!["test".to_owned()]));
+    unharmed(&node).await;
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn durations_that_only_grpc_can_say_are_refused_by_field() {
+    let node = Node::start().await;
+    let span = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
+    for duration in [
+        None,
+        span(0, 0),
+        span(-1, 0),
+        span(0, -1),
+        span(1, -1),
+        span(i64::MAX, 999_999_999),
+        span(i64::MIN, -999_999_999),
+        span(1, i32::MAX),
+        span(100 * 365 * 24 * 3_600, 0),
+    ] {
+        let wrong = v1::TestDefinition {
+            duration,
+            ..definition("wrong")
+        };
+        let status = node.tests().create_test(create(wrong)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{duration:?}");
+        assert!(
+            fields(&status).iter().any(|(field, _)| field == "duration"),
+            "{duration:?}: {status:?}"
+        );
+    }
+    for endpoints in [0, 1 << 31, u32::MAX] {
+        let mut wrong = definition("wrong");
+        wrong.groups[0].endpoints = endpoints;
+        let status = node.tests().create_test(create(wrong)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{endpoints}");
+        let named = fields(&status);
+        assert!(
+            named.iter().any(|(field, _)| field == "groups[0].endpoints"),
+            "{endpoints}: {named:?}"
+        );
+    }
+    unharmed(&node).await;
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_is_stopped_once_and_a_deleted_test_cannot_be_run() {
+    let node = Node::start().await;
+    node.create_test("smoke").await;
+    let run = post(&node, "/tests/smoke/run", "").await.json();
+    let path = format!("/runs/{}", run["id"].as_str().unwrap());
+    let stop = |request_id: &'static str| {
+        let body = json!({ "requestId": request_id }).to_string();
+        let (node, path) = (&node, format!("{path}/stop"));
+        async move { post(node, &path, &body).await }
+    };
+    let (first, second) = (stop("a").await, stop("b").await);
+    // Nobody was there to run it, so that it may have ended before either of them.
+    let ended = |answer: &Answer| answer.status == 400 && answer.reason() == "RUN_CANNOT_RUN_FOR_NOW";
+    assert!(first.status == 200 || ended(&first), "{}", first.body);
+    assert!(second.status == 200 || ended(&second), "{}", second.body);
+    let again = stop("a").await;
+    assert_eq!(again.status, first.status, "the same request, the same answer");
+    let ended = async {
+        while get(node.http, &path).await.unwrap().json()["status"] != "CANNOT_RUN_FOR_NOW" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .expect("the run ends");
+    let deleted = send(node.http, "DELETE", "/tests/smoke", &[], "").await.unwrap();
+    assert_eq!(deleted.status, 204);
+    let twice = send(node.http, "DELETE", "/tests/smoke", &[], "").await.unwrap();
+    assert_eq!((twice.status, twice.reason().as_str()), (404, "TEST_NOT_FOUND"));
+    for test in ["smoke", run["testId"].as_str().unwrap()] {
+        let refused = post(&node, &format!("/tests/{test}/run"), "").await;
+        assert_eq!(
+            (refused.status, refused.reason().as_str()),
+            (404, "TEST_NOT_FOUND")
+        );
+    }
+    unharmed(&node).await;
     node.stop().await.unwrap();
 }

@@ -64,7 +64,7 @@ pub(crate) async fn follow(
         None => following.await,
         Some(limit) => timeout(limit, following).await.unwrap_or_else(|_| {
             Err(CliError::TimedOut(format!(
-                "run {id} is not at its end after {limit:?}"
+                "run {id} is not at its end after {limit:?}; it goes on"
             )))
         }),
     }

@@ -96,6 +96,7 @@ impl Watch for Script {
                     .send(Ok(WatchResponse {
                         revision,
                         event: Some(event),
+                        change: revision,
                     }))
                     .await;
             }
