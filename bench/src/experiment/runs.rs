@@ -235,6 +235,7 @@ pub(super) async fn apply(channel: &Connection, endpoints: u32, duration: Durati
             })),
             ..Group::default()
         }],
+        ..TestDefinition::default()
     };
     let request = ApplyTestRequest {
         definition: Some(definition),

@@ -206,6 +206,7 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
         ObjectKind::Key => "KEY_NOT_FOUND",
+        ObjectKind::Project => "PROJECT_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }
@@ -304,6 +305,17 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         Refusal::WorkerOfAnotherKey { worker } => {
             Description::new(Code::PermissionDenied, "WORKER_OF_ANOTHER_KEY").with("worker", worker)
         }
+        Refusal::OverPlan(_) => precondition("OVER_PLAN"),
+        Refusal::ProjectInUse {
+            project,
+            tests,
+            runs,
+            keys,
+        } => precondition("PROJECT_IN_USE")
+            .with("project", project)
+            .with("tests", tests)
+            .with("runs", runs)
+            .with("keys", keys),
         Refusal::OtherProject { project, of_key } => {
             Description::new(Code::PermissionDenied, "OTHER_PROJECT")
                 .with("project", project)

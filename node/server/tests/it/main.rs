@@ -5,12 +5,12 @@
 mod admission;
 mod bad_input;
 mod cluster;
-mod definition_limits;
 mod drain;
 mod events;
 mod explain;
 mod grpc;
 mod http;
+mod limits;
 mod moving;
 mod node;
 mod ops;

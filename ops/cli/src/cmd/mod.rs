@@ -2,7 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod completions;
-pub(crate) mod events;
+pub mod events;
 mod explain;
 pub(crate) mod key;
 pub(crate) mod node;
