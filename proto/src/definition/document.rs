@@ -31,37 +31,8 @@ pub struct DefinitionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "on_worker_loss")]
     pub on_worker_loss: Option<WorkerLossDocument>,
     /// What runs.
-    #[serde(default, deserialize_with = "bounded")]
+    #[serde(default)]
     pub groups: Vec<GroupDocument>,
-}
-
-/// Far above what a node takes: a guard against documents that are small as text and large in memory.
-const MOST_GROUPS: usize = 10_000;
-
-/// Reads groups, and stops where no node would take them.
-fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupDocument>, D::Error> {
-    deserializer.deserialize_seq(GroupsVisitor)
-}
-
-struct GroupsVisitor;
-
-impl<'de> Visitor<'de> for GroupsVisitor {
-    type Value = Vec<GroupDocument>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of groups")
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
-        let mut groups = Vec::new();
-        while let Some(group) = sequence.next_element()? {
-            if groups.len() == MOST_GROUPS {
-                return Err(de::Error::custom(format_args!("more than {MOST_GROUPS} groups")));
-            }
-            groups.push(group);
-        }
-        Ok(groups)
-    }
 }
 
 /// Endpoints of one kind. `region`, `worker` and `labels` say where they may run; nothing means any worker.
