@@ -6,8 +6,8 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::id::{KeyHash, KeyId, Revision, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run,
+    RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -48,6 +48,8 @@ pub struct State {
     pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
     pub(crate) events: OrdMap<WorkerEventKey, Arc<WorkerEvent>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
+    pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
     pub(crate) index: Index,
 }
 
@@ -75,4 +77,8 @@ pub(crate) struct Index {
     pub(crate) key_by_name: OrdMap<String, KeyId>,
     /// Keys, revoked ones too: which says why it is refused.
     pub(crate) key_by_hash: OrdMap<KeyHash, KeyId>,
+    /// Runs that are terminal, by since when.
+    pub(crate) ended_runs: OrdSet<(Time, RunId)>,
+    /// Runs that executed and ended, and have no summary yet.
+    pub(crate) unsummarised: OrdSet<RunId>,
 }

@@ -105,7 +105,8 @@ impl Actor {
             | Command::RegisterWorker(_)
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
-            | Command::Report(_) => Self::Worker,
+            | Command::Report(_)
+            | Command::RecordChunk(_) => Self::Worker,
             Command::SetDrain(command) => command
                 .drain
                 .as_ref()
@@ -129,7 +130,9 @@ impl Actor {
             | Command::DeleteWorker(_)
             | Command::PurgeWorker(_)
             | Command::CreateKey(_)
-            | Command::RevokeKey(_) => Self::Reconciler,
+            | Command::RevokeKey(_)
+            | Command::PurgeRun(_)
+            | Command::RecordSummary(_) => Self::Reconciler,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
+mod evidence;
 mod key;
 mod reply;
 mod worker;
@@ -12,6 +13,7 @@ use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
+pub use evidence::{PurgeRun, RecordChunk, RecordSummary};
 pub use key::{CreateKey, RevokeKey};
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
@@ -126,6 +128,12 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 90: a chunk of evidence is in an object store.
+    RecordChunk(RecordChunk),
+    /// 91: forgets a run with everything that belongs to it.
+    PurgeRun(PurgeRun),
+    /// 92: what a run's evidence comes to.
+    RecordSummary(RecordSummary),
 }
 
 impl Command {
@@ -160,6 +168,9 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::RecordChunk(_) => 90,
+            Self::PurgeRun(_) => 91,
+            Self::RecordSummary(_) => 92,
         }
     }
 
@@ -194,6 +205,9 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::RecordChunk(_) => "record_chunk",
+            Self::PurgeRun(_) => "purge_run",
+            Self::RecordSummary(_) => "record_summary",
         }
     }
 
@@ -224,7 +238,10 @@ impl Command {
             | Self::SetHealth(_)
             | Self::Report(_)
             | Self::ExpireToken(_)
-            | Self::PurgeWorker(_) => None,
+            | Self::PurgeWorker(_)
+            | Self::RecordChunk(_)
+            | Self::PurgeRun(_)
+            | Self::RecordSummary(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod event;
+mod evidence;
 mod explanation;
 mod key;
 mod request;
@@ -12,9 +13,12 @@ mod worker;
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
+pub use evidence::{Aggregate, EvidenceKind, METRICS, Manifest, ManifestKey, RunSummary, SUCCESS_RATE};
 pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
 pub use key::{Access, ApiKey, Role};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
-pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
+pub use test::{
+    Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test, TestDefinition,
+};
 pub use worker::{Session, Worker, WorkerKind};

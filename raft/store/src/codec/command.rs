@@ -91,6 +91,9 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::PurgeWorker(c) => Kind::PurgeWorker(c.to_proto()),
         Command::CreateKey(c) => Kind::CreateKey(c.to_proto()),
         Command::RevokeKey(c) => Kind::RevokeKey(c.to_proto()),
+        Command::RecordChunk(c) => Kind::RecordChunk(c.to_proto()),
+        Command::PurgeRun(c) => Kind::PurgeRun(c.to_proto()),
+        Command::RecordSummary(c) => Kind::RecordSummary(c.to_proto()),
     }
 }
 
@@ -124,6 +127,9 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::PurgeWorker(c) => Command::PurgeWorker(Wire::from_proto(c)?),
         Kind::CreateKey(c) => Command::CreateKey(Wire::from_proto(c)?),
         Kind::RevokeKey(c) => Command::RevokeKey(Wire::from_proto(c)?),
+        Kind::RecordChunk(c) => Command::RecordChunk(Wire::from_proto(c)?),
+        Kind::PurgeRun(c) => Command::PurgeRun(Wire::from_proto(c)?),
+        Kind::RecordSummary(c) => Command::RecordSummary(Wire::from_proto(c)?),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod evidence;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus,
 use reeve_state::transition::worker::*;
 
 use super::*;
+use evidence::{evidence_commands, evidence_rows};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
@@ -72,6 +74,7 @@ fn definition() -> Arc<TestDefinition> {
             outcome: EndpointOutcome::Timeout,
             share_ppm: 5,
         }],
+        quality: None,
     };
     Arc::new(TestDefinition {
         name: "load".to_owned(),
@@ -115,7 +118,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 28;
+const COMMANDS: usize = 31;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -252,6 +255,7 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(evidence_commands())
     .collect()
 }
 
@@ -517,6 +521,9 @@ fn rows() -> Vec<Row> {
             revision: Revision(19),
         })),
     ]
+    .into_iter()
+    .chain(evidence_rows())
+    .collect()
 }
 
 fn full_worker() -> Worker {
