@@ -46,6 +46,18 @@ pub struct Fleet {
     executors: Executors,
     held: BTreeMap<AssignmentKey, Held>,
     draining: bool,
+    notes: Vec<Note>,
+}
+
+/// What whoever writes evidence down has to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// Endpoints execute from the common start instant on.
+    Started(Arc<Work>, MonoMs),
+    /// Every endpoint is CLOSED.
+    Complete(AssignmentKey),
+    /// Nothing is held any more.
+    LetGo(AssignmentKey),
 }
 
 impl Fleet {
@@ -57,6 +69,26 @@ impl Fleet {
             executors,
             held: BTreeMap::new(),
             draining: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What happened since the last call, in order.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Closed waits for the evidence of the assignment, but not beyond `until`.
+    pub fn hold_closed(&mut self, key: &AssignmentKey, until: MonoMs) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.reporter.hold_closed(until);
+        }
+    }
+
+    /// The evidence is stored: Closed need not wait.
+    pub fn evidence_stored(&mut self, key: &AssignmentKey) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.reporter.release_closed();
         }
     }
 
@@ -179,7 +211,9 @@ impl Fleet {
         };
         match &mut held.stage {
             Stage::Preparing { start_at_ms } => *start_at_ms = Some(start.start_at_ms),
-            Stage::Ready => held.begin(&self.executors, start.start_at_ms, cluster),
+            Stage::Ready => self
+                .notes
+                .extend(held.begin(&self.executors, start.start_at_ms, cluster)),
             Stage::Started | Stage::Stopping | Stage::LetGo => {}
         }
     }
@@ -204,6 +238,7 @@ impl Fleet {
         };
         if stop.abandon {
             held.let_go(&self.executors);
+            self.notes.push(Note::LetGo(key));
             return;
         }
         let outcome = EndpointOutcome::try_from(stop.outcome).unwrap_or_default();
@@ -216,9 +251,12 @@ impl Fleet {
     /// The drain deadline passed: whatever still runs ends with OSERROR (D5a). What was not started is given back
     /// untouched: its endpoints never began, so there is nothing to report about them.
     pub fn hang_up_all(&mut self) {
-        for held in self.held.values_mut() {
+        for (key, held) in &mut self.held {
             match held.stage {
-                Stage::Preparing { .. } | Stage::Ready => held.let_go(&self.executors),
+                Stage::Preparing { .. } | Stage::Ready => {
+                    held.let_go(&self.executors);
+                    self.notes.push(Note::LetGo(key.clone()));
+                }
                 Stage::Started | Stage::Stopping => {
                     held.hang_up(&self.executors, Some(EndpointOutcome::Oserror));
                 }
@@ -231,16 +269,22 @@ impl Fleet {
     pub fn event(&mut self, event: Event, cluster: &ClusterClock, mut closed: impl FnMut(EndpointOutcome)) {
         match event {
             Event::Prepared(key, answer) => self.prepared(&key, answer, cluster),
-            Event::Changed(key, changes) => {
+            Event::Changed(key, _, changes) => {
                 let Some(held) = self.held.get_mut(&key) else {
                     return;
                 };
+                let mut ended = false;
                 for change in changes {
                     if held.reporter.record(change) && change.phase == EndpointPhase::Closed {
                         closed(change.outcome);
+                        ended = true;
                     }
                 }
+                if ended && held.reporter.all_closed() {
+                    self.notes.push(Note::Complete(key));
+                }
             }
+            Event::Sampled(..) => {}
         }
     }
 
@@ -260,7 +304,8 @@ impl Fleet {
         if let Stage::Preparing { start_at_ms } = held.stage {
             held.stage = Stage::Ready;
             if let Some(start_at_ms) = start_at_ms {
-                held.begin(&self.executors, start_at_ms, cluster);
+                self.notes
+                    .extend(held.begin(&self.executors, start_at_ms, cluster));
             }
         }
     }
@@ -299,6 +344,7 @@ impl Fleet {
     fn forget(&mut self, key: &AssignmentKey) {
         if let Some(work) = self.held.remove(key).and_then(|held| held.work) {
             self.executors.of(&work).release(key);
+            self.notes.push(Note::LetGo(key.clone()));
         }
     }
 }
@@ -309,15 +355,14 @@ impl Held {
         self.work.as_ref().map(|work| work.endpoints)
     }
 
-    fn begin(&mut self, executors: &Executors, start_at_ms: i64, cluster: &ClusterClock) {
-        let Some(work) = &self.work else { return };
+    fn begin(&mut self, executors: &Executors, start_at_ms: i64, cluster: &ClusterClock) -> Option<Note> {
+        let work = self.work.as_ref()?;
         // A start comes over a session, so that cluster time is known.
-        let Some(start) = cluster.to_monotonic(start_at_ms) else {
-            return;
-        };
+        let start = cluster.to_monotonic(start_at_ms)?;
         info!(assignment = %work.key, start_at_ms, "started");
         self.stage = Stage::Started;
         executors.of(work).start(&work.key, start);
+        Some(Note::Started(Arc::clone(work), start))
     }
 
     /// Drops everything at once; only Closed is still to be reported.
