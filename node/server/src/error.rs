@@ -81,6 +81,19 @@ pub enum ApiError {
         /// The path.
         path: String,
     },
+    /// Too many questions read evidence.
+    #[error("too many questions read evidence at once; try again")]
+    EvidenceBusy,
+    /// The evidence of a run is too much for one call.
+    #[error(
+        "the evidence of the run is {bytes} bytes, a call reads at most {most}; read the objects themselves"
+    )]
+    EvidenceTooLarge {
+        /// What it is.
+        bytes: u64,
+        /// What a call reads.
+        most: u64,
+    },
     /// A bug: the answer of the state does not fit the question.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -161,6 +174,14 @@ impl ApiError {
                 Description::new(Code::Unimplemented, "METHOD_NOT_ALLOWED")
                     .with("method", method)
                     .with("path", path)
+            }
+            Self::EvidenceBusy => {
+                Description::new(Code::ResourceExhausted, "EVIDENCE_BUSY").retry(Duration::from_secs(1))
+            }
+            Self::EvidenceTooLarge { bytes, most } => {
+                Description::new(Code::FailedPrecondition, "EVIDENCE_TOO_LARGE")
+                    .with("bytes", bytes)
+                    .with("most", most)
             }
             Self::Internal(_) => Description::new(Code::Internal, "INTERNAL"),
         }
@@ -358,6 +379,8 @@ impl IntoResponse for ApiError {
             | Self::ShuttingDown
             | Self::Shedding
             | Self::NoSuchPath(_)
+            | Self::EvidenceBusy
+            | Self::EvidenceTooLarge { .. }
             | Self::Internal(_) => http_status(description.code),
         };
         let details = ErrorDetailsJson {

@@ -5,6 +5,7 @@
 mod cluster;
 mod drain;
 mod error;
+mod evidence;
 mod key;
 mod registry;
 mod run;
@@ -17,6 +18,11 @@ mod tests;
 pub use cluster::{ClusterStatusJson, MemberJson};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
+pub use evidence::{
+    EndpointEventJson, EndpointEvidenceJson, EndpointSampleJson, EvidenceGapJson, GroupDistributionJson,
+    LiveMetricJson, MetricJson, MetricsJson, RunMetricsJson, RunSampleJson, RunSeriesJson, RunWorkerJson,
+    SeriesPointJson,
+};
 pub use key::{CreatedKeyJson, KeyJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,

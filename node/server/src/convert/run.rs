@@ -106,6 +106,11 @@ fn group_name(run: &Run, row: &Assignment) -> String {
     group.map(|group| group.name.clone()).unwrap_or_default()
 }
 
+/// Endpoints that ended in OSERROR: of a lost assignment, those that ended without the worker's word (R184).
+pub fn interrupted(row: &Assignment) -> u32 {
+    row.counts.outcome(EndpointOutcome::Oserror)
+}
+
 /// One endpoint of an assignment.
 pub fn endpoint(run: &Run, row: &Assignment, offset: u32, state: EndpointState) -> v1::Endpoint {
     v1::Endpoint {

@@ -1,5 +1,6 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
+mod evidence;
 mod extract;
 mod keys;
 mod openapi;
@@ -57,6 +58,8 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(runs::endpoints))
         .routes(routes!(runs::explain))
         .routes(routes!(runs::stop))
+        .routes(routes!(evidence::metrics))
+        .routes(routes!(evidence::workers))
         .routes(routes!(workers::list, workers::create))
         .routes(routes!(workers::online))
         .routes(routes!(workers::get, workers::change::delete))
