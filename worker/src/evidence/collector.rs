@@ -12,8 +12,8 @@ use super::{CALL_DURATION, Milli, SETUP_TIME, START_LATENESS};
 use crate::clock::MonoMs;
 use crate::executor::{EndpointChange, Samples, Work};
 
-/// A chunk is closed after this time at the latest, while the assignment is young.
-const SHORTEST: Duration = Duration::from_secs(10);
+/// A chunk is closed after this time at the latest, while the assignment is young: a worker that is killed takes no more with it.
+const SHORTEST: Duration = Duration::from_secs(5);
 /// As it grows old, chunks last a sixteenth of its age, so that their number grows with the logarithm; at most this.
 const LONGEST: Duration = Duration::from_secs(300);
 const SHARE_OF_AGE: u32 = 16;

@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 mod documented;
+mod evidence;
 mod key;
 mod worker;
 
+pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
@@ -248,6 +250,15 @@ pub(crate) enum RunCommand {
     Wait {
         /// Id.
         id: String,
+    },
+    /// Figures of a run: so far while it runs, partial ones after it FAILED.
+    Metrics(MetricsArgs),
+    /// The workers of a run, with their events while it was under way.
+    Workers {
+        /// Id.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
     },
 }
 

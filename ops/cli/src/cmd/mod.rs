@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod key;
+mod metrics;
 pub(crate) mod node;
 pub(crate) mod run;
 pub(crate) mod status;

@@ -3,6 +3,7 @@
 mod assignments;
 mod cluster;
 mod colour;
+mod evidence;
 mod key;
 mod run;
 mod status;
@@ -13,6 +14,7 @@ mod worker;
 pub(crate) use assignments::assignment_table;
 pub(crate) use cluster::{NodeView, cluster_json, cluster_table, member_table};
 pub(crate) use colour::{Colour, colours};
+pub(crate) use evidence::{endpoint_text, metrics_text, run_workers_text, sample_line, series_table};
 pub(crate) use run::{in_phase, phase_counts, summary};
 pub(crate) use status::{StatusView, status_json, status_text};
 pub(crate) use table::{Table, age, duration_text, or_dash};
@@ -86,6 +88,11 @@ impl Output {
             serde_json::to_string_pretty(document)
         };
         self.line(&text.map_err(std::io::Error::from)?)
+    }
+
+    /// Prints one document of a stream, on one line.
+    pub(crate) fn json_line<T: Serialize>(&self, document: &T) -> Result<(), CliError> {
+        self.line(&serde_json::to_string(document).map_err(std::io::Error::from)?)
     }
 
     /// Prints one object.
