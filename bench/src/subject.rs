@@ -120,6 +120,7 @@ pub fn definition(number: u64) -> TestDefinition {
         buildup: seconds(5),
         queue_timeout: seconds(5),
         max_execution: seconds(86_400),
+        on_worker_loss: None,
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints: 200,
@@ -128,6 +129,7 @@ pub fn definition(number: u64) -> TestDefinition {
                 worker_id: String::new(),
                 labels: [label("pool", 86), label("rack", 86)].into(),
             }),
+            callee: None,
             executor: Some(Executor::Sim(SimExecutor {
                 setup_min: seconds(0),
                 setup_max: seconds(1),
@@ -142,6 +144,7 @@ fn apply(definition: TestDefinition) -> Request<ApplyTestRequest> {
     let mut request = Request::new(ApplyTestRequest {
         definition: Some(definition),
         request_id: String::new(),
+        ..Default::default()
     });
     request.set_timeout(CALL_TIMEOUT);
     request
@@ -178,6 +181,7 @@ impl Caller for Read {
         let mut request = Request::new(GetTestRequest {
             id: self.name.clone(),
             consistency: Consistency::Linearizable.into(),
+            ..Default::default()
         });
         request.set_timeout(CALL_TIMEOUT);
         self.client.get_test(request).await.map(drop)

@@ -19,10 +19,12 @@ pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
         // Longer than any fault, so that most runs begin in the end.
         queue_timeout: millis(20_000),
         max_execution: millis(30_000),
+        on_worker_loss: None,
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints,
             selector: None,
+            callee: None,
             executor: Some(Executor::Sim(SimExecutor {
                 setup_min: millis(50),
                 setup_max: millis(200),

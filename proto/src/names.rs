@@ -78,6 +78,8 @@ named! {
     MemberRole "MEMBER_ROLE_",
     LivenessProfile "LIVENESS_PROFILE_",
     AfterDrain "AFTER_DRAIN_",
+    ResourceKind "RESOURCE_KIND_",
+    ResetReason "RESET_REASON_",
     WorkerEventKind "WORKER_EVENT_KIND_",
     Role "ROLE_",
 }
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn every_value_has_a_name_and_every_name_a_value() {
         round_trip::<v1::RunStatus>(6);
-        round_trip::<v1::RunReasonCode>(13);
+        round_trip::<v1::RunReasonCode>(14);
         round_trip::<v1::EndpointPhase>(8);
         round_trip::<v1::EndpointOutcome>(8);
         round_trip::<v1::AssignmentStatus>(6);

@@ -120,6 +120,7 @@ impl Telemetry {
             Some(report::Event::NotReady(_)) => "not_ready",
             Some(report::Event::Progress(_)) => "progress",
             Some(report::Event::Closed(_)) => "closed",
+            Some(report::Event::StartedLate(_)) => "started_late",
             None => return,
         };
         self.count(|| metrics::counter!("reeve_worker_reports_total", "event" => kind));

@@ -10,7 +10,7 @@ use reeve_state::command::{
     ApplyMode, ApplyTest, Command, ConnectWorker, CreateWorker, EntryMeta, Envelope, PlaceRun, Placement,
     QueueRun, StartRun,
 };
-use reeve_state::id::{Incarnation, NodeId, RunId, TestId, TokenHash, WorkerId};
+use reeve_state::id::{Incarnation, NodeId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use reeve_state::record::{Executor, Group, Selector, SimExecutor, TestDefinition, WorkerKind};
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::worker::LivenessProfile;
@@ -109,6 +109,7 @@ impl World {
             id: TestId::from_bytes(bytes(1)),
             definition: Arc::clone(&world.definition),
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::default(),
         };
         world.apply(Command::ApplyTest(test))?;
         Ok(world)
@@ -218,6 +219,7 @@ fn definition() -> TestDefinition {
         buildup: Millis::from_secs(10),
         queue_timeout: Millis::from_secs(60),
         max_execution: Millis::from_secs(600),
+        on_worker_loss: Default::default(),
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints: ENDPOINTS,
@@ -225,6 +227,7 @@ fn definition() -> TestDefinition {
                 region: Some("eu-west".to_owned()),
                 ..Selector::default()
             },
+            callee: None,
             executor: Executor::Sim(sim),
         }],
     }

@@ -56,6 +56,7 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
     let request = ApplyTestRequest {
         definition: Some(definition()),
         request_id: String::new(),
+        ..Default::default()
     };
     TestsClient::new(channel.clone()).apply_test(request).await?;
     let mut times = Vec::new();
@@ -107,6 +108,7 @@ async fn submit(channel: Connection) -> Result<Timed> {
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],
         id: String::new(),
+        ..Default::default()
     };
     let mut client = WatchClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
     let mut feed = client.watch(request).await?.into_inner();
@@ -116,6 +118,7 @@ async fn submit(channel: Connection) -> Result<Timed> {
     let request = StartRunRequest {
         test: TEST.to_owned(),
         request_id: String::new(),
+        ..Default::default()
     };
     let started = RunsClient::new(channel).start_run(request).await?.into_inner();
     let id = started.run.context("the answer names no run")?.id;
@@ -168,10 +171,12 @@ fn definition() -> TestDefinition {
         buildup: seconds(0),
         queue_timeout: seconds(30),
         max_execution: seconds(60),
+        on_worker_loss: None,
         groups: vec![Group {
             name: "callers".to_owned(),
             endpoints: ENDPOINTS,
             selector: None,
+            callee: None,
             executor: Some(Executor::Sim(SimExecutor {
                 setup_min: seconds(0),
                 setup_max: seconds(0),

@@ -91,6 +91,22 @@ impl<'a> Fleet<'a> {
         }
     }
 
+    /// Takes back what a placement reserved.
+    pub(crate) fn give_back(&mut self, placement: &Placement) {
+        if let Some(seat) = self.seat_mut(placement.worker) {
+            seat.used = seat.used.saturating_sub(placement.count);
+        }
+    }
+
+    /// The worker with this id, unless it is deleted.
+    pub(crate) fn seat(&self, worker: WorkerId) -> Option<&Seat<'a>> {
+        let index = self
+            .seats
+            .binary_search_by_key(&worker, |seat| seat.worker.id)
+            .ok()?;
+        self.seats.get(index)
+    }
+
     fn seat_mut(&mut self, worker: WorkerId) -> Option<&mut Seat<'a>> {
         let index = self
             .seats

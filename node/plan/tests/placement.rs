@@ -12,7 +12,9 @@ use reeve_state::State;
 use reeve_state::change::Row;
 use reeve_state::command::Placement;
 use reeve_state::id::{Incarnation, NodeId, Revision, SessionEpoch, WorkerId};
-use reeve_state::record::{Selector, Session, TestDefinition, Worker, WorkerKind};
+use reeve_state::record::{
+    ChangeKind, Selector, Session, SuggestedChange, TestDefinition, Worker, WorkerKind,
+};
 use reeve_state::time::Time;
 use reeve_state::transition::run::RunReasonCode;
 use reeve_state::transition::worker::{Facts, Link, LinkFact, LivenessProfile, WorkerStatus};
@@ -90,6 +92,24 @@ fn wish(groups: &[(u32, Option<usize>)]) -> TestDefinition {
             .map(|(index, (count, at))| group(&format!("g{index}"), *count, selector(*at)))
             .collect(),
     )
+}
+
+/// Does what a step of a suggestion says, with this many endpoints.
+fn suggested(step: &SuggestedChange, count: u32, specs: &mut Vec<Spec>, groups: &mut [(u32, Option<usize>)]) {
+    match step.kind {
+        ChangeKind::AddCapacity | ChangeKind::AddWorker => {
+            let named = |region: &str| REGIONS.iter().position(|known| *known == region);
+            let region = step.place.region.as_deref().and_then(named).unwrap_or(0);
+            specs.extend((count > 0).then_some((region, count, 0, true)));
+        }
+        ChangeKind::ReduceEndpoints | ChangeKind::RemoveGroup => {
+            let index: usize = step.groups[0][1..].parse().unwrap();
+            groups[index].0 -= count;
+        }
+        ChangeKind::Wait | ChangeKind::RaiseLimit | ChangeKind::ChangeDefinition | ChangeKind::StartAgain => {
+            panic!("{step:?} is not for this")
+        }
+    }
 }
 
 fn chunks(min_chunk: u32) -> PlanConfig {
@@ -304,6 +324,37 @@ proptest! {
         }
     }
 
+    // Covers: R192, R197
+    #[test]
+    fn what_is_suggested_helps_and_one_less_does_not(
+        specs in prop::collection::vec(spec(4), 0..5),
+        groups in groups(3, 6),
+    ) {
+        let fits = |specs: &[Spec], groups: &[(u32, Option<usize>)]| {
+            let (state, taken) = fleet(specs);
+            place(&state, &wish(groups), &taken, &chunks(1)).is_ok()
+        };
+        let (state, taken) = fleet(&specs);
+        let Err(why) = place(&state, &wish(&groups), &taken, &chunks(1)) else { return Ok(()) };
+        let changes = why.explanation.changes;
+        let options = changes.iter().map(|change| change.option).max().unwrap_or(0);
+        for option in 1..=options {
+            let steps: Vec<_> = changes.iter().filter(|step| step.option == option).collect();
+            if steps.iter().any(|step| step.kind == ChangeKind::Wait) {
+                continue;
+            }
+            for short in (0..steps.len()).map(Some).chain([None]) {
+                let (mut specs, mut groups) = (specs.clone(), groups.clone());
+                for (at, step) in steps.iter().enumerate() {
+                    let count = u32::try_from(step.endpoints).unwrap() - u32::from(short == Some(at));
+                    suggested(step, count, &mut specs, &mut groups);
+                }
+                groups.retain(|group| group.0 > 0);
+                prop_assert_eq!(fits(&specs, &groups), short.is_none(), "{:?} short {:?}", steps, short);
+            }
+        }
+    }
+
     // Covers: R188, R189, R192
     #[test]
     fn the_reason_follows_from_who_is_online_and_what_they_could_hold(
@@ -401,4 +452,16 @@ fn the_shortage_is_named_where_it_is() {
         .map(|group| group.capacity_free)
         .collect();
     assert_eq!(free, [30, 100]);
+}
+
+// Covers: R94, R134
+#[test]
+fn groups_that_others_call_come_first() {
+    let (state, taken) = fleet(&[(0, 500, 0, true)]);
+    let mut wish = wish(&[(10, None), (10, None), (10, None)]);
+    wish.groups[0].callee = Some("g2".to_owned());
+    wish.groups[2].callee = Some("g1".to_owned());
+    let placements = place(&state, &wish, &taken, &PlanConfig::default()).unwrap();
+    let groups: Vec<u32> = placements.iter().map(|placement| placement.group).collect();
+    assert_eq!(groups, [1, 2, 0], "receivers before callers");
 }

@@ -463,3 +463,55 @@ fn drains_end_when_complete_and_are_enforced_at_their_deadline() {
         Command::SetDrain(SetDrain { worker, drain: None })
     );
 }
+
+// Covers: R110, R147, R174
+#[test]
+fn a_run_fails_for_as_many_workers_as_its_definition_says() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.worker("eu", 60);
+    }
+    let wish = reeve_state::record::TestDefinition {
+        on_worker_loss: reeve_state::record::OnWorkerLoss::FailAbove { share_ppm: 200_000 },
+        ..definition(vec![group("g", 300, any())])
+    };
+    let run = world.running(wish);
+    let current = world.current(run);
+    assert_eq!(current.len(), 5);
+    world.link(current[0].worker, Link::Down);
+    assert!(world.plan(run).commands.is_empty(), "20 % is not above 20 %");
+    world.link(current[1].worker, Link::Down);
+    world.step(run);
+    assert_eq!(world.status(run), RunStatus::Failed);
+    assert_eq!(
+        world.reason(run),
+        (
+            RunReasonCode::WorkerLost,
+            "2 of 5 workers lost: 40 % of endpoints, the limit is 20 %".to_owned()
+        )
+    );
+    let closed = world.state.run_counts(run).phase(EndpointPhase::Closed);
+    assert_eq!(closed, 300, "the workers that are left are told to stop");
+}
+
+// Covers: R169, R181
+#[test]
+fn a_run_that_lost_its_own_records_fails_as_a_fault_of_the_platform() {
+    let mut world = World::new();
+    world.worker("eu", 60);
+    let run = world.running(definition(vec![group("g", 30, any())]));
+    let rows = [reeve_state::change::Row::Run(world.run(run))];
+    let damaged = reeve_state::State::from_rows(*world.state.meta(), rows);
+    let row = damaged.run(run).unwrap();
+    let plan = reeve_plan::runs::plan(&damaged, row, world.now, world.leader_since, &world.config);
+    let Some(Command::FailRun(fail)) = plan.commands.first().map(|planned| &planned.command) else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(
+        (fail.reason.code, fail.reason.message.as_str()),
+        (
+            RunReasonCode::UnrecoverablePlatformError,
+            "Unrecoverable platform error"
+        )
+    );
+}

@@ -15,6 +15,7 @@ use reeve_plan::{PlanConfig, plan_pass};
 use reeve_state::State;
 use reeve_state::change::Row;
 use reeve_state::command::Command;
+use reeve_state::id::ProjectName;
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -80,6 +81,7 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
     Row::Run(Arc::new(Run {
         id: RunId::from_bytes(bytes(number)),
         test: TestId::from_bytes(bytes(1)),
+        project: ProjectName::default(),
         test_version: 1,
         definition: Arc::clone(definition),
         life: RunLife::restore(timeline).unwrap(),
@@ -93,6 +95,8 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
         assignments: 0,
         replacements: 0,
         explanation: None,
+        credits_reserved: None,
+        credits_used: None,
         created_by: None,
         revision: Revision(1),
     }))
@@ -113,6 +117,7 @@ fn hundred_runs() -> State {
         name: "g".to_owned(),
         endpoints: 10_000,
         selector,
+        callee: None,
         executor: Executor::Sim(sim),
     };
     let definition = Arc::new(TestDefinition {
@@ -121,6 +126,7 @@ fn hundred_runs() -> State {
         buildup: Millis(1),
         queue_timeout: Millis(1),
         max_execution: Millis(1),
+        on_worker_loss: Default::default(),
         groups: vec![group],
     });
     let runs = (1..=100).map(|number| queued(number, &definition));

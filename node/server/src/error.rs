@@ -21,6 +21,13 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// `domain` of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "reeve";
 
+/// gRPC sends an error in its trailers, and clients refuse trailers of more than a few kilobytes: then nothing of it is seen.
+const MAX_MESSAGE_BYTES: usize = 1_024;
+const MAX_VALUE_BYTES: usize = 256;
+const MAX_VIOLATION_BYTES: usize = 3_000;
+/// REST could say more, but nobody reads more.
+const MAX_JSON_VIOLATION_BYTES: usize = 64 << 10;
+
 /// How long a caller should wait for a leader; elections end well before.
 const RETRY_ELECTION: Duration = Duration::from_millis(500);
 
@@ -63,6 +70,20 @@ pub enum ApiError {
         asked: Revision,
         /// The oldest that is kept.
         oldest: Revision,
+    },
+    /// A revision that this node has not reached in time.
+    #[error("this node is at revision {at} and has not reached {asked} in time; try another node")]
+    Behind {
+        /// The revision asked for.
+        asked: Revision,
+        /// Where the node is.
+        at: Revision,
+    },
+    /// A body that is larger than any request has to be.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The most, bytes.
+        limit: usize,
     },
     /// The node stops.
     #[error("this node is shutting down")]
@@ -167,6 +188,13 @@ impl ApiError {
             Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
                 .with("asked", asked)
                 .with("oldest", oldest),
+            Self::Behind { asked, at } => Description::new(Code::Unavailable, "NODE_BEHIND")
+                .with("asked", asked)
+                .with("at", at)
+                .retry(Duration::ZERO),
+            Self::TooLarge { limit } => {
+                Description::new(Code::ResourceExhausted, "BODY_TOO_LARGE").with("limitBytes", limit)
+            }
             Self::Shedding => Description::new(Code::Unavailable, "SHEDDING").retry(Duration::ZERO),
             Self::ShuttingDown => unavailable(UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
@@ -201,6 +229,7 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Key => "KEY_NOT_FOUND",
         ObjectKind::Evidence => "EVIDENCE_NOT_FOUND",
         ObjectKind::Summary => "SUMMARY_NOT_FOUND",
+        ObjectKind::Project => "PROJECT_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }
@@ -299,6 +328,22 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         Refusal::WorkerOfAnotherKey { worker } => {
             Description::new(Code::PermissionDenied, "WORKER_OF_ANOTHER_KEY").with("worker", worker)
         }
+        Refusal::OverPlan(_) => precondition("OVER_PLAN"),
+        Refusal::ProjectInUse {
+            project,
+            tests,
+            runs,
+            keys,
+        } => precondition("PROJECT_IN_USE")
+            .with("project", project)
+            .with("tests", tests)
+            .with("runs", runs)
+            .with("keys", keys),
+        Refusal::OtherProject { project, of_key } => {
+            Description::new(Code::PermissionDenied, "OTHER_PROJECT")
+                .with("project", project)
+                .with("ofKey", of_key)
+        }
         Refusal::WrongProfile { worker, is, wanted } => precondition("WRONG_PROFILE")
             .with("worker", worker)
             .with("is", is)
@@ -337,6 +382,40 @@ fn describe_violations(violations: &[FieldViolation]) -> String {
     format!("invalid: {}", each.join("; "))
 }
 
+/// The first violations, as many as fit, and how many there are more.
+fn told(violations: &[FieldViolation], most: usize) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let fit = violations.iter().take_while(|violation| {
+        bytes += violation.field.len() + violation.rule.len();
+        bytes <= most
+    });
+    let mut told: Vec<_> = fit.cloned().collect();
+    if told.is_empty()
+        && let Some(first) = violations.first()
+    {
+        told.push(FieldViolation {
+            field: cut(&first.field, MAX_VALUE_BYTES),
+            rule: cut(&first.rule, MAX_VALUE_BYTES),
+        });
+    }
+    let more = violations.len() - told.len();
+    if more > 0 {
+        told.push(FieldViolation {
+            field: String::new(),
+            rule: format!("and {more} more"),
+        });
+    }
+    told
+}
+
+/// The text, or its beginning.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(most)])
+}
+
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         let description = error.describe();
@@ -344,16 +423,20 @@ impl From<ApiError> for Status {
         let metadata: HashMap<String, String> = description
             .metadata
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .map(|(key, value)| ((*key).to_owned(), cut(value, MAX_VALUE_BYTES)))
             .collect();
         details.set_error_info(description.reason.clone(), DOMAIN, metadata);
-        for violation in &description.violations {
+        for violation in told(&description.violations, MAX_VIOLATION_BYTES) {
             details.add_bad_request_violation(&violation.field, &violation.rule);
         }
         if let Some(after) = description.retry_after {
             details.set_retry_info(Some(after));
         }
-        Self::with_error_details(description.code, error.to_string(), details)
+        Self::with_error_details(
+            description.code,
+            cut(&error.to_string(), MAX_MESSAGE_BYTES),
+            details,
+        )
     }
 }
 
@@ -364,9 +447,10 @@ pub struct AnsweredCode(pub Code);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let description = self.describe();
-        // The only case in which HTTP has a more telling status than the one of the code.
+        // The only cases in which HTTP has a more telling status than the one of the code.
         let status = match &self {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_)
             | Self::Malformed(_)
             | Self::NotFound { .. }
@@ -376,6 +460,7 @@ impl IntoResponse for ApiError {
             | Self::Read(_)
             | Self::Admin(_)
             | Self::Compacted { .. }
+            | Self::Behind { .. }
             | Self::ShuttingDown
             | Self::Shedding
             | Self::NoSuchPath(_)
@@ -383,14 +468,24 @@ impl IntoResponse for ApiError {
             | Self::EvidenceTooLarge { .. }
             | Self::Internal(_) => http_status(description.code),
         };
+        let body = self.to_json();
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(AnsweredCode(description.code));
+        response
+    }
+}
+
+impl ApiError {
+    /// The body of the answer.
+    pub fn to_json(&self) -> ErrorJson {
+        let description = self.describe();
         let details = ErrorDetailsJson {
             metadata: description
                 .metadata
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
-            fields: description
-                .violations
+            fields: told(&description.violations, MAX_JSON_VIOLATION_BYTES)
                 .into_iter()
                 .map(|violation| ErrorFieldJson {
                     field: violation.field,
@@ -401,17 +496,14 @@ impl IntoResponse for ApiError {
                 .retry_after
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         };
-        let body = ErrorJson {
+        ErrorJson {
             error: ErrorBodyJson {
                 code: code_name(description.code).to_owned(),
                 reason: description.reason.into_owned(),
-                message: self.to_string(),
+                message: cut(&self.to_string(), MAX_JSON_VIOLATION_BYTES),
                 details,
             },
-        };
-        let mut response = (status, Json(body)).into_response();
-        response.extensions_mut().insert(AnsweredCode(description.code));
-        response
+        }
     }
 }
 

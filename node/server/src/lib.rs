@@ -8,6 +8,8 @@ mod context;
 mod convert;
 pub mod error;
 pub mod evidence;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gateway;
 mod grpc;
 pub mod liveness;

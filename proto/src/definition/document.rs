@@ -27,9 +27,41 @@ pub struct DefinitionDocument {
     /// Safety limit of RUNNING (D12).
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "max_execution")]
     pub max_execution: Option<DurationText>,
+    /// What becomes of a run that loses some of its workers: `continue`, the default, `fail`, or `failAbove: 20%`.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "on_worker_loss")]
+    pub on_worker_loss: Option<WorkerLossDocument>,
     /// What runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded")]
     pub groups: Vec<GroupDocument>,
+}
+
+/// Far above what a node takes: a guard against documents that are small as text and large in memory.
+const MOST_GROUPS: usize = 10_000;
+
+/// Reads groups, and stops where no node would take them.
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupDocument>, D::Error> {
+    deserializer.deserialize_seq(GroupsVisitor)
+}
+
+struct GroupsVisitor;
+
+impl<'de> Visitor<'de> for GroupsVisitor {
+    type Value = Vec<GroupDocument>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of groups")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut groups = Vec::new();
+        while let Some(group) = sequence.next_element()? {
+            if groups.len() == MOST_GROUPS {
+                return Err(de::Error::custom(format_args!("more than {MOST_GROUPS} groups")));
+            }
+            groups.push(group);
+        }
+        Ok(groups)
+    }
 }
 
 /// Endpoints of one kind. `region`, `worker` and `labels` say where they may run; nothing means any worker.
@@ -58,6 +90,19 @@ pub struct GroupDocument {
     /// Settings of the executor `sim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sim: Option<SimDocument>,
+    /// Whom the endpoints call; that group starts first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee: Option<CalleeDocument>,
+}
+
+/// Whom a group calls.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CalleeDocument {
+    /// Name of a group of the same definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// Scripted endpoints.
@@ -106,6 +151,52 @@ pub struct DurationText(pub String);
 impl Serialize for DurationText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// What becomes of a run that loses some of its workers: a word, or the share above which it fails.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum WorkerLossDocument {
+    /// `continue` or `fail`.
+    Word(String),
+    /// `failAbove: 20%`.
+    Above(FailAboveDocument),
+}
+
+/// The share of endpoints lost with workers above which a run fails.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FailAboveDocument {
+    /// Per cent, for example `20%`.
+    #[serde(alias = "fail_above")]
+    pub fail_above: String,
+}
+
+impl<'de> Deserialize<'de> for WorkerLossDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WorkerLossVisitor)
+    }
+}
+
+struct WorkerLossVisitor;
+
+impl<'de> Visitor<'de> for WorkerLossVisitor {
+    type Value = WorkerLossDocument;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("continue, fail, or failAbove: with a share such as 20%")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<WorkerLossDocument, E> {
+        Ok(WorkerLossDocument::Word(text.to_owned()))
+    }
+
+    fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<WorkerLossDocument, M::Error> {
+        let above = FailAboveDocument::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(WorkerLossDocument::Above(above))
     }
 }
 

@@ -1,8 +1,8 @@
 //! From the wire to the document, for output.
 
-use super::document::{DefinitionDocument, DurationText, GroupDocument, SimDocument};
+use super::document::{CalleeDocument, DefinitionDocument, DurationText, GroupDocument, SimDocument};
 use super::duration::{format_duration, format_range};
-use super::outcomes;
+use super::{loss, outcomes};
 use crate::v1;
 
 impl From<&v1::TestDefinition> for DefinitionDocument {
@@ -18,6 +18,7 @@ impl From<&v1::TestDefinition> for DefinitionDocument {
             buildup: text(&definition.buildup),
             queue_timeout: text(&definition.queue_timeout),
             max_execution: text(&definition.max_execution),
+            on_worker_loss: definition.on_worker_loss.as_ref().and_then(loss::from_wire),
             groups: definition.groups.iter().map(GroupDocument::from).collect(),
         }
     }
@@ -39,6 +40,9 @@ impl From<&v1::Group> for GroupDocument {
             labels: selector.labels,
             executor,
             sim,
+            callee: group.callee.as_ref().map(|callee| CalleeDocument {
+                group: Some(callee.group.clone()),
+            }),
         }
     }
 }

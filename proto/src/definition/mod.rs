@@ -5,14 +5,17 @@
 mod document;
 mod duration;
 mod from_wire;
+mod loss;
 mod outcomes;
 mod quality;
 mod to_wire;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
-pub use document::{DefinitionDocument, GroupDocument, QualityDocument, SimDocument};
+pub use document::{DefinitionDocument, GroupDocument, QualityDocument, SimDocument, CalleeDocument, FailAboveDocument, WorkerLossDocument};
 pub use duration::{format_duration, parse_duration};
 
 use crate::v1;

@@ -4,7 +4,7 @@ use prost_types::Duration;
 
 use super::document::{DefinitionDocument, DurationText, GroupDocument, SimDocument};
 use super::duration::{parse_duration, parse_range};
-use super::{FieldViolation, outcomes, quality};
+use super::{FieldViolation, outcomes, quality, loss};
 use crate::v1;
 
 impl TryFrom<DefinitionDocument> for v1::TestDefinition {
@@ -25,6 +25,9 @@ impl TryFrom<DefinitionDocument> for v1::TestDefinition {
                 .enumerate()
                 .map(|(index, group)| to_group(&format!("groups[{index}]"), group, &mut violations))
                 .collect(),
+            on_worker_loss: document
+                .on_worker_loss
+                .and_then(|policy| loss::to_wire(policy, &mut violations)),
         };
         if definition.groups.is_empty() {
             violations.push(FieldViolation::new("groups", "at least one group is required"));
@@ -59,6 +62,9 @@ fn to_group(path: &str, group: GroupDocument, violations: &mut Vec<FieldViolatio
             group.sim.unwrap_or_default(),
             violations,
         ))),
+        callee: group.callee.map(|callee| v1::Callee {
+            group: required(&format!("{path}.callee.group"), callee.group, violations),
+        }),
     }
 }
 

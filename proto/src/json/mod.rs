@@ -3,9 +3,12 @@
 //! Both print exactly these types, so that a script does not care which of the two it reads.
 
 mod cluster;
+mod compare;
 mod drain;
 mod error;
 mod evidence;
+mod event;
+mod explain;
 mod key;
 mod registry;
 mod run;
@@ -16,12 +19,21 @@ mod worker;
 mod tests;
 
 pub use cluster::{ClusterStatusJson, MemberJson};
+pub use compare::{
+    RunComparisonJson, RunSideJson, StatusDurationJson, WorkerComparisonJson, WorkerShareJson,
+};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 pub use evidence::{
     EndpointEventJson, EndpointEvidenceJson, EndpointSampleJson, EvidenceGapJson, GroupDistributionJson,
     LiveMetricJson, MetricJson, MetricsJson, RunMetricsJson, RunSampleJson, RunSeriesJson, RunWorkerJson,
     SeriesPointJson,
+}
+
+pub use event::{BookmarkJson, DeletedJson, ResetJson};
+pub use explain::{
+    CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson,
+    WorkerVerdictJson,
 };
 pub use key::{CreatedKeyJson, KeyJson};
 pub use registry::{
@@ -29,7 +41,7 @@ pub use registry::{
 };
 pub use run::{
     AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
-    ReasonJson, RunJson, TimelineEntryJson,
+    LateReportJson, ReasonJson, RunJson, TimelineEntryJson,
 };
 pub use test::TestJson;
 pub use worker::{CapacityJson, ConditionJson, FlapsJson, ResourcesJson, WorkerJson};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::explain::{SuggestedChangeJson, WorkerVerdictJson, some_duration};
 use super::time;
 use crate::definition::DefinitionDocument;
 use crate::names::name_of;
@@ -22,6 +23,9 @@ pub struct RunJson {
     pub test_name: String,
     /// Its version when the run was created.
     pub test_version: u32,
+    /// The test's project.
+    #[serde(default)]
+    pub project: String,
     /// One of the six statuses (R113).
     pub status: String,
     /// Why, where there is something to say.
@@ -122,6 +126,21 @@ pub struct AssignmentJson {
     /// Counts over its endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<EndpointCountsJson>,
+    /// Endpoints that reached CLOSED by their worker's word (R184).
+    #[serde(default)]
+    pub completed: u32,
+    /// Endpoints that were open when the worker was lost.
+    #[serde(default)]
+    pub interrupted: u32,
+    /// How long after the run's start instant the group starts; absent if at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_offset: Option<String>,
+    /// How late the worker began, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_late: Option<String>,
+    /// Endpoints of which something was said after the epoch was over (D14).
+    #[serde(default)]
+    pub late_endpoints: u32,
 }
 
 /// Why placement answered as it did (D10).
@@ -133,6 +152,9 @@ pub struct ExplanationJson {
     pub groups: Vec<GroupExplanationJson>,
     /// The smallest change that would have let the run start.
     pub suggestion: String,
+    /// The same for programs: steps with the same option belong together, any one option would do.
+    #[serde(default)]
+    pub changes: Vec<SuggestedChangeJson>,
 }
 
 /// What placement found for one group.
@@ -152,6 +174,12 @@ pub struct GroupExplanationJson {
     pub capacity_total: u64,
     /// Free capacity of those that passed.
     pub capacity_free: u64,
+    /// The workers one by one, those that came furthest first.
+    #[serde(default)]
+    pub workers: Vec<WorkerVerdictJson>,
+    /// How many workers are not listed.
+    #[serde(default)]
+    pub workers_left_out: u32,
 }
 
 /// How many workers one filter removed.
@@ -183,6 +211,21 @@ pub struct EndpointJson {
     /// How it ended; absent while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// What its worker said after the epoch was over: evidence that changes nothing (D14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<LateReportJson>,
+}
+
+/// What was said too late of an endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LateReportJson {
+    /// Where it was, by its worker.
+    pub phase: String,
+    /// How it ended, by its worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
 }
 
 impl From<&v1::Run> for RunJson {
@@ -192,6 +235,7 @@ impl From<&v1::Run> for RunJson {
             test_id: run.test_id.clone(),
             test_name: run.test_name.clone(),
             test_version: run.test_version,
+            project: run.project.clone(),
             status: name_of::<v1::RunStatus>(run.status).to_owned(),
             reason: reason(&run.reason),
             created_at: time(&run.created_at),
@@ -214,7 +258,7 @@ impl From<&v1::Run> for RunJson {
 }
 
 /// A reason without code and message is no reason.
-fn reason(reason: &Option<v1::RunReason>) -> Option<ReasonJson> {
+pub(super) fn reason(reason: &Option<v1::RunReason>) -> Option<ReasonJson> {
     let reason = reason
         .as_ref()
         .filter(|reason| reason.code != 0 || !reason.message.is_empty())?;
@@ -269,6 +313,11 @@ impl From<&v1::Assignment> for AssignmentJson {
             status: name_of::<v1::AssignmentStatus>(assignment.status).to_owned(),
             detail: assignment.detail.clone(),
             counts: assignment.counts.as_ref().map(EndpointCountsJson::from),
+            completed: assignment.completed,
+            interrupted: assignment.interrupted,
+            start_offset: assignment.start_offset.as_ref().and_then(some_duration),
+            start_late: assignment.start_late.as_ref().and_then(some_duration),
+            late_endpoints: assignment.late_endpoints,
         }
     }
 }
@@ -282,6 +331,11 @@ impl From<&v1::Explanation> for ExplanationJson {
                 .map(GroupExplanationJson::from)
                 .collect(),
             suggestion: explanation.suggestion.clone(),
+            changes: explanation
+                .changes
+                .iter()
+                .map(SuggestedChangeJson::from)
+                .collect(),
         }
     }
 }
@@ -302,6 +356,8 @@ impl From<&v1::GroupExplanation> for GroupExplanationJson {
                 .collect(),
             capacity_total: group.capacity_total,
             capacity_free: group.capacity_free,
+            workers: group.workers.iter().map(WorkerVerdictJson::from).collect(),
+            workers_left_out: group.workers_left_out,
         }
     }
 }
@@ -316,6 +372,10 @@ impl From<&v1::Endpoint> for EndpointJson {
             phase: name_of::<v1::EndpointPhase>(endpoint.phase).to_owned(),
             outcome: (endpoint.outcome != 0)
                 .then(|| name_of::<v1::EndpointOutcome>(endpoint.outcome).to_owned()),
+            late: endpoint.late.as_ref().map(|late| LateReportJson {
+                phase: name_of::<v1::EndpointPhase>(late.phase).to_owned(),
+                outcome: (late.outcome != 0).then(|| name_of::<v1::EndpointOutcome>(late.outcome).to_owned()),
+            }),
         }
     }
 }

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, RunId, TestId, WorkerId};
-use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run,
-    RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
-};
+use crate::id::{KeyId, ProjectName, RunId, TestId, WorkerId};
+use crate::record::{ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project};
 use crate::transition::endpoint::EndpointChunk;
 
 /// A row before and after. At least one of the two is there.
@@ -43,6 +40,8 @@ pub enum Change {
     Manifest(Delta<ManifestKey, Manifest>),
     /// A run's summary.
     Summary(Delta<RunId, RunSummary>),
+    /// A project.
+    Project(Delta<ProjectName, Project>),
 }
 
 impl<K, V> Delta<K, V> {
@@ -78,6 +77,7 @@ impl Change {
             Self::Key(delta) => Self::Key(delta.inverse()),
             Self::Manifest(delta) => Self::Manifest(delta.inverse()),
             Self::Summary(delta) => Self::Summary(delta.inverse()),
+            Self::Project(delta) => Self::Project(delta.inverse()),
         }
     }
 }
@@ -105,4 +105,6 @@ pub enum Row {
     Manifest(Arc<Manifest>),
     /// A run's summary.
     Summary(Arc<RunSummary>),
+    /// A project.
+    Project(Arc<Project>),
 }

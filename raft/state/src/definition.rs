@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::{CreateKey, FieldViolation, RecordChunk};
-use crate::record::{Executor, Group, Role, SimExecutor, SimQuality, Span, TestDefinition};
+use crate::command::{CreateKey, FieldViolation, RecordChunk, AdjustCredits, CreditChange, PutMode, PutProject};
+use crate::record::{Executor, Group, Role, SimExecutor, SimQuality, Span, TestDefinition, OnWorkerLoss};
 use crate::state::State;
 use crate::time::Millis;
 
@@ -24,12 +24,56 @@ pub const DEFAULT_QUEUE_TIMEOUT: Millis = Millis::from_secs(5);
 /// What endpoints may need to hang up, for the expected time of a run (R210).
 pub const TEARDOWN: Millis = Millis::from_secs(10);
 
-/// Expected time in RUNNING: build-up, longest set-up, call and teardown (R148, R210).
+/// Most endpoint-minutes of a project: more than all machines of this world could use up.
+pub const MAX_CREDITS: u64 = 1_000_000_000_000_000;
+/// Largest limit on what a project may use at once.
+pub const MAX_PLAN_LIMIT: u32 = 1_000_000_000;
+
+/// Endpoint-minutes of so many endpoints for so long, rounded up.
+pub fn endpoint_minutes(endpoints: u32, span: Millis) -> u64 {
+    u64::from(endpoints).saturating_mul(span.0).div_ceil(60_000)
+}
+
+/// Endpoint-minutes that a run reserves: all its endpoints for the expected time.
+pub fn credits_needed(definition: &TestDefinition) -> u64 {
+    endpoint_minutes(definition.endpoints(), expected_execution(definition))
+}
+
+/// From the end of a group's build-up until the groups that call it start: what its last endpoints need to register.
+pub const SETTLE: Millis = Millis::from_secs(2);
+
+/// How long after the common start instant a group starts. Groups that call nobody start at once; one that calls another
+/// starts when that one's build-up and [`SETTLE`] are over, so that every callee is in place before its first caller.
+pub fn start_offset(definition: &TestDefinition, group: usize) -> Millis {
+    let steps = u64::try_from(rank(definition, group)).unwrap_or(u64::MAX);
+    Millis((definition.buildup + SETTLE).0.saturating_mul(steps))
+}
+
+/// How many groups have to be in place before this one; receivers before callers. At most the number of groups, even
+/// where a definition that was not validated goes round in a circle.
+pub fn rank(definition: &TestDefinition, group: usize) -> usize {
+    callees(definition, group).take(definition.groups.len()).count()
+}
+
+/// The group that a group calls, the one that that one calls, and so on; endless for a circle.
+fn callees(definition: &TestDefinition, group: usize) -> impl Iterator<Item = usize> + '_ {
+    std::iter::successors(Some(group), |at| callee(definition, *at)).skip(1)
+}
+
+fn callee(definition: &TestDefinition, group: usize) -> Option<usize> {
+    let name = definition.groups.get(group)?.callee.as_ref()?;
+    definition.groups.iter().position(|other| other.name == *name)
+}
+
+/// Expected time in RUNNING: build-up, longest set-up, call and teardown, and the wait of the last callers for those that
+/// they call (R148, R210).
 pub fn expected_execution(definition: &TestDefinition) -> Millis {
     let setup = definition.groups.iter().map(|group| match &group.executor {
         Executor::Sim(sim) => sim.setup_max,
     });
-    definition.buildup + setup.max().unwrap_or_default() + definition.duration + TEARDOWN
+    let wait = (0..definition.groups.len()).map(|group| start_offset(definition, group));
+    let wait = wait.max().unwrap_or_default();
+    wait + definition.buildup + setup.max().unwrap_or_default() + definition.duration + TEARDOWN
 }
 
 /// The safety limit of a definition that names none: twice the expected time and a minute, at most 24 h (D12).
@@ -72,12 +116,18 @@ pub fn validate(definition: &TestDefinition) -> Vec<FieldViolation> {
         rules.check(names.insert(&group.name), &format!("{path}.name"), || {
             format!("{:?} is used by another group", group.name)
         });
+        rules.callee(&path, definition, position);
+    }
+    if let OnWorkerLoss::FailAbove { share_ppm } = definition.on_worker_loss {
+        rules.check(share_ppm < 1_000_000, "on_worker_loss.fail_above", || {
+            "must be below 100%: a run that lost all of its workers fails anyway".into()
+        });
     }
     rules.violations
 }
 
 /// A worker id that no worker has is refused when the definition is submitted (D10).
-pub(crate) fn unknown_workers(definition: &TestDefinition, state: &State) -> Vec<FieldViolation> {
+pub fn unknown_workers(definition: &TestDefinition, state: &State) -> Vec<FieldViolation> {
     let named = definition
         .groups
         .iter()
@@ -154,18 +204,48 @@ pub(crate) fn validate_chunk(command: &RecordChunk) -> Vec<FieldViolation> {
     rules.check(command.first_at <= command.last_at, "first_at", || {
         "must not be after last_at".into()
     });
+}
+
+/// The rules for a project and its plan.
+pub(crate) fn validate_project(command: &PutProject) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", command.project.as_str());
+    let plan = &command.plan;
+    for (field, limit) in [
+        ("max_concurrent_endpoints", plan.max_concurrent_endpoints),
+        ("max_concurrent_runs", plan.max_concurrent_runs),
+        ("max_run_endpoints", plan.max_run_endpoints),
+    ] {
+        rules.check(limit.is_none_or(|limit| limit <= MAX_PLAN_LIMIT), field, || {
+            format!("at most {MAX_PLAN_LIMIT}; 0 for no limit")
+        });
+    }
+    if let PutMode::Create {
+        credits: Some(credits),
+    } = command.mode
+    {
+        rules.credits("credits", credits);
+    }
+    rules.violations
+}
+
+/// The rules for a change of credits.
+pub(crate) fn validate_adjustment(command: &AdjustCredits) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    match command.change {
+        CreditChange::Set(credits) => rules.credits("set", credits),
+        CreditChange::Add(more) => rules.check(more != 0, "add", || "must not be 0".into()),
+        CreditChange::Unlimited => {}
+    }
+    rules.check(!command.reason.is_empty(), "reason", || "is required".into());
+    rules.reason("reason", &command.reason);
     rules.violations
 }
 
 /// The rules for a drain.
 pub(crate) fn validate_drain(reason: &str, deadline: Millis) -> Vec<FieldViolation> {
     let mut rules = Rules::default();
-    let bytes = reason.len();
-    rules.check(bytes <= MAX_REASON_BYTES, "reason", || {
-        format!("at most {MAX_REASON_BYTES} bytes, found {bytes}")
-    });
-    let plain = reason.chars().all(|c| !c.is_control());
-    rules.check(plain, "reason", || "no control characters".into());
+    rules.reason("reason", reason);
     rules.span("deadline_s", deadline, MAX_DRAIN);
     rules.violations
 }
@@ -259,6 +339,21 @@ impl Rules {
         self.text(field, name);
     }
 
+    fn credits(&mut self, field: &str, credits: u64) {
+        self.check(credits <= MAX_CREDITS, field, || {
+            format!("at most {MAX_CREDITS} endpoint-minutes, found {credits}")
+        });
+    }
+
+    fn reason(&mut self, field: &str, reason: &str) {
+        let bytes = reason.len();
+        self.check(bytes <= MAX_REASON_BYTES, field, || {
+            format!("at most {MAX_REASON_BYTES} bytes, found {bytes}")
+        });
+        let plain = reason.chars().all(|c| !c.is_control());
+        self.check(plain, field, || "no control characters".into());
+    }
+
     fn text(&mut self, field: &str, text: &str) {
         let bytes = text.len();
         self.check(bytes <= MAX_NAME_BYTES, field, || {
@@ -301,6 +396,25 @@ impl Rules {
         match &group.executor {
             Executor::Sim(sim) => self.sim(path, sim),
         }
+    }
+
+    fn callee(&mut self, path: &str, definition: &TestDefinition, position: usize) {
+        let Some(name) = &definition.groups[position].callee else {
+            return;
+        };
+        let field = format!("{path}.callee.group");
+        let Some(found) = callee(definition, position) else {
+            self.check(false, &field, || format!("there is no group {name:?}"));
+            return;
+        };
+        self.check(found != position, &field, || {
+            "a group cannot call itself: split it into callers and receivers".into()
+        });
+        let mut chain = callees(definition, position).take(definition.groups.len());
+        let circle = found != position && chain.any(|group| group == position);
+        self.check(!circle, &field, || {
+            format!("{name:?} calls back, directly or through others: neither could start first")
+        });
     }
 
     fn sim(&mut self, path: &str, sim: &SimExecutor) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::id::{RunId, WorkerId};
-use crate::record::{ApiKey, Assignment, RequestRecord, Run, RunSummary, Test, Worker};
+use crate::id::{RunId, WorkerId, ProjectName};
+use crate::record::{ApiKey, Assignment, RequestRecord, Run, RunSummary, Test, Worker, Usage};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
 use crate::transition::run::RunStatus;
@@ -75,6 +75,11 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Project(row) => Change::Project(Delta {
+                key: row.name.clone(),
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -92,6 +97,7 @@ impl State {
             Change::Key(delta) => write(&mut self.keys, delta),
             Change::Manifest(delta) => write(&mut self.manifests, delta),
             Change::Summary(delta) => write(&mut self.summaries, delta),
+            Change::Project(delta) => write(&mut self.projects, delta),
         }
     }
 }
@@ -108,8 +114,36 @@ fn indexed_alike<K, V>(delta: &Delta<K, V>, alike: impl Fn(&V, &V) -> bool) -> b
     matches!((&delta.before, &delta.after), (Some(before), Some(after)) if alike(before, after))
 }
 
+fn tests_alike(before: &Test, after: &Test) -> bool {
+    (&before.project, &before.definition.name) == (&after.project, &after.definition.name)
+}
+
+/// A test's name is unique within its project.
+fn test_name(row: &Test) -> (ProjectName, String) {
+    (row.project.clone(), row.definition.name.clone())
+}
+
+/// What one run adds to its project's usage.
+pub(crate) fn usage_of(row: &Run) -> Usage {
+    let live = Usage {
+        live: 1,
+        ..Usage::default()
+    };
+    match row.life.status() {
+        RunStatus::Pending => live,
+        RunStatus::Queued | RunStatus::Running => Usage {
+            runs: 1,
+            endpoints: u64::from(row.definition.endpoints()),
+            reserved: row.credits_reserved.unwrap_or(0),
+            ..live
+        },
+        RunStatus::Completed | RunStatus::Failed | RunStatus::CannotRunForNow => Usage::default(),
+    }
+}
+
+/// A run's project and definition never change.
 fn runs_alike(before: &Run, after: &Run) -> bool {
-    before.life.status().is_terminal() == after.life.status().is_terminal()
+    usage_of(before) == usage_of(after)
 }
 
 /// Since when a run is terminal.
@@ -158,7 +192,7 @@ fn offline_ping(row: &Worker) -> Option<(Time, WorkerId)> {
 impl Index {
     fn update(&mut self, change: &Change) {
         match change {
-            Change::Test(delta) if indexed_alike(delta, |b, a| b.definition.name == a.definition.name) => {}
+            Change::Test(delta) if indexed_alike(delta, tests_alike) => {}
             Change::Run(delta) if indexed_alike(delta, runs_alike) => {}
             Change::Assignment(delta) if indexed_alike(delta, assignments_alike) => {}
             Change::Worker(delta) if indexed_alike(delta, workers_alike) => {}
@@ -174,7 +208,7 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) | Change::Event(_) | Change::Manifest(_) => {}
+            Change::Chunk(_) | Change::Event(_) | Change::Project(_) | Change::Manifest(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -195,11 +229,11 @@ impl Index {
     }
 
     fn forget_test(&mut self, row: &Test) {
-        self.test_by_name.remove(&row.definition.name);
+        self.test_by_name.remove(&test_name(row));
     }
 
     fn learn_test(&mut self, row: &Test) {
-        self.test_by_name.insert(row.definition.name.clone(), row.id);
+        self.test_by_name.insert(test_name(row), row.id);
     }
 
     fn forget_run(&mut self, row: &Run) {
@@ -208,9 +242,11 @@ impl Index {
         if let Some(since) = ended(row) {
             self.ended_runs.remove(&since);
         }
+        self.use_up(row, u64::saturating_sub);
     }
 
     fn learn_run(&mut self, row: &Run) {
+        self.use_up(row, u64::saturating_add);
         if !row.life.status().is_terminal() {
             self.live_runs.insert(row.id);
         }
@@ -229,6 +265,26 @@ impl Index {
 
     fn learn_summary(&mut self, row: &RunSummary) {
         self.unsummarised.remove(&row.run);
+    }
+
+    /// Adds what a run takes up to its project's usage, or takes it away.
+    fn use_up(&mut self, row: &Run, change: fn(u64, u64) -> u64) {
+        let own = usage_of(row);
+        if own == Usage::default() {
+            return;
+        }
+        let sum = self.usage.get(&row.project).copied().unwrap_or_default();
+        let sum = Usage {
+            live: change(sum.live, own.live),
+            runs: change(sum.runs, own.runs),
+            endpoints: change(sum.endpoints, own.endpoints),
+            reserved: change(sum.reserved, own.reserved),
+        };
+        if sum == Usage::default() {
+            self.usage.remove(&row.project);
+        } else {
+            self.usage.insert(row.project.clone(), sum);
+        }
     }
 
     fn forget_assignment(&mut self, row: &Assignment) {

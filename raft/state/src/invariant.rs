@@ -2,11 +2,14 @@
 //!
 //! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
 
+mod projects;
+
 use std::collections::BTreeMap;
 
+use crate::command::MAX_LATE_ENDPOINTS;
 use crate::record::{Assignment, EndpointCounts, KEPT_EVENTS, Run};
 use crate::state::State;
-use crate::transition::endpoint::EndpointState;
+use crate::transition::endpoint::{EndpointPhase, EndpointState};
 use crate::transition::run::RunStatus;
 use crate::transition::worker::WorkerStatus;
 
@@ -23,7 +26,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 11] = [
+pub const LAWS: [(&str, Law); 15] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -59,10 +62,26 @@ pub const LAWS: [(&str, Law); 11] = [
         "only a run that executed and ended has a summary",
         summaries_after_the_end,
     ),
+    (
+        "a run that began has as many endpoints in phases as it has endpoints",
+        runs_conserved,
+    ),
+    (
+        "late reports are kept of lost epochs only, and in bounds",
+        late_reports_bounded,
+    ),
+    (
+        "a project's usage is the sum over its runs",
+        projects::usage_is_the_sum,
+    ),
+    (
+        "credits are reserved while a run is queued or running, and settled at its end",
+        projects::credits_settled,
+    ),
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 6] = [
+pub const STEP_LAWS: [(&str, StepLaw); 8] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -72,6 +91,14 @@ pub const STEP_LAWS: [(&str, StepLaw); 6] = [
         endpoints_forward,
     ),
     ("evidence and summaries never change", evidence_is_final),
+    (
+        "no run is queued above its project's plan",
+        projects::queued_within_plan,
+    ),
+    (
+        "credits are neither made nor lost by runs",
+        projects::credits_conserved,
+    ),
 ];
 
 /// Every law that a state breaks.
@@ -360,6 +387,55 @@ fn endpoints_forward(before: &State, after: &State, broken: &mut Vec<String>) {
             if old.observe(new.phase(), new.outcome()) != new {
                 broken.push(format!("{:?} endpoint {offset}: {old:?} became {new:?}", was.key));
             }
+        }
+    }
+}
+
+/// At every index, the size of a run is the sum over phases; before the start there are no endpoints.
+fn runs_conserved(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values() {
+        let expected = match run.start_at {
+            Some(_) => run.definition.endpoints(),
+            None => 0,
+        };
+        let counts = state.run_counts(run.id);
+        let closed = counts.phase(EndpointPhase::Closed);
+        let outcomes: u32 = counts.outcomes.iter().sum();
+        if counts.total() != expected || outcomes < closed {
+            broken.push(format!(
+                "{:?}: {} of {expected} endpoints are in phases, {closed} closed, {outcomes} outcomes",
+                run.id,
+                counts.total()
+            ));
+        }
+        for assignment in state.assignments(run.id) {
+            let settled = assignment.counts.phase(EndpointPhase::Closed);
+            if assignment.lost != (assignment.interrupted > 0) || assignment.interrupted > settled {
+                broken.push(format!(
+                    "{:?}: lost {}, {} interrupted of {settled} closed",
+                    assignment.key, assignment.lost, assignment.interrupted
+                ));
+            }
+        }
+    }
+}
+
+fn late_reports_bounded(state: &State, broken: &mut Vec<String>) {
+    for run in state.runs.values() {
+        let mut kept = 0;
+        for assignment in state.assignments(run.id) {
+            kept += assignment.late.len();
+            let sorted = assignment
+                .late
+                .windows(2)
+                .all(|pair| pair[0].offset < pair[1].offset);
+            let inside = assignment.late.iter().all(|late| late.offset < assignment.count);
+            if !sorted || !inside || (!assignment.late.is_empty() && !assignment.lost) {
+                broken.push(format!("{:?}: {:?}", assignment.key, assignment.late));
+            }
+        }
+        if kept > MAX_LATE_ENDPOINTS {
+            broken.push(format!("{:?}: {kept} late reports", run.id));
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure and deterministic: no async, no I/O, no clock, no randomness. The same entries give the same state on every node.
 
+mod admission;
 mod apply;
 pub mod change;
 pub mod command;
@@ -9,6 +10,7 @@ pub mod definition;
 pub mod id;
 mod index;
 pub mod invariant;
+pub mod loss;
 mod query;
 pub mod record;
 mod state;

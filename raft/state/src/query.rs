@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use crate::change::Row;
-use crate::id::{AssignmentEpoch, KeyHash, KeyId, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey,
-    RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project, Usage,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -23,11 +22,11 @@ impl State {
         self.tests.get(&id)
     }
 
-    /// The test of this name.
-    pub fn test_named(&self, name: &str) -> Option<&Arc<Test>> {
+    /// The test of this name in a project.
+    pub fn test_named(&self, project: &ProjectName, name: &str) -> Option<&Arc<Test>> {
         self.index
             .test_by_name
-            .get(name)
+            .get(&(project.clone(), name.to_owned()))
             .and_then(|id| self.tests.get(id))
     }
 
@@ -255,6 +254,35 @@ impl State {
         self.index.ended_runs.iter().copied()
     }
 
+    /// The project of this name; `default`, which always exists, has no row.
+    pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
+        self.projects.get(name)
+    }
+
+    /// Whether there is a project of this name.
+    pub fn project_exists(&self, name: &ProjectName) -> bool {
+        name.is_default() || self.projects.contains_key(name)
+    }
+
+    /// All projects but `default`, by name.
+    pub fn projects(&self) -> impl DoubleEndedIterator<Item = &Arc<Project>> {
+        self.projects.values()
+    }
+
+    /// What the runs of a project take up.
+    pub fn usage(&self, project: &ProjectName) -> Usage {
+        self.index.usage.get(project).copied().unwrap_or_default()
+    }
+
+    /// How many tests a project has. O(its tests).
+    pub fn test_count(&self, project: &ProjectName) -> usize {
+        self.index
+            .test_by_name
+            .range((project.clone(), String::new())..)
+            .take_while(|((of, _), _)| of == project)
+            .count()
+    }
+
     /// Every row, table by table and by key: the same order on every node.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let tests = self.tests.values().cloned().map(Row::Test);
@@ -270,6 +298,7 @@ impl State {
         let keys = self.keys.values().cloned().map(Row::Key);
         let manifests = self.manifests.values().cloned().map(Row::Manifest);
         let summaries = self.summaries.values().cloned().map(Row::Summary);
+        let projects = self.projects.values().cloned().map(Row::Project);
         tests
             .chain(runs)
             .chain(assignments)
@@ -280,5 +309,6 @@ impl State {
             .chain(keys)
             .chain(manifests)
             .chain(summaries)
+            .chain(projects)
     }
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{KeyHash, KeyId, Revision, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{KeyHash, KeyId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run,
-    RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project, Usage,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -50,13 +49,14 @@ pub struct State {
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
     pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
+    pub(crate) projects: OrdMap<ProjectName, Arc<Project>>,
     pub(crate) index: Index,
 }
 
 /// Derived from the tables by every change, never stored; rebuilt when the state is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
-    pub(crate) test_by_name: OrdMap<String, TestId>,
+    pub(crate) test_by_name: OrdMap<(ProjectName, String), TestId>,
     pub(crate) worker_by_name: OrdMap<String, WorkerId>,
     pub(crate) worker_by_token: OrdMap<TokenHash, WorkerId>,
     /// Runs that are not terminal.
@@ -81,4 +81,6 @@ pub(crate) struct Index {
     pub(crate) ended_runs: OrdSet<(Time, RunId)>,
     /// Runs that executed and ended, and have no summary yet.
     pub(crate) unsummarised: OrdSet<RunId>,
+    /// What the runs of each project take up; projects without live runs are not in here.
+    pub(crate) usage: OrdMap<ProjectName, Usage>,
 }

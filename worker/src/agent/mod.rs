@@ -240,13 +240,17 @@ impl Agent {
             let Some(event) = next else { return };
             self.write_down(&event);
             self.fleet
-                .event(event, &self.cluster, |outcome| self.telemetry.closed(outcome));
+                .event(event, &self.cluster, self.clock.now(), |outcome| {
+                    self.telemetry.closed(outcome)
+                });
             next = self.events.try_recv().ok();
         }
         if let Some(event) = next {
             self.write_down(&event);
             self.fleet
-                .event(event, &self.cluster, |outcome| self.telemetry.closed(outcome));
+                .event(event, &self.cluster, self.clock.now(), |outcome| {
+                    self.telemetry.closed(outcome)
+                });
         }
     }
 

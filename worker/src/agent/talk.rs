@@ -64,7 +64,7 @@ impl Agent {
             Response::Offer(offer) => self.fleet.offer(offer),
             Response::Start(start) => {
                 self.cluster.told(start.cluster_time_ms, now);
-                self.fleet.start(&start, &self.cluster);
+                self.fleet.start(&start, &self.cluster, now);
             }
             Response::Stop(stop) => self.fleet.stop(&stop),
             Response::ReportAck(ack) => self.fleet.acknowledged(&ack, now),

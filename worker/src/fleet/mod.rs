@@ -17,6 +17,9 @@ use crate::executor::{AssignmentKey, Event, Executors, Work};
 pub use ledger::{BYTES_PER_ENDPOINT, MOST_PER_REPORT};
 pub use reporter::{Outgoing, Progressed, Reporter};
 
+/// A start that comes so long after its instant is reported; less is what networks and schedulers do every day.
+const LATE_FROM: Duration = Duration::from_millis(200);
+
 /// How far an assignment is on this worker.
 #[derive(Debug, PartialEq)]
 enum Stage {
@@ -203,7 +206,7 @@ impl Fleet {
     }
 
     /// The common start instant is set. Repeated starts change nothing.
-    pub fn start(&mut self, start: &Start, cluster: &ClusterClock) {
+    pub fn start(&mut self, start: &Start, cluster: &ClusterClock, now: MonoMs) {
         let key = AssignmentKey::new(&start.run_id, start.epoch);
         let Some(held) = self.held.get_mut(&key) else {
             warn!(assignment = %key, "start of an assignment that is not held");
@@ -213,7 +216,7 @@ impl Fleet {
             Stage::Preparing { start_at_ms } => *start_at_ms = Some(start.start_at_ms),
             Stage::Ready => self
                 .notes
-                .extend(held.begin(&self.executors, start.start_at_ms, cluster)),
+                .extend(held.begin(&self.executors, start.start_at_ms, cluster, now)),
             Stage::Started | Stage::Stopping | Stage::LetGo => {}
         }
     }
@@ -266,9 +269,15 @@ impl Fleet {
     }
 
     /// What an executor has to say. Calls `closed` for each endpoint that ended.
-    pub fn event(&mut self, event: Event, cluster: &ClusterClock, mut closed: impl FnMut(EndpointOutcome)) {
+    pub fn event(
+        &mut self,
+        event: Event,
+        cluster: &ClusterClock,
+        now: MonoMs,
+        mut closed: impl FnMut(EndpointOutcome),
+    ) {
         match event {
-            Event::Prepared(key, answer) => self.prepared(&key, answer, cluster),
+            Event::Prepared(key, answer) => self.prepared(&key, answer, cluster, now),
             Event::Changed(key, _, changes) => {
                 let Some(held) = self.held.get_mut(&key) else {
                     return;
@@ -288,7 +297,13 @@ impl Fleet {
         }
     }
 
-    fn prepared(&mut self, key: &AssignmentKey, answer: Result<(), String>, cluster: &ClusterClock) {
+    fn prepared(
+        &mut self,
+        key: &AssignmentKey,
+        answer: Result<(), String>,
+        cluster: &ClusterClock,
+        now: MonoMs,
+    ) {
         let Some(held) = self.held.get_mut(key) else {
             return;
         };
@@ -305,7 +320,7 @@ impl Fleet {
             held.stage = Stage::Ready;
             if let Some(start_at_ms) = start_at_ms {
                 self.notes
-                    .extend(held.begin(&self.executors, start_at_ms, cluster));
+                    .extend(held.begin(&self.executors, start_at_ms, cluster, now));
             }
         }
     }
@@ -355,11 +370,23 @@ impl Held {
         self.work.as_ref().map(|work| work.endpoints)
     }
 
-    fn begin(&mut self, executors: &Executors, start_at_ms: i64, cluster: &ClusterClock) -> Option<Note> {
+    fn begin(
+        &mut self,
+        executors: &Executors,
+        start_at_ms: i64,
+        cluster: &ClusterClock,
+        now: MonoMs,
+    ) -> Option<Note> {
         let work = self.work.as_ref()?;
         // A start comes over a session, so that cluster time is known.
         let start = cluster.to_monotonic(start_at_ms)?;
-        info!(assignment = %work.key, start_at_ms, "started");
+        let late = Duration::from_millis(u64::try_from(now.0.saturating_sub(start.0)).unwrap_or(0));
+        if late >= LATE_FROM {
+            warn!(assignment = %work.key, start_at_ms, ?late, "started late: the order came after the start instant");
+            self.reporter.started_late(late);
+        } else {
+            info!(assignment = %work.key, start_at_ms, "started");
+        }
         self.stage = Stage::Started;
         executors.of(work).start(&work.key, start);
         Some(Note::Started(Arc::clone(work), start))

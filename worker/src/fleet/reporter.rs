@@ -1,12 +1,12 @@
 //! The numbered reports of one assignment: built when they are due, one at a time unacknowledged, repeated until they
 //! are acknowledged (D30). No I/O and no clock.
 //!
-//! The order is: Ready or NotReady, then Progress as endpoints move, in the end Closed.
+//! The order is: Ready or NotReady, then StartedLate if it was, then Progress as endpoints move, in the end Closed.
 
 use std::time::Duration;
 
 use reeve_proto::v1::report::Event;
-use reeve_proto::v1::{Closed, NotReady, Ready, Report};
+use reeve_proto::v1::{Closed, NotReady, Ready, Report, StartedLate};
 
 use super::ledger::Ledger;
 use crate::clock::MonoMs;
@@ -70,6 +70,8 @@ pub struct Reporter {
     last_progress: MonoMs,
     /// Closed is not said before, once all endpoints are.
     closed_due: MonoMs,
+    /// How late the work began, until that is under way.
+    late: Option<Duration>,
 }
 
 impl Reporter {
@@ -85,6 +87,7 @@ impl Reporter {
             in_flight: None,
             last_progress: AT_ONCE,
             closed_due: AT_ONCE,
+            late: None,
         }
     }
 
@@ -116,6 +119,11 @@ impl Reporter {
         if self.opening == Opening::Undecided {
             self.opening = Opening::NotReady(reason);
         }
+    }
+
+    /// The work began so long after its start instant.
+    pub fn started_late(&mut self, by: Duration) {
+        self.late = Some(by);
     }
 
     /// Nothing is held any more and nothing but Closed is of interest.
@@ -164,7 +172,7 @@ impl Reporter {
         match &self.opening {
             Opening::Undecided => None,
             Opening::NotReady(_) | Opening::Nothing => Some(AT_ONCE),
-            Opening::Ready if self.acked == 0 => Some(AT_ONCE),
+            Opening::Ready if self.acked == 0 || self.late.is_some() => Some(AT_ONCE),
             Opening::Ready if self.ledger.all_closed() && !self.ledger.has_changes() => Some(self.closed_due),
             Opening::Ready if self.ledger.all_closed() => Some(AT_ONCE),
             Opening::Ready => self
@@ -271,6 +279,10 @@ impl Reporter {
             })),
             Opening::NotReady(_) => Some(Event::Closed(Closed {})),
             Opening::Ready if self.acked == 0 => Some(Event::Ready(Ready {})),
+            Opening::Ready if self.late.is_some() => self.late.take().map(|by| {
+                let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+                Event::StartedLate(StartedLate { by_ms })
+            }),
             Opening::Ready if self.ledger.has_changes() => Some(Event::Progress(self.ledger.take())),
             Opening::Ready => self.ledger.all_closed().then_some(Event::Closed(Closed {})),
         }
@@ -311,6 +323,7 @@ mod tests {
             Event::NotReady(_) => ("not ready", Vec::new()),
             Event::Progress(progress) => ("progress", progress.offsets),
             Event::Closed(_) => ("closed", Vec::new()),
+            Event::StartedLate(late) => ("late", vec![u32::try_from(late.by_ms).unwrap()]),
         };
         Some((outgoing.report.seq, kind, offsets, outgoing.again))
     }
@@ -358,6 +371,20 @@ mod tests {
         assert_eq!(reporter.acknowledged(3, false, MonoMs(42)), Progressed::Open);
         assert_eq!(sent(&mut reporter, 43), Some((4, "closed", vec![], false)));
         assert_eq!(reporter.acknowledged(4, false, MonoMs(44)), Progressed::Finished);
+    }
+
+    // Covers: R134, R141
+    #[test]
+    fn a_late_start_is_told_at_once_and_before_any_progress() {
+        let mut reporter = reporter(1);
+        open(&mut reporter);
+        reporter.started_late(Duration::from_millis(2_500));
+        moved(&mut reporter, 0, Phase::Closed);
+        assert_eq!(sent(&mut reporter, 10), Some((2, "late", vec![2_500], false)));
+        reporter.acknowledged(2, false, MonoMs(11));
+        assert_eq!(sent(&mut reporter, 12), Some((3, "progress", vec![0], false)));
+        reporter.acknowledged(3, false, MonoMs(13));
+        assert_eq!(sent(&mut reporter, 14), Some((4, "closed", vec![], false)));
     }
 
     #[test]

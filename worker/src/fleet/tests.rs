@@ -73,7 +73,7 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
-        self.fleet.event(event, &self.cluster, |_| ());
+        self.fleet.event(event, &self.cluster, MonoMs(self.now), |_| ());
     }
 
     fn prepared(&mut self, epoch: u64) {
@@ -101,7 +101,7 @@ impl World {
             start_at_ms: 1_005_000,
             cluster_time_ms: 0,
         };
-        self.fleet.start(&start, &self.cluster);
+        self.fleet.start(&start, &self.cluster, MonoMs(self.now));
     }
 
     fn stop(&mut self, epoch: u64, abandon: bool) {
@@ -123,6 +123,7 @@ impl World {
             Reported::NotReady(not_ready) => format!("not ready: {}", not_ready.reason),
             Reported::Progress(progress) => format!("progress {:?}", progress.offsets),
             Reported::Closed(_) => "closed".to_owned(),
+            Reported::StartedLate(late) => format!("late {}", late.by_ms),
         };
         let ack = ReportAck {
             run_id: report.run_id,
@@ -295,4 +296,22 @@ fn an_answer_that_says_over_drops_the_assignment() {
     world.fleet.acknowledged(&over, MonoMs(0));
     assert!(world.fleet.is_empty());
     assert_eq!(world.told(), ["prepare r#1", "release r#1"]);
+}
+
+// Covers: R134, R141
+#[test]
+fn a_start_that_comes_late_is_reported_with_how_late_it_was() {
+    for (now, expected) in [(5_100, None), (7_500, Some("1/2 late 2500"))] {
+        let mut world = World::new(10);
+        world.offer(1, 2);
+        world.prepared(1);
+        assert_eq!(world.report().as_deref(), Some("1/1 ready"));
+        world.now = now;
+        world.start(1);
+        assert_eq!(
+            world.report().as_deref(),
+            expected,
+            "started at {now}, due at 5000"
+        );
+    }
 }

@@ -41,6 +41,7 @@ impl Assignment {
             Event::NotReady(not_ready) => self.not_ready = Some(not_ready.reason),
             Event::Progress(progress) => self.progress(progress),
             Event::Closed(_) => self.closed = true,
+            Event::StartedLate(_) => {}
         }
     }
 

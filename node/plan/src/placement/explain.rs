@@ -1,17 +1,24 @@
 //! Why a placement failed: the typed reason, the filters one by one, and the smallest change that would help (D10).
 
-use reeve_state::record::{Explanation, FilterCount, Group, GroupExplanation, PlacementFilter, Selector};
+use reeve_state::record::{
+    Explanation, FilterCount, Group, GroupExplanation, PlacementFilter, Selector, WorkerVerdict,
+};
 use reeve_state::transition::run::RunReasonCode;
 
-use super::{Ask, Unplaceable, idle_rooms, rooms, solve};
+use super::{Ask, Unplaceable, idle_rooms, solve};
 use crate::fleet::{Fleet, View, room};
 
 impl Ask<'_> {
     /// The reason why it cannot be placed. If it can be, the suggestion is empty and the reason means nothing.
-    pub(crate) fn explain(&self, fleet: &Fleet<'_>, view: View<'_>) -> Unplaceable {
-        let groups = self.definition.groups.iter().zip(0..);
-        let explained = groups.map(|(group, index)| self.explain_group(fleet, group, index, view));
-        let explained = explained.filter(|group| group.endpoints > 0).collect();
+    /// Names at most `listed` workers one by one, over all groups.
+    pub(crate) fn explain(&self, fleet: &Fleet<'_>, view: View<'_>, listed: usize) -> Unplaceable {
+        let asked = self.definition.groups.iter().zip(0..);
+        let asked: Vec<(&Group, u32)> = asked.filter(|(_, index)| self.count(*index) > 0).collect();
+        let listed = listed / asked.len().max(1);
+        let explained = asked
+            .iter()
+            .map(|(group, index)| self.explain_group(fleet, group, *index, view, listed))
+            .collect();
         let (groups, online) = self.online_demands(fleet, view);
         let deserted: Vec<u32> = groups
             .iter()
@@ -19,23 +26,20 @@ impl Ask<'_> {
             .filter(|(_, demand)| demand.seats.is_empty())
             .map(|(group, _)| *group)
             .collect();
-        let (code, message, suggestion) = if deserted.is_empty() {
+        let (code, message) = if deserted.is_empty() {
             let enough = solve::shortage(&idle_rooms(fleet), &online).is_empty();
-            let (code, message) = self.crowded(enough);
-            (code, message, self.suggest_capacity(fleet, view))
+            self.crowded(enough)
         } else {
-            (
-                RunReasonCode::NoOnlineWorkers,
-                self.deserted_message(&deserted),
-                self.suggest_workers(&deserted),
-            )
+            (RunReasonCode::NoOnlineWorkers, self.deserted_message(&deserted))
         };
+        let (suggestion, changes) = self.changes(fleet, view, code);
         Unplaceable {
             code,
             message,
             explanation: Explanation {
                 groups: explained,
                 suggestion,
+                changes,
             },
         }
     }
@@ -46,7 +50,9 @@ impl Ask<'_> {
         group: &Group,
         index: u32,
         view: View<'_>,
+        listed: usize,
     ) -> GroupExplanation {
+        let mut fates = Vec::new();
         let mut explained = GroupExplanation {
             group: group.name.clone(),
             endpoints: self.count(index),
@@ -56,14 +62,16 @@ impl Ask<'_> {
                 .to_vec(),
             capacity_total: 0,
             capacity_free: 0,
+            workers: Vec::new(),
+            workers_left_out: 0,
         };
-        for seat in fleet
-            .seats
-            .iter()
-            .filter(|seat| !view.exclude.contains(&seat.worker.id))
-        {
+        for (position, seat) in fleet.seats.iter().enumerate() {
+            if view.exclude.contains(&seat.worker.id) {
+                continue;
+            }
             explained.workers_considered += 1;
             let filter = fleet.falls_to(seat, &group.selector, view);
+            fates.push(Fate { filter, position });
             explained
                 .removed
                 .iter_mut()
@@ -74,6 +82,10 @@ impl Ask<'_> {
                 explained.capacity_free += u64::from(room(seat, view));
             }
         }
+        let fates = furthest(fates, listed);
+        explained.workers = fates.into_iter().map(|fate| fate.tell(fleet, view)).collect();
+        let told = u32::try_from(explained.workers.len()).unwrap_or(u32::MAX);
+        explained.workers_left_out = explained.workers_considered - told;
         explained
     }
 
@@ -105,49 +117,61 @@ impl Ask<'_> {
             distinct(deserted.iter().map(place)).join(", nor ")
         )
     }
+}
 
-    fn suggest_workers(&self, deserted: &[u32]) -> String {
-        let mut wishes: Vec<(String, u64)> = Vec::new();
-        for index in deserted {
-            let Some(group) = self.group(*index) else { continue };
-            let (place, count) = (whereabouts(&group.selector), u64::from(self.count(*index)));
-            match wishes.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, sum)) => *sum += count,
-                None => wishes.push((place, count)),
-            }
-        }
-        let wish = |(place, count): &(String, u64)| {
-            format!("an ONLINE worker {place} with capacity for {}", endpoints(*count))
-        };
-        wishes.iter().map(wish).collect::<Vec<_>>().join("; ")
+/// What became of a worker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Fate {
+    /// The first filter that it fell to.
+    filter: Option<PlacementFilter>,
+    /// Among the seats.
+    position: usize,
+}
+
+impl Fate {
+    /// Those that came furthest first; among them by worker.
+    fn order(&self) -> (usize, usize) {
+        let stage = self.filter.map_or(0, |filter| {
+            let passed = PlacementFilter::ALL.iter().take_while(|other| **other != filter);
+            PlacementFilter::ALL.len() - passed.count()
+        });
+        (stage, self.position)
     }
 
-    /// What is short now, and where.
-    fn suggest_capacity(&self, fleet: &Fleet<'_>, view: View<'_>) -> String {
-        let (groups, demands) = self.online_demands(fleet, view);
-        let wish = |(short, tight): (u64, Vec<usize>)| {
-            let place = |index: usize| {
-                self.group(groups[index])
-                    .map(|group| whereabouts(&group.selector))
-            };
-            let places = distinct(tight.into_iter().filter_map(place)).join(" or ");
-            let more = if short == 1 {
-                "1 more endpoint".to_owned()
+    fn tell(self, fleet: &Fleet<'_>, view: View<'_>) -> WorkerVerdict {
+        let seat = &fleet.seats[self.position];
+        WorkerVerdict {
+            worker: seat.worker.id,
+            name: seat.worker.name.clone(),
+            region: seat.worker.region.clone(),
+            status: seat.worker.status(),
+            filter: self.filter,
+            capacity: seat.capacity,
+            free: room(seat, view),
+            held: if view.use_held {
+                0
             } else {
-                format!("{short} more endpoints")
-            };
-            format!("{more} of capacity {places}")
-        };
-        solve::shortage(&rooms(fleet, view), &demands)
-            .into_iter()
-            .map(wish)
-            .collect::<Vec<_>>()
-            .join("; ")
+                seat.held.min(seat.free())
+            },
+        }
     }
 }
 
+/// The first `most` in order.
+fn furthest(mut fates: Vec<Fate>, most: usize) -> Vec<Fate> {
+    if most == 0 {
+        return Vec::new();
+    }
+    if fates.len() > most {
+        fates.select_nth_unstable_by_key(most - 1, Fate::order);
+        fates.truncate(most);
+    }
+    fates.sort_unstable_by_key(Fate::order);
+    fates
+}
+
 /// Where a selector points, for people.
-fn whereabouts(selector: &Selector) -> String {
+pub(super) fn whereabouts(selector: &Selector) -> String {
     let mut parts = Vec::new();
     if let Some(worker) = &selector.worker {
         parts.push(format!("with id {worker}"));
@@ -169,7 +193,7 @@ fn whereabouts(selector: &Selector) -> String {
     }
 }
 
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::new();
     for name in names {
         if !distinct.contains(&name) {
@@ -179,7 +203,7 @@ fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     distinct
 }
 
-fn endpoints(count: u64) -> String {
+pub(super) fn endpoints(count: u64) -> String {
     if count == 1 {
         "1 endpoint".to_owned()
     } else {

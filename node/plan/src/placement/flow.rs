@@ -47,10 +47,21 @@ impl Flow {
             uses,
             amount,
         };
+        // What a demand has it never loses again. So each gets something first: what is short is then taken from each
+        // only as far as it must, and no demand goes without if that can be helped.
         for demand in 0..flow.left.len() {
-            while flow.left[demand] > 0 && flow.augment(demand) {}
+            flow.augment(demand, 1);
+        }
+        for demand in 0..flow.left.len() {
+            while flow.left[demand] > 0 && flow.augment(demand, u64::MAX) {}
         }
         flow
+    }
+
+    /// What of each demand has no place, those left out that are placed whole.
+    pub(crate) fn unmet_by_demand(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let left = self.left.iter().copied().enumerate();
+        left.filter(|(_, left)| *left > 0)
     }
 
     /// Endpoints that have no place.
@@ -96,11 +107,11 @@ impl Flow {
         pieces
     }
 
-    /// Sends more of a demand along a shortest path; false if there is none.
-    fn augment(&mut self, demand: usize) -> bool {
+    /// Sends up to `limit` more of a demand along a shortest path; false if there is none.
+    fn augment(&mut self, demand: usize, limit: u64) -> bool {
         let search = self.search(demand);
         let Some(end) = search.end else { return false };
-        let mut most = self.left[demand].min(self.classes[end].left);
+        let mut most = self.left[demand].min(self.classes[end].left).min(limit);
         search.walk(end, |_, taken_from| {
             if let Some((other, class)) = taken_from {
                 most = most.min(self.amount[other][class]);

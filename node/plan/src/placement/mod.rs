@@ -3,6 +3,7 @@
 //! All groups fit, or nothing is placed. Apply checks the result with the same predicates and never searches, so that
 //! the algorithm can change between versions.
 
+mod changes;
 mod explain;
 mod flow;
 pub(crate) mod gaps;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 
 use reeve_state::State;
 use reeve_state::command::Placement;
+use reeve_state::definition::rank;
 use reeve_state::id::WorkerId;
 use reeve_state::record::{Explanation, Group, Run, Selector, TestDefinition};
 use reeve_state::transition::run::RunReasonCode;
@@ -36,6 +38,12 @@ pub struct Unplaceable {
 /// No worker is out of the question, and what is held back stays so.
 static NOBODY: BTreeSet<WorkerId> = BTreeSet::new();
 
+/// Most workers that an explanation names one by one, where it is kept with its run.
+pub(crate) const LISTED_STORED: usize = 50;
+
+/// Most workers that an explanation names one by one, where it is made for an answer.
+pub(crate) const LISTED_LIVE: usize = 1_000;
+
 pub(crate) const EVERYONE: View<'static> = View {
     exclude: &NOBODY,
     use_held: false,
@@ -54,7 +62,7 @@ pub fn place(
     let fleet = Fleet::new(state, overlay);
     let ask = Ask::whole(definition);
     ask.place(&fleet, EVERYONE, config)
-        .ok_or_else(|| ask.explain(&fleet, EVERYONE))
+        .ok_or_else(|| ask.explain(&fleet, EVERYONE, LISTED_STORED))
 }
 
 /// Places again what no assignment covers any more once `withdraw` are gone, on workers that had none of it.
@@ -79,13 +87,15 @@ pub fn replace(
         use_held: true,
     };
     ask.place(&fleet, view, config)
-        .ok_or_else(|| ask.explain(&fleet, view))
+        .ok_or_else(|| ask.explain(&fleet, view, LISTED_STORED))
 }
 
 /// How the workers would fall away for a definition, placeable or not; the suggestion is empty if it is.
 pub fn explain(state: &State, definition: &TestDefinition, overlay: &Reservations) -> Explanation {
     let fleet = Fleet::new(state, overlay);
-    Ask::whole(definition).explain(&fleet, EVERYONE).explanation
+    Ask::whole(definition)
+        .explain(&fleet, EVERYONE, LISTED_LIVE)
+        .explanation
 }
 
 /// What is to be placed: ranges of endpoints of the groups of a definition.
@@ -175,7 +185,20 @@ impl<'a> Ask<'a> {
         for (group, pieces) in groups.into_iter().zip(pieces) {
             self.cut(fleet, group, pieces, &mut placements);
         }
+        self.receivers_first(&mut placements);
         Some(placements)
+    }
+
+    /// Groups that others call are offered first, so that they are the first to be ready.
+    fn receivers_first(&self, placements: &mut [Placement]) {
+        let groups = &self.definition.groups;
+        if groups.iter().all(|group| group.callee.is_none()) {
+            return;
+        }
+        let ranks: Vec<usize> = (0..groups.len())
+            .map(|group| rank(self.definition, group))
+            .collect();
+        placements.sort_by_key(|placement| ranks.get(placement.group as usize).copied());
     }
 
     /// Cuts the ranges of a group into the pieces that the workers got.
@@ -208,6 +231,14 @@ impl<'a> Ask<'a> {
         let (_, demands) = self.online_demands(fleet, EVERYONE);
         demands.iter().any(|demand| demand.seats.is_empty())
             || !solve::shortage(&idle_rooms(fleet), &demands).is_empty()
+    }
+
+    /// The ONLINE workers that some group may use, each once for every group that may.
+    pub(crate) fn candidates(&self, fleet: &Fleet<'_>) -> impl Iterator<Item = WorkerId> {
+        let (_, demands) = self.online_demands(fleet, EVERYONE);
+        let seats = demands.into_iter().flat_map(|demand| demand.seats.to_vec());
+        let ids: Vec<WorkerId> = seats.map(|seat| fleet.seats[seat].worker.id).collect();
+        ids.into_iter()
     }
 
     /// Holds back from younger runs what this one could use: where it is short all that is free, elsewhere what it asks for.

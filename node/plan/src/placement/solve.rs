@@ -69,8 +69,45 @@ pub(crate) fn solve(rooms: &[Room], demands: &[Demand], min_chunk: u32) -> Optio
     Some(pieces)
 }
 
+/// What is short for demands that share seats; demands by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    /// Fewest endpoints of room that would do.
+    pub(crate) short: u64,
+    /// The demands that share the seats.
+    pub(crate) members: Vec<usize>,
+    /// The demands that compete for what is short: more room for any of them helps.
+    pub(crate) tight: Vec<usize>,
+    /// What of each demand has no place, at best; they sum to `short`. So much more room for each, or so much less of each, does.
+    pub(crate) unmet: Vec<(usize, u64)>,
+}
+
+/// Whether the demands of a component would fit if there were a seat more that some of them may use.
+pub(crate) fn fits_with(
+    rooms: &[Room],
+    demands: &[Demand],
+    members: &[usize],
+    extra: u32,
+    may_use: impl Fn(usize) -> bool,
+) -> bool {
+    let seat = rooms.len();
+    let mut rooms = rooms.to_vec();
+    rooms.push(Room {
+        capacity: extra.max(1),
+        used: 0,
+    });
+    let widened = members.iter().map(|member| {
+        let mut demand = demands[*member].clone();
+        if may_use(*member) {
+            demand.seats = demand.seats.iter().copied().chain([seat]).collect();
+        }
+        demand
+    });
+    shortage(&rooms, &widened.collect::<Vec<_>>()).is_empty()
+}
+
 /// Whether the demands fit, chunks left aside. If not: what is short, and which demands it is short for.
-pub(crate) fn shortage(rooms: &[Room], demands: &[Demand]) -> Vec<(u64, Vec<usize>)> {
+pub(crate) fn shortage(rooms: &[Room], demands: &[Demand]) -> Vec<Shortage> {
     components(rooms.len(), demands)
         .into_iter()
         .filter_map(|members| {
@@ -80,13 +117,16 @@ pub(crate) fn shortage(rooms: &[Room], demands: &[Demand]) -> Vec<(u64, Vec<usiz
             }
             let flow = component.flow_at(FULL);
             let short = flow.unmet();
-            let tight = || {
-                flow.tight()
-                    .into_iter()
-                    .map(|index| component.members[index])
-                    .collect()
-            };
-            (short > 0).then(|| (short, tight()))
+            let position = |index: usize| component.members[index];
+            let unmet = flow
+                .unmet_by_demand()
+                .map(|(index, count)| (position(index), count));
+            (short > 0).then(|| Shortage {
+                short,
+                tight: flow.tight().into_iter().map(position).collect(),
+                unmet: unmet.collect(),
+                members: component.members.clone(),
+            })
         })
         .collect()
 }

@@ -1,12 +1,18 @@
 //! The planner of runs: what is to be done about a run, given the state and the time (R116).
 
+mod explain;
+mod limits;
+mod order;
 mod pass;
 mod pending;
 mod queued;
 mod running;
 
+use std::collections::BTreeMap;
+
 use reeve_state::State;
-use reeve_state::record::Run;
+use reeve_state::id::ProjectName;
+use reeve_state::record::{Run, Usage};
 use reeve_state::time::Time;
 use reeve_state::transition::run::RunStatus;
 
@@ -14,6 +20,7 @@ use crate::Planned;
 use crate::config::PlanConfig;
 use crate::fleet::{Fleet, Reservations};
 
+pub use explain::{Explained, Holder, Part, Verdict, explain_definition, explain_run};
 pub use pass::{PassPlan, plan, plan_pass};
 
 /// What is to be done about a run.
@@ -42,6 +49,8 @@ struct Pass<'a> {
     config: &'a PlanConfig,
     /// Gathered when the first run needs it.
     fleet: Option<Fleet<'a>>,
+    /// What runs take up that this pass queues, by project.
+    queued: BTreeMap<ProjectName, Usage>,
 }
 
 impl<'a> Pass<'a> {
@@ -52,6 +61,7 @@ impl<'a> Pass<'a> {
             leader_since,
             config,
             fleet: None,
+            queued: BTreeMap::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_state::command::{BeginRun, Command, PlaceRun};
-use reeve_state::record::{Assignment, Run};
+use reeve_state::record::{Assignment, ChangeKind, Run, Selector, SuggestedChange};
 use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
@@ -13,7 +13,7 @@ use super::{Pass, RunPlan};
 use crate::Planned;
 use crate::fleet::View;
 use crate::placement::gaps::{self, Range};
-use crate::placement::{Ask, EVERYONE, Unplaceable};
+use crate::placement::{Ask, EVERYONE, LISTED_STORED, Unplaceable};
 
 /// Rounds of replacement that a run gets.
 const REPLACEMENTS: u32 = 1;
@@ -45,7 +45,7 @@ impl Pass<'_> {
             return self.act(Planned::new(Command::PlaceRun(command), reason));
         }
         if now >= deadline {
-            let why = ask.explain(fleet, EVERYONE);
+            let why = ask.explain(fleet, EVERYONE, LISTED_STORED);
             return self.reject(run, why);
         }
         if now.since(queued_at) >= config.hold_after && !ask.hopeless(fleet) {
@@ -111,9 +111,17 @@ impl Pass<'_> {
         if may_replace && now < judged {
             return RunPlan::wait(judged);
         }
-        let mut explanation = ask.explain(fleet, view).explanation;
+        let mut explanation = ask.explain(fleet, view, LISTED_STORED).explanation;
         if explanation.suggestion.is_empty() {
             explanation.suggestion = format!("workers that confirm within {}", config.ready_timeout);
+            explanation.changes = vec![SuggestedChange {
+                option: 1,
+                kind: ChangeKind::StartAgain,
+                endpoints: 0,
+                groups: Vec::new(),
+                place: Selector::default(),
+                text: "start it again: there is capacity on other workers".to_owned(),
+            }];
         }
         let message = format!("workers did not become ready: {}", unready.why);
         self.reject(

@@ -1,6 +1,7 @@
 //! RUNNING: how a run ends (R146, R147, R152, R166–R170, D8, D12).
 
 use reeve_state::command::{AbandonAssignments, Command, CompleteRun, FailRun};
+use reeve_state::loss;
 use reeve_state::record::{Assignment, Run};
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::{RunReason, RunReasonCode, RunStatus};
@@ -24,9 +25,8 @@ impl Pass<'_> {
             );
         }
         // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
-        if run.stop_requested_at.is_none() && started.iter().all(|assignment| assignment.lost) {
-            let code = RunReasonCode::AllWorkersDisconnected;
-            return self.fail(run, code, "All workers disconnected", EndpointOutcome::Oserror);
+        if let Some(reason) = loss::failure(run, self.state.assignments(run.id)) {
+            return self.fail(run, reason.code, &reason.message, EndpointOutcome::Oserror);
         }
         if started.iter().all(|assignment| assignment.all_closed()) {
             let command = CompleteRun {

@@ -15,6 +15,7 @@ use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{HealthIssue, Link, LivenessProfile, Resource};
 use reeve_state::{State, apply, invariant};
 
+#[derive(Clone)]
 pub struct World {
     pub state: State,
     pub now: Time,
@@ -40,6 +41,7 @@ pub fn group(name: &str, endpoints: u32, selector: Selector) -> Group {
         name: name.to_owned(),
         endpoints,
         selector,
+        callee: None,
         executor: Executor::Sim(sim),
     }
 }
@@ -58,6 +60,7 @@ pub fn definition(groups: Vec<Group>) -> TestDefinition {
         buildup: Millis::from_secs(5),
         queue_timeout: Millis::from_secs(5),
         max_execution: Millis::from_secs(120),
+        on_worker_loss: Default::default(),
         groups,
     }
 }
@@ -205,6 +208,20 @@ impl World {
 
     /// A run in PENDING.
     pub fn submit(&mut self, definition: TestDefinition) -> RunId {
+        self.submit_in(ProjectName::DEFAULT, definition)
+    }
+
+    /// A run of a project, in PENDING.
+    pub fn submit_in(&mut self, project: &str, definition: TestDefinition) -> RunId {
+        let name = ProjectName::from(project);
+        if !name.is_default() && self.state.project(&name).is_none() {
+            let put = PutProject {
+                project: name,
+                mode: PutMode::Create { credits: None },
+                plan: PlanChange::default(),
+            };
+            self.apply(Command::PutProject(put)).unwrap();
+        }
         let test = TestId::from_bytes(bytes(self.number()));
         let name = format!("t{}", self.number());
         let definition = Arc::new(TestDefinition { name, ..definition });
@@ -212,6 +229,7 @@ impl World {
             id: test,
             definition,
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::from(project),
         };
         self.apply(Command::ApplyTest(apply)).unwrap();
         let run = RunId::from_bytes(bytes(self.number()));

@@ -32,7 +32,7 @@ impl Api {
         call: &Call,
     ) -> Result<v1::GetRunMetricsResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
-        let run = find_run(&state, &request.id)?;
+        let run = find_run(&state, call, &request.id)?;
         let mut missing = gaps(&state, run.id);
         let summary = state.summary(run.id);
         let metrics = match summary {
@@ -106,7 +106,7 @@ impl Api {
             return Err(ApiError::invalid("step", "must be between 1s and 1h"));
         }
         let state = self.read(request.consistency, call).await?;
-        let run = find_run(&state, &request.id)?;
+        let run = find_run(&state, call, &request.id)?;
         let ordinals = match request.group.as_str() {
             "" => Vec::new(),
             group => of_group(&state, run, group)?
@@ -159,7 +159,7 @@ impl Api {
         call: &Call,
     ) -> Result<v1::GetEndpointEvidenceResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
-        let run = find_run(&state, &request.id)?;
+        let run = find_run(&state, call, &request.id)?;
         let index = request.index;
         let of_group = of_group(&state, run, &request.group)?;
         let holds = |assignment: &&&Assignment| {

@@ -42,7 +42,7 @@ impl Api {
         call: Call,
     ) -> Result<impl Stream<Item = Result<v1::RunSample, ApiError>> + Send + use<>, ApiError> {
         let state = self.read_latest(&call).await?;
-        let run = find_run(&state, &request.id)?.id;
+        let run = find_run(&state, &call, &request.id)?.id;
         let mut ticks = tokio::time::interval(SECOND);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watcher = Watcher {
@@ -73,7 +73,7 @@ impl Api {
         call: &Call,
     ) -> Result<v1::ListRunWorkersResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
-        let run = find_run(&state, &request.id)?;
+        let run = find_run(&state, call, &request.id)?;
         let last = run.life.timeline().last();
         let end = last
             .filter(|entry| entry.status.is_terminal())
@@ -83,11 +83,7 @@ impl Api {
         for assignment in state.assignments(run.id) {
             let worker = workers.entry(assignment.worker).or_default();
             worker.endpoints += assignment.count;
-            worker.interrupted += if assignment.lost {
-                convert::interrupted(assignment)
-            } else {
-                0
-            };
+            worker.interrupted += assignment.interrupted;
         }
         for (id, worker) in &mut workers {
             worker.worker_id = id.to_string();

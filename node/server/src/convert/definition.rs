@@ -7,6 +7,11 @@ use reeve_state::command::FieldViolation;
 use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
 use reeve_state::record::{
     Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, TestDefinition,
+}
+
+use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, MAX_GROUPS, default_max_execution, validate};
+use reeve_state::record::{
+    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, TestDefinition,
 };
 use reeve_state::time::Millis;
 
@@ -68,9 +73,15 @@ impl Decoder {
             .span("queue_timeout", wire.queue_timeout.as_ref())
             .unwrap_or(DEFAULT_QUEUE_TIMEOUT);
         let max_execution = self.span("max_execution", wire.max_execution.as_ref());
+        let found = wire.groups.len();
+        if found > MAX_GROUPS {
+            // Nothing is said of each of them.
+            self.violation("groups", format!("at most {MAX_GROUPS} groups, found {found}"));
+        }
         let groups = wire
             .groups
             .iter()
+            .filter(|_| found <= MAX_GROUPS)
             .enumerate()
             .map(|(index, group)| self.group(index, group))
             .collect();
@@ -81,6 +92,7 @@ impl Decoder {
             queue_timeout,
             max_execution: Millis(0),
             groups,
+            on_worker_loss: self.on_worker_loss(wire.on_worker_loss.as_ref()),
         };
         definition.max_execution = max_execution.unwrap_or_else(|| default_max_execution(&definition));
         definition
@@ -105,6 +117,29 @@ impl Decoder {
             endpoints: wire.endpoints,
             selector: self.selector(&path, wire.selector.as_ref()),
             executor: Executor::Sim(executor),
+            callee: wire.callee.as_ref().map(|callee| callee.group.clone()),
+        }
+    }
+
+    fn on_worker_loss(&mut self, wire: Option<&v1::OnWorkerLoss>) -> OnWorkerLoss {
+        let Some(wire) = wire else {
+            return OnWorkerLoss::default();
+        };
+        match v1::on_worker_loss::Policy::try_from(wire.policy) {
+            Ok(v1::on_worker_loss::Policy::Unspecified | v1::on_worker_loss::Policy::Continue) => {
+                OnWorkerLoss::Continue
+            }
+            Ok(v1::on_worker_loss::Policy::Fail) => OnWorkerLoss::Fail,
+            Ok(v1::on_worker_loss::Policy::FailAbove) => OnWorkerLoss::FailAbove {
+                share_ppm: wire.above_ppm,
+            },
+            Err(_) => {
+                self.violation(
+                    "on_worker_loss.policy",
+                    format!("{} is not a Policy", wire.policy),
+                );
+                OnWorkerLoss::Continue
+            }
         }
     }
 
@@ -177,20 +212,30 @@ pub fn encode(definition: &TestDefinition) -> v1::TestDefinition {
         queue_timeout: Some(time::duration(definition.queue_timeout)),
         max_execution: Some(time::duration(definition.max_execution)),
         groups: definition.groups.iter().map(encode_group).collect(),
+        on_worker_loss: encode_loss(definition.on_worker_loss),
     }
+}
+
+/// The default is left out.
+fn encode_loss(policy: OnWorkerLoss) -> Option<v1::OnWorkerLoss> {
+    let (policy, above_ppm) = match policy {
+        OnWorkerLoss::Continue => return None,
+        OnWorkerLoss::Fail => (v1::on_worker_loss::Policy::Fail, 0),
+        OnWorkerLoss::FailAbove { share_ppm } => (v1::on_worker_loss::Policy::FailAbove, share_ppm),
+    };
+    Some(v1::OnWorkerLoss {
+        policy: policy.into(),
+        above_ppm,
+    })
 }
 
 fn encode_group(group: &Group) -> v1::Group {
     let Executor::Sim(sim) = &group.executor;
-    let selector = v1::Selector {
-        region: group.selector.region.clone().unwrap_or_default(),
-        worker_id: group.selector.worker.map(|id| id.to_string()).unwrap_or_default(),
-        labels: group.selector.labels.clone(),
-    };
     v1::Group {
         name: group.name.clone(),
         endpoints: group.endpoints,
-        selector: (group.selector != Selector::default()).then_some(selector),
+        callee: group.callee.clone().map(|group| v1::Callee { group }),
+        selector: encode_selector(&group.selector),
         executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
             setup_min: Some(time::duration(sim.setup_min)),
             setup_max: Some(time::duration(sim.setup_max)),
@@ -237,4 +282,14 @@ pub fn encode_quality(quality: &SimQuality) -> v1::SimQuality {
         rtt_ms: range(quality.rtt_ms),
         fraction_lost: range(quality.fraction_lost),
     }
+}
+
+/// To the wire; unset if it points nowhere in particular.
+pub(super) fn encode_selector(selector: &Selector) -> Option<v1::Selector> {
+    let wire = v1::Selector {
+        region: selector.region.clone().unwrap_or_default(),
+        worker_id: selector.worker.map(|id| id.to_string()).unwrap_or_default(),
+        labels: selector.labels.clone(),
+    };
+    (*selector != Selector::default()).then_some(wire)
 }

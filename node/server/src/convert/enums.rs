@@ -38,6 +38,7 @@ pub const fn run_reason(code: RunReasonCode) -> v1::RunReasonCode {
         RunReasonCode::AllWorkersDisconnected => v1::RunReasonCode::AllWorkersDisconnected,
         RunReasonCode::ExecutionTimeoutExceeded => v1::RunReasonCode::ExecutionTimeoutExceeded,
         RunReasonCode::UnrecoverablePlatformError => v1::RunReasonCode::UnrecoverablePlatformError,
+        RunReasonCode::WorkerLost => v1::RunReasonCode::WorkerLost,
     }
 }
 

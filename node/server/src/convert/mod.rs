@@ -1,9 +1,11 @@
 //! Between the records of the state and the messages of the wire.
 
+pub mod compare;
 pub mod definition;
 pub mod drain;
 pub mod enums;
 pub mod event;
+pub mod explain;
 pub mod run;
 pub mod test;
 pub mod time;

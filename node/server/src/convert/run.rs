@@ -1,9 +1,14 @@
 //! A run with its assignments and endpoints on the wire.
 
+use std::sync::Arc;
+
 use reeve_proto::v1;
 use reeve_state::State;
+use reeve_state::definition::start_offset;
 use reeve_state::id::Revision;
-use reeve_state::record::{Assignment, EndpointCounts, Explanation, GroupExplanation, Run};
+use reeve_state::record::{
+    Assignment, EndpointCounts, Explanation, GroupExplanation, Run, SuggestedChange, WorkerVerdict,
+};
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase, EndpointState};
 use reeve_state::transition::run::{RunReason, TimelineEntry};
 
@@ -11,6 +16,16 @@ use super::{definition, enums, time};
 
 /// To the wire, with what the state knows of its assignments.
 pub fn run(state: &State, run: &Run) -> v1::Run {
+    let assignments: Vec<_> = state.assignments(run.id).cloned().collect();
+    run_with(state, run, &assignments)
+}
+
+/// The same with these assignments, which may not be those that it has now.
+pub fn run_with(state: &State, run: &Run, assignments: &[Arc<Assignment>]) -> v1::Run {
+    let mut sum = EndpointCounts::default();
+    for assignment in assignments {
+        sum.add(&assignment.counts);
+    }
     v1::Run {
         id: run.id.to_string(),
         test_id: run.test.to_string(),
@@ -20,18 +35,23 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
         reason: run.life.reason().map(reason),
         created_at: Some(time::timestamp(run.created_at)),
         timeline: run.life.timeline().iter().map(timeline_entry).collect(),
-        endpoints: Some(counts(run.definition.endpoints(), &state.run_counts(run.id))),
-        assignments: state
-            .assignments(run.id)
+        endpoints: Some(counts(run.definition.endpoints(), &sum)),
+        assignments: assignments
+            .iter()
             .map(|row| assignment(state, run, row))
             .collect(),
         stop_requested_at: run.stop_requested_at.map(time::timestamp),
         start_at: run.start_at.map(time::timestamp),
         queue_deadline: run.queue_deadline.map(time::timestamp),
         execution_deadline: run.execution_deadline.map(time::timestamp),
-        revision: revision(state, run).0,
+        revision: assignments
+            .iter()
+            .map(|row| row.revision)
+            .fold(run.revision, Revision::max)
+            .0,
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
+        project: run.project.to_string(),
     }
 }
 
@@ -43,7 +63,7 @@ pub fn revision(state: &State, run: &Run) -> Revision {
         .fold(run.revision, Revision::max)
 }
 
-fn reason(reason: &RunReason) -> v1::RunReason {
+pub(super) fn reason(reason: &RunReason) -> v1::RunReason {
     v1::RunReason {
         code: enums::run_reason(reason.code).into(),
         message: reason.message.clone(),
@@ -59,7 +79,7 @@ fn timeline_entry(entry: &TimelineEntry) -> v1::TimelineEntry {
 }
 
 /// Phases and outcomes are listed, every one in order, from the start on: before it there are no endpoints.
-fn counts(total: u32, counts: &EndpointCounts) -> v1::EndpointCounts {
+pub(super) fn counts(total: u32, counts: &EndpointCounts) -> v1::EndpointCounts {
     if counts.total() == 0 {
         return v1::EndpointCounts {
             total,
@@ -96,6 +116,13 @@ fn assignment(state: &State, run: &Run, row: &Assignment) -> v1::Assignment {
         status: enums::assignment_status(row.life.status()).into(),
         detail: row.detail.clone().unwrap_or_default(),
         counts: Some(counts(row.count, &row.counts)),
+        completed: row.completed(),
+        interrupted: row.interrupted,
+        start_offset: Some(time::duration(start_offset(&run.definition, row.group as usize))),
+        start_late: row.start_late.map(time::duration),
+        late_endpoints: u32::try_from(row.late.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(row.late_left_out),
     }
 }
 
@@ -104,11 +131,6 @@ fn group_name(run: &Run, row: &Assignment) -> String {
         .ok()
         .and_then(|index| run.definition.groups.get(index));
     group.map(|group| group.name.clone()).unwrap_or_default()
-}
-
-/// Endpoints that ended in OSERROR: of a lost assignment, those that ended without the worker's word (R184).
-pub fn interrupted(row: &Assignment) -> u32 {
-    row.counts.outcome(EndpointOutcome::Oserror)
 }
 
 /// One endpoint of an assignment.
@@ -123,6 +145,13 @@ pub fn endpoint(run: &Run, row: &Assignment, offset: u32, state: EndpointState) 
             .outcome()
             .map_or(v1::EndpointOutcome::Unspecified, enums::outcome)
             .into(),
+        late: row.late_report(offset).map(|late| v1::LateReport {
+            phase: enums::phase(late.phase).into(),
+            outcome: late
+                .outcome
+                .map_or(v1::EndpointOutcome::Unspecified, enums::outcome)
+                .into(),
+        }),
     }
 }
 
@@ -131,6 +160,34 @@ pub fn explanation(explanation: &Explanation) -> v1::Explanation {
     v1::Explanation {
         groups: explanation.groups.iter().map(group_explanation).collect(),
         suggestion: explanation.suggestion.clone(),
+        changes: explanation.changes.iter().map(change).collect(),
+    }
+}
+
+fn change(change: &SuggestedChange) -> v1::SuggestedChange {
+    v1::SuggestedChange {
+        option: change.option,
+        kind: change.kind.name().to_owned(),
+        endpoints: change.endpoints,
+        groups: change.groups.clone(),
+        place: definition::encode_selector(&change.place),
+        text: change.text.clone(),
+    }
+}
+
+fn verdict(verdict: &WorkerVerdict) -> v1::WorkerVerdict {
+    v1::WorkerVerdict {
+        worker_id: verdict.worker.to_string(),
+        worker_name: verdict.name.clone(),
+        region: verdict.region.clone(),
+        status: enums::worker_status(verdict.status).into(),
+        filter: verdict
+            .filter
+            .map(|filter| filter.name().to_owned())
+            .unwrap_or_default(),
+        capacity: verdict.capacity,
+        free: verdict.free,
+        held: verdict.held,
     }
 }
 
@@ -149,5 +206,7 @@ fn group_explanation(group: &GroupExplanation) -> v1::GroupExplanation {
             .collect(),
         capacity_total: group.capacity_total,
         capacity_free: group.capacity_free,
+        workers: group.workers.iter().map(verdict).collect(),
+        workers_left_out: group.workers_left_out,
     }
 }

@@ -34,6 +34,7 @@ fn group(name: &str) -> v1::Group {
         name: name.into(),
         endpoints: 10,
         selector: None,
+        callee: None,
         executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
             setup_min: span(0, 200_000_000),
             setup_max: span(0, 800_000_000),
@@ -50,6 +51,7 @@ fn smoke() -> v1::TestDefinition {
         buildup: span(5, 0),
         queue_timeout: None,
         max_execution: None,
+        on_worker_loss: None,
         groups: vec![group("callers")],
     }
 }

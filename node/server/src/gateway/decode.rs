@@ -5,6 +5,7 @@ use std::fmt;
 use reeve_proto::v1;
 use reeve_state::command::{EndpointReport, MAX_PROGRESS_ENDPOINTS, Report, ReportEvent};
 use reeve_state::id::{AssignmentEpoch, Incarnation, RunId, TokenHash, WorkerId};
+use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -102,6 +103,9 @@ fn event(event: Option<&v1::report::Event>) -> Result<ReportEvent, BadField> {
         }),
         Some(v1::report::Event::Progress(progress)) => endpoints(progress).map(ReportEvent::Progress),
         Some(v1::report::Event::Closed(v1::Closed {})) => Ok(ReportEvent::Closed),
+        Some(v1::report::Event::StartedLate(late)) => Ok(ReportEvent::StartedLate {
+            by: Millis(late.by_ms),
+        }),
         None => Err(BadField::new("report.event", "is required")),
     }
 }
@@ -151,6 +155,26 @@ fn endpoint(offset: u32, phase: u8, outcome: u8) -> Result<EndpointReport, BadFi
 pub(super) fn brief(reason: &str) -> String {
     const MOST: usize = 200;
     reason.chars().take(MOST).collect()
+}
+
+/// Decodes whatever a worker says: all of the above, for the fuzzer.
+pub fn decoded(worker: WorkerId, message: &v1::session_request::Message) -> Result<(), BadField> {
+    use v1::session_request::Message;
+    match message {
+        Message::Hello(hello) => {
+            token_hash(&hello.token).ok_or_else(|| BadField::new("hello.token", "is not one"))?;
+            incarnation(&hello.incarnation)?;
+            health("hello.health", hello.health.as_ref())?;
+            held(&hello.held).map(drop)
+        }
+        Message::Heartbeat(heartbeat) => health("heartbeat.health", heartbeat.health.as_ref()).map(drop),
+        Message::Report(said) => report(worker, said).map(drop),
+        Message::Drain(drain) => {
+            brief(&drain.reason);
+            Ok(())
+        }
+        Message::Goodbye(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

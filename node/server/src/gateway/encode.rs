@@ -2,6 +2,7 @@
 
 use reeve_proto::v1;
 use reeve_state::command::Report;
+use reeve_state::definition::start_offset;
 use reeve_state::id::{AssignmentEpoch, RunId};
 use reeve_state::record::{Assignment, Executor, Run, SimExecutor};
 use reeve_state::time::{Millis, Time};
@@ -26,9 +27,10 @@ pub(super) fn offer(run: &Run, assignment: &Assignment) -> Option<v1::Offer> {
     })
 }
 
-/// `None` while the run has no start instant, which apply rules out for an assignment that started.
+/// Callers are told a later instant than those they call, so the common start instant and the offset of the group are one
+/// for the worker. `None` while the run has no start instant, which apply rules out for an assignment that started.
 pub(super) fn start(run: &Run, assignment: &Assignment, now: Time) -> Option<v1::Start> {
-    let start_at = run.start_at?;
+    let start_at = run.start_at? + start_offset(&run.definition, assignment.group as usize);
     Some(v1::Start {
         run_id: run.id.to_string(),
         epoch: assignment.epoch.0,

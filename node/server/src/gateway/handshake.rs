@@ -196,6 +196,9 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::LastAdminKey { .. }
             | Refusal::WorkerBusy { .. }
             | Refusal::WorkerOfAnotherKey { .. }
+            | Refusal::OtherProject { .. }
+            | Refusal::OverPlan(_)
+            | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }

@@ -197,7 +197,8 @@ impl Hub {
                 | Change::Event(_)
                 | Change::Key(_)
                 | Change::Manifest(_)
-                | Change::Summary(_) => {}
+                | Change::Summary(_)
+                | Change::Project(_) => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reeve_proto::v1;
 use reeve_proto::v1::session_response::Message;
-use reeve_state::command::{Command, Envelope, Refusal, Reply, Report, ReportEvent};
+use reeve_state::command::{Command, Envelope, KeepLateReports, Refusal, Reply, Report, ReportEvent};
 use reeve_state::id::{AssignmentEpoch, RunId};
 use reeve_store::{Lane, ProposeError, Store, UnavailableReason};
 
@@ -21,6 +21,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between the first attempts; doubled up to [`RETRY_MOST`].
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(1);
+/// How long evidence may wait for the log.
+const LATE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Names an assignment in a report.
 type Key = (RunId, AssignmentEpoch);
@@ -80,7 +82,10 @@ impl Reports {
 fn weight(report: &Report) -> usize {
     match &report.event {
         ReportEvent::Progress(endpoints) => endpoints.len(),
-        ReportEvent::Ready | ReportEvent::NotReady { .. } | ReportEvent::Closed => 0,
+        ReportEvent::Ready
+        | ReportEvent::NotReady { .. }
+        | ReportEvent::StartedLate { .. }
+        | ReportEvent::Closed => 0,
     }
 }
 
@@ -111,6 +116,36 @@ pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Repl
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_MOST);
     }
+}
+
+/// Keeps what was reported of endpoints after their epoch was over (D14). Evidence only: should it not come through, nothing
+/// depends on it.
+pub(super) async fn keep_late(
+    store: &Store,
+    report: &Report,
+    result: &Result<Result<Reply, Refusal>, SessionEnd>,
+) {
+    if let Some(command) = late(report, result) {
+        let deadline = Instant::now() + LATE_TIMEOUT;
+        let kept = store
+            .propose(Envelope::internal(command), Lane::Reports, deadline)
+            .await;
+        if let Err(error) = kept {
+            tracing::debug!(%error, run = %report.run, "a late report was not kept");
+        }
+    }
+}
+
+fn late(report: &Report, result: &Result<Result<Reply, Refusal>, SessionEnd>) -> Option<Command> {
+    let (Ok(Err(Refusal::EpochOver { .. })), ReportEvent::Progress(reports)) = (result, &report.event) else {
+        return None;
+    };
+    Some(Command::KeepLateReports(KeepLateReports {
+        worker: report.worker,
+        run: report.run,
+        epoch: report.epoch,
+        reports: reports.clone(),
+    }))
 }
 
 /// What the worker is told about a report that the log has answered.
@@ -168,6 +203,9 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::LastAdminKey { .. }
             | Refusal::WorkerBusy { .. }
             | Refusal::WorkerOfAnotherKey { .. }
+            | Refusal::OtherProject { .. }
+            | Refusal::OverPlan(_)
+            | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }

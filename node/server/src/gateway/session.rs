@@ -230,6 +230,7 @@ impl Session {
         let store = self.context.store.clone();
         self.work.push(Box::pin(async move {
             let result = reports::commit(&store, &report).await;
+            reports::keep_late(&store, &report, &result).await;
             Done::Report(report, result)
         }));
     }

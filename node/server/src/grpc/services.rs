@@ -136,6 +136,30 @@ impl v1::runs_server::Runs for Grpc {
         let (request, call) = self.open(request, Access::Read).await?;
         answer(self.0.list_run_workers(request, &call).await)
     }
+
+    async fn explain_run(
+        &self,
+        request: Request<v1::ExplainRunRequest>,
+    ) -> Result<Response<v1::ExplainRunResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.explain_run(request, &call).await)
+    }
+
+    async fn plan_run(
+        &self,
+        request: Request<v1::PlanRunRequest>,
+    ) -> Result<Response<v1::PlanRunResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.plan_run(request, &call).await)
+    }
+
+    async fn compare_runs(
+        &self,
+        request: Request<v1::CompareRunsRequest>,
+    ) -> Result<Response<v1::CompareRunsResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.compare_runs(request, &call).await)
+    }
 }
 
 #[async_trait]
@@ -328,7 +352,8 @@ impl v1::watch_server::Watch for Grpc {
         let (request, call) = self.open(request, Access::Read).await?;
         let stream = self
             .0
-            .watch(request, call)?
+            .watch(request, call)
+            .await?
             .map(|item| item.map_err(Status::from));
         answer(Ok(Box::pin(stream)))
     }

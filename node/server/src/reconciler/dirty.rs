@@ -60,7 +60,9 @@ impl Dirty {
                 | Change::Event(_)
                 | Change::Key(_)
                 | Change::Manifest(_)
-                | Change::Summary(_) => {}
+                | Change::Summary(_)
+                // A plan that allows more starts no run: what waits has its place in it already.
+                | Change::Project(_) => {}
             }
         }
     }
@@ -140,6 +142,10 @@ mod tests {
             life: AssignmentLife::restore(status),
             started: true,
             lost: false,
+            interrupted: 0,
+            start_late: None,
+            late: Vec::new(),
+            late_left_out: 0,
             detail: None,
             acked_seq: u64::from(closed),
             counts: EndpointCounts {

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::context::Context;
 use lead::Lead;
+pub(crate) use settings::plan_config;
 
 /// Wait after the log refused to be led.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);

@@ -46,6 +46,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::SessionOver { .. }
         | Refusal::NotYet { .. }
         | Refusal::WorkerBusy { .. }
+        | Refusal::OverPlan(_)
         | Refusal::Placement(_) => Ok(Outcome::Requeue),
         Refusal::AlreadyExists { .. }
         | Refusal::RequestIdReused { .. }
@@ -58,6 +59,8 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::KeysExist
         | Refusal::LastAdminKey { .. }
         | Refusal::WorkerOfAnotherKey { .. }
+        | Refusal::OtherProject { .. }
+        | Refusal::ProjectInUse { .. }
         | Refusal::WrongProfile { .. }
         | Refusal::EpochOver { .. }
         | Refusal::ReportOutOfOrder { .. }

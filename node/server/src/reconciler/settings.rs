@@ -11,7 +11,7 @@ use crate::config::NodeConfig;
 use crate::liveness::LOST_AFTER_HALVES;
 
 /// Settings of the planner of runs.
-pub(super) fn plan_config(config: &NodeConfig) -> PlanConfig {
+pub(crate) fn plan_config(config: &NodeConfig) -> PlanConfig {
     PlanConfig {
         ready_timeout: millis(config.ready_timeout),
         start_delay: millis(config.start_delay),

@@ -4,7 +4,8 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use reeve_proto::names::Named;
 use reeve_proto::v1;
 use reeve_state::record::Access;
@@ -18,6 +19,9 @@ use crate::error::ApiError;
 
 /// Names a request, so that repeating it changes nothing (D15).
 const REQUEST_ID: &str = "x-request-id";
+
+/// The largest body, bytes: as large as a gRPC message.
+pub const MAX_BODY: usize = 4 << 20;
 
 /// The id in the path.
 pub struct Id(pub String);
@@ -90,17 +94,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// What of a body that is too large is still read and thrown away, so that a caller that only listens once it has sent
+/// everything hears why it was refused.
+const DRAINED_BYTES: usize = 64 << 20;
+
 /// The body as bytes.
 pub struct Body(pub Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await;
-        bytes
-            .map(Self)
-            .map_err(|error| ApiError::Malformed(error.body_text()))
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let mut frames = request.into_body().into_data_stream();
+        let mut body = BytesMut::new();
+        let mut seen = 0_usize;
+        while let Some(frame) = frames.next().await {
+            let frame = frame.map_err(|error| ApiError::Malformed(error.to_string()))?;
+            seen = seen.saturating_add(frame.len());
+            if seen <= MAX_BODY {
+                body.extend_from_slice(&frame);
+            } else {
+                body = BytesMut::new();
+            }
+            if seen > DRAINED_BYTES {
+                break;
+            }
+        }
+        if seen > MAX_BODY {
+            let limit = MAX_BODY;
+            return Err(ApiError::TooLarge { limit });
+        }
+        Ok(Self(body.freeze()))
     }
 }
 
@@ -233,4 +257,15 @@ pub struct PageQuery {
     pub page_token: String,
     /// linearizable, the default, or local.
     pub consistency: Option<String>,
+}
+
+/// `?project=`, where a call may name one.
+#[derive(Deserialize, Default, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProjectQuery {
+    /// Left out: the project of the caller's key. Only ADMIN keys may name another.
+    #[serde(default)]
+    #[param(required = false)]
+    pub project: String,
 }

@@ -1,16 +1,18 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
 mod evidence;
+mod events;
 mod extract;
 mod keys;
 mod openapi;
 mod ops;
+mod plan;
 mod runs;
 mod tests;
 mod workers;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -35,6 +37,7 @@ pub fn router(api: Api) -> Router {
         )
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(axum::middleware::from_fn(telemetry::rest))
         .with_state(api)
 }
@@ -56,7 +59,9 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(runs::timeline))
         .routes(routes!(runs::assignments))
         .routes(routes!(runs::endpoints))
-        .routes(routes!(runs::explain))
+        .routes(routes!(plan::explain))
+        .routes(routes!(plan::plan))
+        .routes(routes!(plan::compare))
         .routes(routes!(runs::stop))
         .routes(routes!(evidence::metrics))
         .routes(routes!(evidence::workers))
@@ -77,6 +82,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::bootstrap))
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
+        .routes(routes!(events::events))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

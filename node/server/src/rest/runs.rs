@@ -3,18 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use reeve_proto::json::{
-    AssignmentJson, EndpointJson, ExplanationJson, ListJson, RunJson, TimelineEntryJson,
-};
-use reeve_proto::names::{Named, name_of};
+use reeve_proto::json::{AssignmentJson, EndpointJson, ListJson, RunJson, TimelineEntryJson};
 use reeve_proto::v1;
-use reeve_state::command::{ObjectKind, Refusal};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::extract::{
-    Body, Id, IdPath, Operator, PageQuery, Query, ReadQuery, Reader, RequestIdBody, consistency, json, named,
-    request_id,
+    Body, Id, IdPath, Operator, PageQuery, ProjectQuery, Query, ReadQuery, Reader, RequestIdBody,
+    consistency, json, named, request_id,
 };
 use crate::api::{Api, Call};
 use crate::error::ApiError;
@@ -30,6 +26,10 @@ pub struct ListRunsQuery {
     #[serde(default)]
     #[param(required = false)]
     test: String,
+    /// Only of this project; left out: all that the caller's key may see.
+    #[serde(default)]
+    #[param(required = false)]
+    project: String,
     #[serde(default)]
     #[param(required = false)]
     page_size: u32,
@@ -41,19 +41,21 @@ pub struct ListRunsQuery {
 }
 
 /// Starts a run of a test.
-#[utoipa::path(post, path = "/tests/{id}/run", tag = "runs", params(IdPath), request_body = RequestIdBody,
+#[utoipa::path(post, path = "/tests/{id}/run", tag = "runs", params(IdPath, ProjectQuery), request_body = RequestIdBody,
     responses((status = 201, description = "The run, PENDING.", body = RunJson)))]
 pub async fn start(
     State(api): State<Api>,
     Operator(call): Operator,
     headers: HeaderMap,
     Id(test): Id,
+    Query(query): Query<ProjectQuery>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<RunJson>), ApiError> {
     let body: RequestIdBody = json(&body)?;
     let request = v1::StartRunRequest {
         test,
         request_id: request_id(&headers, body.request_id)?,
+        project: query.project,
     };
     let response = api.start_run(request, &call).await?;
     Ok((
@@ -94,6 +96,7 @@ pub async fn list(
         page_token: query.page_token,
         status: named::<v1::RunStatus>("status", query.status.as_deref())?,
         test: query.test,
+        project: query.project,
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_runs(request, &call).await?;
@@ -140,31 +143,6 @@ pub async fn assignments(
 ) -> Result<Json<ListJson<AssignmentJson>>, ApiError> {
     let run = find(&api, &call, id, &query).await?;
     Ok(Json(ListJson::new(&run.assignments, "", run.revision)))
-}
-
-/// A run that was not refused has nothing to explain.
-#[utoipa::path(get, path = "/runs/{id}/explain", tag = "runs", params(IdPath, ReadQuery),
-    responses((status = 200, description = "The explanation.", body = ExplanationJson)))]
-pub async fn explain(
-    State(api): State<Api>,
-    Reader(call): Reader,
-    Id(id): Id,
-    Query(query): Query<ReadQuery>,
-) -> Result<Json<ExplanationJson>, ApiError> {
-    let run = find(&api, &call, id, &query).await?;
-    let Some(explanation) = &run.explanation else {
-        let refusal = Refusal::WrongStatus {
-            kind: ObjectKind::Run,
-            id: run.id,
-            status: name_of::<v1::RunStatus>(run.status).to_owned(),
-            allowed: vec![format!(
-                "{} with an explanation",
-                v1::RunStatus::CannotRunForNow.name()
-            )],
-        };
-        return Err(refusal.into());
-    };
-    Ok(Json(ExplanationJson::from(explanation)))
 }
 
 /// The endpoints of a run.

@@ -42,7 +42,8 @@ fn count(change: &Change) {
         | Change::Request(_)
         | Change::Key(_)
         | Change::Manifest(_)
-        | Change::Summary(_) => {}
+        | Change::Summary(_)
+        | Change::Project(_) => {}
     }
 }
 
@@ -105,7 +106,7 @@ fn count_event(delta: &Delta<WorkerEventKey, WorkerEvent>) {
 mod tests {
     use std::sync::Arc;
 
-    use reeve_state::id::{Revision, TestId};
+    use reeve_state::id::{ProjectName, Revision, TestId};
     use reeve_state::record::TestDefinition;
     use reeve_state::time::{Millis, Time};
     use reeve_state::transition::run::RunLife;
@@ -125,11 +126,13 @@ mod tests {
             buildup: Millis(0),
             queue_timeout: Millis(1),
             max_execution: Millis(1),
+            on_worker_loss: Default::default(),
             groups: Vec::new(),
         };
         Arc::new(Run {
             id: RunId::from_bytes([1; 16]),
             test: TestId::from_bytes([2; 16]),
+            project: ProjectName::default(),
             test_version: 1,
             definition: Arc::new(definition),
             life: life.unwrap_or_else(|| RunLife::begin(Time(0))),
@@ -143,6 +146,8 @@ mod tests {
             assignments: 0,
             replacements: 0,
             explanation: None,
+            credits_reserved: None,
+            credits_used: None,
             created_by: None,
             revision: Revision(1),
         })

@@ -54,6 +54,7 @@ impl Interceptor for Bearer {
 
 pub struct Node {
     pub http: SocketAddr,
+    pub grpc: SocketAddr,
     pub channel: Channel,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), NodeError>>,
@@ -109,6 +110,7 @@ impl Node {
             .connect_lazy();
         Self {
             http,
+            grpc,
             channel,
             shutdown,
             task,
@@ -258,6 +260,7 @@ impl Node {
         let request = v1::CreateTestRequest {
             definition: Some(definition(name)),
             request_id: String::new(),
+            ..Default::default()
         };
         self.tests()
             .create_test(request)
@@ -278,10 +281,12 @@ pub fn definition(name: &str) -> v1::TestDefinition {
         buildup: seconds(5),
         queue_timeout: seconds(5),
         max_execution: seconds(120),
+        on_worker_loss: None,
         groups: vec![v1::Group {
             name: "callers".to_owned(),
             endpoints: 200,
             selector: None,
+            callee: None,
             executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
                 setup_min: seconds(0),
                 setup_max: seconds(1),

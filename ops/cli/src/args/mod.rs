@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod documented;
 mod evidence;
+mod events;
 mod key;
+mod project;
 mod worker;
 
-pub(crate) use evidence::MetricsArgs;
+pub(crate) use evidence::{MetricsArgs};
+pub(crate) use events::{EventsArgs};
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
+pub(crate) use project::ProjectArgs;
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
 use std::path::PathBuf;
@@ -144,6 +148,8 @@ pub(crate) enum Command {
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Print changes as they happen, across the deaths of nodes; -o jsonl for programs.
+    Events(Box<EventsArgs>),
     /// The cluster, its workers and its runs on one screen, once.
     Status {
         #[command(flatten)]
@@ -175,6 +181,8 @@ pub(crate) enum TestCommand {
         /// Repeating the command under the same id changes nothing twice.
         #[arg(long)]
         request_id: Option<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// List the tests.
     List {
@@ -182,6 +190,8 @@ pub(crate) enum TestCommand {
         watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Show one test.
     Get {
@@ -189,6 +199,8 @@ pub(crate) enum TestCommand {
         id: String,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Delete a test; its runs stay.
     Delete {
@@ -197,6 +209,8 @@ pub(crate) enum TestCommand {
         /// Repeating the command under the same id changes nothing twice.
         #[arg(long)]
         request_id: Option<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
 }
 
@@ -212,6 +226,8 @@ pub(crate) enum RunCommand {
         /// Follow the run to its end.
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// List runs, newest first.
     List {
@@ -225,6 +241,8 @@ pub(crate) enum RunCommand {
         watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Show one run with its timeline and outcomes.
     Get {
@@ -255,11 +273,47 @@ pub(crate) enum RunCommand {
     Metrics(MetricsArgs),
     /// The workers of a run, with their events while it was under way.
     Workers {
+    }
+
+    /// Tell why a run is where it is: what stands in its way, worker by worker, and what would help.
+    Explain {
         /// Id.
         id: String,
         #[command(flatten)]
         read: ReadArgs,
     },
+    /// Tell what would become of a run, were it started now; nothing is started. The exit code is 2 if it could not start.
+    Plan(PlanArgs),
+    /// Put two runs side by side: durations, workers, outcomes, and what else ran at the time.
+    Compare {
+        /// Id of the one.
+        a: String,
+        /// Id of the other.
+        b: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+}
+
+/// What to plan.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// A definition, YAML or JSON; - reads stdin.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "test",
+        conflicts_with = "test"
+    )]
+    pub(crate) file: Option<PathBuf>,
+    /// Id or name of a test.
+    #[arg(long)]
+    pub(crate) test: Option<String>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -400,6 +454,10 @@ mod tests {
             "reeve key list --all",
             "reeve key revoke ci",
             "reeve key whoami",
+            "reeve events",
+            "reeve events --kind run,worker --run r1 --status running,FAILED -o jsonl",
+            "reeve events --worker w1 --test smoke --project p --from 17",
+            "reeve events --initial --timeout 5s",
             "reeve status",
             "reeve top",
             "reeve cluster status",
@@ -424,6 +482,8 @@ mod tests {
                 "expected one of PENDING, QUEUED, RUNNING",
             ),
             ("reeve run list --timeout 5", "no unit"),
+            ("reeve events --kind robot", "expected one of TEST, RUN, WORKER"),
+            ("reeve events --from 1 --initial", "cannot be used with"),
             ("reeve run list --timeout 0s", "more than zero"),
             (
                 "reeve worker create --name n --region r --label nonsense",

@@ -2,6 +2,8 @@
 
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub mod events;
+mod explain;
 pub(crate) mod key;
 mod metrics;
 pub(crate) mod node;

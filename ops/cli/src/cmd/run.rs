@@ -17,7 +17,7 @@ use super::{PAGE_SIZE, metrics, present};
 use crate::args::{GlobalArgs, OutputFormat, ReadArgs, RunCommand};
 use crate::client::{Cluster, request_id, short_reason};
 use crate::cmd::cluster::any_status;
-use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED};
+use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED};
 use crate::follow::{Seen, follow};
 use crate::output::{Output, assignment_table, note, summary};
 use crate::progress::Progress;
@@ -31,18 +31,35 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
             test,
             request_id,
             wait,
-        } => start(global, output, test, request_id, wait).await,
+            project,
+        } => {
+            let request = StartRunRequest {
+                test,
+                request_id: crate::client::request_id(request_id),
+                project: project.name(),
+            };
+            start(global, output, request, wait).await
+        }
         RunCommand::List {
             status,
             test,
             watch,
             read,
+            project,
         } => {
             let cluster = Cluster::new(global)?;
+            let request = ListRunsRequest {
+                page_size: PAGE_SIZE,
+                page_token: String::new(),
+                status: status.unwrap_or_default().into(),
+                test: test.unwrap_or_default(),
+                consistency: read.consistency(),
+                project: project.name(),
+            };
             if watch.watch {
-                return watch_list(output, || list(&cluster, status, test.clone(), read)).await;
+                return watch_list(output, || list(&cluster, request.clone())).await;
             }
-            let (runs, revision) = list(&cluster, status, test, read).await?;
+            let (runs, revision) = list(&cluster, request).await?;
             output.list(&runs, revision)?;
             Ok(0)
         }
@@ -61,7 +78,8 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
             output.one(&run)?;
             if output.is_table() && !run.assignments.is_empty() {
                 let workers = assigned_workers(&cluster, &run).await;
-                output.line(&format!("\n{}", assignment_table(&run, &workers)))?;
+                let wide = output.format == OutputFormat::Wide;
+                output.line(&format!("\n{}", assignment_table(&run, &workers, wide)))?;
             }
             Ok(0)
         }
@@ -85,24 +103,22 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
         RunCommand::Wait { id } => to_the_end(global, output, &id, false).await,
         RunCommand::Metrics(args) => metrics::metrics(global, output, args).await,
         RunCommand::Workers { id, read } => metrics::workers(global, output, id, read).await,
+        RunCommand::Explain { id, read } => super::explain::explain(global, output, id, read).await,
+        RunCommand::Plan(args) => super::explain::plan(global, output, &args).await,
+        RunCommand::Compare { a, b, read } => super::explain::compare(global, output, a, b, read).await,
     }
 }
 
 async fn start(
     global: &GlobalArgs,
     output: &Output,
-    test: String,
-    given: Option<String>,
+    request: StartRunRequest,
     wait: bool,
 ) -> Result<u8, CliError> {
     let cluster = if wait {
         Cluster::for_waiting(global)?
     } else {
         Cluster::new(global)?
-    };
-    let request = StartRunRequest {
-        test,
-        request_id: request_id(given),
     };
     let answer = cluster
         .call(request, |channel, request| async move {
@@ -129,7 +145,15 @@ async fn to_the_end(global: &GlobalArgs, output: &Output, id: &str, show: bool) 
             .into_iter()
             .map(|member| member.grpc_addr),
     );
-    let run = follow_with_progress(&cluster, output, id, global.timeout, show).await?;
+    let following = follow_with_progress(&cluster, output, id, global.timeout, show);
+    let run = tokio::select! {
+        run = following => run?,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            note(&format!("\nthe run goes on: `reeve run watch {id}` follows it again, `reeve run stop {id}` ends it"));
+            return Ok(EXIT_INTERRUPTED);
+        }
+    };
     match output.format {
         // Every change was printed as it came, the last one included.
         OutputFormat::Jsonl if show => {}
@@ -215,19 +239,7 @@ fn exit_code(run: &Run) -> u8 {
     }
 }
 
-async fn list(
-    cluster: &Cluster,
-    status: Option<RunStatus>,
-    test: Option<String>,
-    read: ReadArgs,
-) -> Result<(Vec<Run>, u64), CliError> {
-    let mut request = ListRunsRequest {
-        page_size: PAGE_SIZE,
-        page_token: String::new(),
-        status: status.unwrap_or_default().into(),
-        test: test.unwrap_or_default(),
-        consistency: read.consistency(),
-    };
+async fn list(cluster: &Cluster, mut request: ListRunsRequest) -> Result<(Vec<Run>, u64), CliError> {
     let mut runs = Vec::new();
     loop {
         let page = cluster

@@ -45,6 +45,7 @@ pub(super) fn probe_definition(name: &str) -> TestDefinition {
             name: "probe".to_owned(),
             endpoints: 1,
             selector: None,
+            callee: None,
             executor: Some(Executor::Sim(sim)),
         }],
         ..Default::default()
@@ -65,6 +66,7 @@ pub(super) async fn apply_definition(client: &Cluster) -> Result<String, CliErro
     let request = ApplyTestRequest {
         definition: Some(definition),
         request_id: request_id(None),
+        ..Default::default()
     };
     client
         .call(request, |channel, request| async move {
@@ -79,6 +81,7 @@ pub(super) async fn start_run(client: &Cluster, test: &str) -> Result<String, Cl
     let request = StartRunRequest {
         test: test.to_owned(),
         request_id: request_id(None),
+        ..Default::default()
     };
     let answer = client
         .call(request, |channel, request| async move {

@@ -64,7 +64,7 @@ pub(crate) async fn follow(
         None => following.await,
         Some(limit) => timeout(limit, following).await.unwrap_or_else(|_| {
             Err(CliError::TimedOut(format!(
-                "run {id} is not at its end after {limit:?}"
+                "run {id} is not at its end after {limit:?}; it goes on"
             )))
         }),
     }
@@ -197,6 +197,7 @@ async fn open(node: &Node, id: &str) -> Result<Streaming<WatchResponse>, CliErro
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],
         id: id.to_owned(),
+        ..Default::default()
     };
     let mut client = WatchClient::new(node.channel.clone());
     let answer = timeout(ANSWER_TIMEOUT, client.watch(request))

@@ -65,6 +65,18 @@ impl Runs for Script {
     ) -> Answer<ListRunEndpointsResponse> {
         unused()
     }
+
+    async fn explain_run(&self, _: Request<ExplainRunRequest>) -> Answer<ExplainRunResponse> {
+        unused()
+    }
+
+    async fn plan_run(&self, _: Request<PlanRunRequest>) -> Answer<PlanRunResponse> {
+        unused()
+    }
+
+    async fn compare_runs(&self, _: Request<CompareRunsRequest>) -> Answer<CompareRunsResponse> {
+        unused()
+    }
 }
 
 #[tonic::async_trait]
@@ -84,6 +96,7 @@ impl Watch for Script {
                     .send(Ok(WatchResponse {
                         revision,
                         event: Some(event),
+                        change: revision,
                     }))
                     .await;
             }

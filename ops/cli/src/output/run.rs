@@ -10,6 +10,8 @@ use reeve_proto::v1::{
 };
 
 use super::Resource;
+use super::explain::{changes, groups};
+use super::reading::reading;
 use super::table::{Table, age, between, or_dash, status_cell};
 
 impl Resource for Run {
@@ -28,6 +30,7 @@ impl Resource for Run {
             Table::new(&[
                 "ID",
                 "TEST",
+                "PROJECT",
                 "#VERSION",
                 "STATUS",
                 "#ENDPOINTS",
@@ -47,6 +50,7 @@ impl Resource for Run {
         let reason = self.reason.as_ref().map_or("", |reason| reason_code(reason));
         let mut cells = vec![Cell::new(&self.id), Cell::new(or_dash(&self.test_name))];
         if wide {
+            cells.push(Cell::new(&self.project));
             cells.push(Cell::new(self.test_version));
         }
         cells.push(status_cell(name_of::<RunStatus>(self.status)));
@@ -95,6 +99,26 @@ pub(crate) fn phase_counts(run: &Run) -> String {
     parts.join("  ")
 }
 
+/// `SUCCESS 120  CALL_FAILED 3`: the outcomes that there are, in order.
+pub(crate) fn outcome_counts(run: &Run) -> String {
+    let counts = run.endpoints.clone().unwrap_or_default();
+    let parts: Vec<String> = EndpointOutcome::all()
+        .into_iter()
+        .map(|outcome| (outcome, with_outcome(&counts, outcome)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(outcome, count)| format!("{} {count}", outcome.name()))
+        .collect();
+    parts.join("  ")
+}
+
+fn with_outcome(counts: &EndpointCounts, outcome: EndpointOutcome) -> u32 {
+    let with = counts
+        .by_outcome
+        .iter()
+        .filter(|count| count.outcome() == outcome);
+    with.map(|count| count.count).sum()
+}
+
 /// The reason, the explanation, the timeline and the outcomes of a run.
 pub(crate) fn summary(run: &Run) -> String {
     let mut text = String::new();
@@ -114,6 +138,9 @@ pub(crate) fn summary(run: &Run) -> String {
         .any(|count| count.outcome != 0 && count.count > 0)
     {
         let _ = writeln!(text, "\n{}", outcomes(&counts));
+    }
+    for remark in reading(run) {
+        let _ = write!(text, "\n{remark}");
     }
     let explanation = explanation(run);
     if !explanation.is_empty() {
@@ -161,12 +188,7 @@ fn outcomes(counts: &EndpointCounts) -> String {
     let mut table = Table::new(&["OUTCOME", "#ENDPOINTS", "#SHARE"]);
     let total = f64::from(counts.total.max(1));
     for outcome in EndpointOutcome::all() {
-        let count: u32 = counts
-            .by_outcome
-            .iter()
-            .filter(|count| count.outcome() == outcome)
-            .map(|count| count.count)
-            .sum();
+        let count = with_outcome(counts, outcome);
         if count > 0 {
             let share = format!("{:.1} %", f64::from(count) * 100.0 / total);
             table.row(vec![
@@ -183,39 +205,18 @@ fn explanation(run: &Run) -> String {
     let Some(explanation) = &run.explanation else {
         return String::new();
     };
-    let mut table = Table::new(&[
-        "GROUP",
-        "#ENDPOINTS",
-        "#CONSIDERED",
-        "#FREE",
-        "#CAPACITY",
-        "REMOVED",
-    ]);
-    for group in &explanation.groups {
-        let removed: Vec<String> = group
-            .removed
-            .iter()
-            .filter(|count| count.workers > 0)
-            .map(|count| format!("{} {}", count.filter, count.workers))
-            .collect();
-        table.row(vec![
-            Cell::new(&group.group),
-            Cell::new(group.endpoints),
-            Cell::new(group.workers_considered),
-            Cell::new(group.capacity_free),
-            Cell::new(group.capacity_total),
-            Cell::new(or_dash(&removed.join(", "))),
-        ]);
-    }
-    let mut text = if explanation.groups.is_empty() {
-        String::new()
+    let help = if explanation.changes.is_empty() && !explanation.suggestion.is_empty() {
+        format!("Would help: {}", explanation.suggestion)
     } else {
-        table.render()
+        changes(&explanation.changes)
     };
-    if !explanation.suggestion.is_empty() {
-        let _ = write!(text, "\nWould help: {}", explanation.suggestion);
-    }
-    text.trim_start().to_owned()
+    let parts = [groups(explanation), help];
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("\n")
 }
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
         }
     }
 
-    // Covers: R113, R142
+    // Covers: R113, R142, R158, R206
     #[test]
     fn a_finished_run_shows_durations_between_transitions_and_outcomes() {
         let run = Run {
@@ -284,8 +285,10 @@ mod tests {
              CALL_FAILED          5   2.5 %"
         );
         assert_eq!(phase_counts(&run), "CLOSED 200");
+        assert_eq!(outcome_counts(&run), "SUCCESS 195  CALL_FAILED 5");
     }
 
+    // Covers: R173, R196
     #[test]
     fn a_run_that_could_not_be_placed_says_why_and_what_would_help() {
         let run = Run {
@@ -305,6 +308,7 @@ mod tests {
                     ..Default::default()
                 }],
                 suggestion: "a worker in eu-west".into(),
+                changes: Vec::new(),
             }),
             ..Default::default()
         };

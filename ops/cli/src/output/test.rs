@@ -7,7 +7,7 @@ use reeve_proto::v1::group::Executor;
 use reeve_proto::v1::{Selector, Test};
 
 use super::Resource;
-use super::table::{Table, age};
+use super::table::{Table, age, or_dash};
 
 impl Resource for Test {
     type Json = TestJson;
@@ -24,6 +24,7 @@ impl Resource for Test {
         if wide {
             Table::new(&[
                 "NAME",
+                "PROJECT",
                 "#VERSION",
                 "#ENDPOINTS",
                 "DURATION",
@@ -49,12 +50,11 @@ impl Resource for Test {
             .as_ref()
             .map_or_else(|| "-".to_owned(), format_duration);
         let updated = age(self.updated_at.as_ref().or(self.created_at.as_ref()));
-        let mut cells = vec![
-            Cell::new(&self.name),
-            Cell::new(self.version),
-            Cell::new(endpoints),
-            Cell::new(duration),
-        ];
+        let mut cells = vec![Cell::new(&self.name)];
+        if wide {
+            cells.push(Cell::new(&self.project));
+        }
+        cells.extend([Cell::new(self.version), Cell::new(endpoints), Cell::new(duration)]);
         if wide {
             cells.extend([
                 Cell::new(definition.groups.len()),
@@ -72,7 +72,7 @@ impl Resource for Test {
         let Some(definition) = &self.definition else {
             return String::new();
         };
-        let mut table = Table::new(&["GROUP", "#ENDPOINTS", "WORKERS", "EXECUTOR"]);
+        let mut table = Table::new(&["GROUP", "#ENDPOINTS", "WORKERS", "EXECUTOR", "CALLS"]);
         for group in &definition.groups {
             table.row(vec![
                 Cell::new(&group.name),
@@ -82,6 +82,7 @@ impl Resource for Test {
                     Some(Executor::Sim(_)) => "sim",
                     None => "-",
                 }),
+                Cell::new(or_dash(group.callee.as_ref().map_or("", |callee| &callee.group))),
             ]);
         }
         table.render()
@@ -125,7 +126,7 @@ name: t
 duration: 1s
 groups:
 - {name: a, endpoints: 10, region: eu, labels: {disk: ssd}}
-- {name: b, endpoints: 5}
+- {name: b, endpoints: 5, callee: {group: a}}
 ";
         let test = Test {
             definition: Some(crate::definition_file::parse(yaml).unwrap()),
@@ -134,11 +135,11 @@ groups:
         let lines: Vec<String> = test.details().lines().map(str::to_owned).collect();
         assert_eq!(
             lines[1].split_whitespace().collect::<Vec<_>>(),
-            ["a", "10", "region=eu,disk=ssd", "sim"]
+            ["a", "10", "region=eu,disk=ssd", "sim", "-"]
         );
         assert_eq!(
             lines[2].split_whitespace().collect::<Vec<_>>(),
-            ["b", "5", "any", "sim"]
+            ["b", "5", "any", "sim", "a"]
         );
     }
 }

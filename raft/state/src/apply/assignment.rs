@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::apply::tx::Tx;
-use crate::command::{EndpointReport, MAX_PROGRESS_ENDPOINTS, Refusal, Reply, Report, ReportEvent};
+use crate::command::{
+    EndpointReport, KeepLateReports, MAX_LATE_ENDPOINTS, MAX_PROGRESS_ENDPOINTS, Refusal, Reply, Report,
+    ReportEvent,
+};
 use crate::record::{Assignment, ChunkKey};
+use crate::time::Millis;
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::{CHUNK_ENDPOINTS, EndpointChunk, EndpointOutcome, EndpointPhase};
 
@@ -61,6 +65,7 @@ pub(super) fn report(tx: &mut Tx<'_>, command: &Report) -> Result<Reply, Refusal
         ReportEvent::Ready => ready(tx, next)?,
         ReportEvent::NotReady { reason } => not_ready(tx, next, reason)?,
         ReportEvent::Progress(reports) => progress(tx, next, reports)?,
+        ReportEvent::StartedLate { by } => started_late(tx, next, *by)?,
         ReportEvent::Closed => closed(tx, &next)?,
     }
     Ok(Reply::Reported {
@@ -155,6 +160,54 @@ fn progress(tx: &mut Tx<'_>, mut assignment: Assignment, reports: &[EndpointRepo
     Ok(())
 }
 
+/// A worker that was out of reach at the start instant begins late, and says by how much.
+fn started_late(tx: &mut Tx<'_>, mut assignment: Assignment, by: Millis) -> Result<(), Refusal> {
+    if !assignment.started {
+        return Err(invalid("started late, before the start"));
+    }
+    assignment.start_late = assignment.start_late.or(Some(by));
+    tx.put_assignment(assignment);
+    Ok(())
+}
+
+/// Late reports are evidence: the last word of each endpoint, for as many endpoints of the run as are kept (D14).
+pub(super) fn keep_late(tx: &mut Tx<'_>, command: &KeepLateReports) -> Result<Reply, Refusal> {
+    let Some(assignment) = tx
+        .state()
+        .assignment_by_epoch(command.run, command.epoch)
+        .cloned()
+    else {
+        return Err(invalid("there is no such epoch"));
+    };
+    if assignment.worker != command.worker {
+        return Err(invalid("the assignment belongs to another worker"));
+    }
+    if !assignment.lost {
+        return Err(invalid("the epoch did not end without the worker's word"));
+    }
+    let kept: usize = tx.state().assignments(command.run).map(|a| a.late.len()).sum();
+    let mut room = MAX_LATE_ENDPOINTS.saturating_sub(kept);
+    let mut next = Assignment::clone(&assignment);
+    let possible = |report: &&EndpointReport| report.offset < assignment.count;
+    for report in command.reports.iter().filter(possible) {
+        match next
+            .late
+            .binary_search_by_key(&report.offset, |known| known.offset)
+        {
+            Ok(at) => next.late[at] = *report,
+            Err(at) if room > 0 => {
+                next.late.insert(at, *report);
+                room -= 1;
+            }
+            Err(_) => next.late_left_out = next.late_left_out.saturating_add(1),
+        }
+    }
+    if next != *assignment {
+        tx.put_assignment(next);
+    }
+    Ok(Reply::Done)
+}
+
 fn load(tx: &Tx<'_>, assignment: &Assignment, key: ChunkKey) -> EndpointChunk {
     match tx.state().chunk(key) {
         Some(chunk) => EndpointChunk::clone(chunk),
@@ -166,6 +219,7 @@ fn load(tx: &Tx<'_>, assignment: &Assignment, key: ChunkKey) -> EndpointChunk {
 pub(super) fn end(tx: &mut Tx<'_>, assignment: &Assignment, ending: &Ending<'_>) -> Result<(), Refusal> {
     let mut next = assignment.clone();
     if next.started && !next.all_closed() {
+        next.interrupted = next.count - next.counts.phase(EndpointPhase::Closed);
         close_open(tx, &mut next, ending.outcome);
         next.lost = true;
     }

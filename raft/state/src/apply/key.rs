@@ -1,8 +1,10 @@
 //! Commands on callers' keys.
 
+use crate::apply::project;
 use crate::apply::tx::Tx;
 use crate::command::{CreateKey, ObjectKind, Refusal, Reply, RevokeKey};
 use crate::definition;
+use crate::id::ProjectName;
 use crate::record::{ApiKey, ObjectRef, RequestKey, Role};
 
 pub(super) fn create(
@@ -17,6 +19,7 @@ pub(super) fn create(
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
+    project::must_exist(tx, "project", &ProjectName::from(command.project.as_str()))?;
     let taken = tx.state().key_named(&command.name).is_some()
         || tx.state().key(command.id).is_some()
         || tx.state().key_by_hash(command.hash).is_some();

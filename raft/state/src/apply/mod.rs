@@ -6,9 +6,11 @@ mod drain;
 mod evidence;
 mod history;
 mod key;
+mod project;
 mod registry;
 mod request;
 mod run;
+mod scope;
 mod test;
 mod tx;
 mod worker;
@@ -126,6 +128,10 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::RecordChunk(command) => evidence::record_chunk(tx, command),
         Command::PurgeRun(command) => evidence::purge_run(tx, command),
         Command::RecordSummary(command) => evidence::record_summary(tx, command),
+        Command::KeepLateReports(command) => assignment::keep_late(tx, command),
+        Command::PutProject(command) => project::put(tx, command, created_by),
+        Command::DeleteProject(command) => project::delete(tx, command),
+        Command::AdjustCredits(command) => project::adjust(tx, command),
     }
 }
 

@@ -17,7 +17,7 @@ const CLEARED_AT_ONCE: usize = 8;
 pub(super) fn replayed(state: &State, envelope: &Envelope) -> Option<Applied> {
     let tag = envelope.request.as_ref()?;
     let record = state.request(&tag.key)?;
-    if !object_lives(state, record.object)
+    if !object_lives(state, &record.object)
         || record.expires_at.is_some_and(|at| at <= state.meta.cluster_time)
     {
         return None;
@@ -30,7 +30,7 @@ pub(super) fn replayed(state: &State, envelope: &Envelope) -> Option<Applied> {
         });
     }
     let reply = Reply::Object {
-        object: record.object,
+        object: record.object.clone(),
         created: record.created,
         replayed: true,
     };
@@ -40,13 +40,13 @@ pub(super) fn replayed(state: &State, envelope: &Envelope) -> Option<Applied> {
     })
 }
 
-fn object_lives(state: &State, object: ObjectRef) -> bool {
+fn object_lives(state: &State, object: &ObjectRef) -> bool {
     match object {
         // A deletion is remembered although its object is gone; creations are forgotten with their object.
-        ObjectRef::Test(_) => true,
-        ObjectRef::Run(id) => state.run(id).is_some(),
-        ObjectRef::Worker(id) => state.worker(id).is_some(),
-        ObjectRef::Key(id) => state.key(id).is_some(),
+        ObjectRef::Test(_) | ObjectRef::Project(_) => true,
+        ObjectRef::Run(id) => state.run(*id).is_some(),
+        ObjectRef::Worker(id) => state.worker(*id).is_some(),
+        ObjectRef::Key(id) => state.key(*id).is_some(),
     }
 }
 
@@ -55,17 +55,17 @@ pub(super) fn remember(tx: &mut Tx<'_>, envelope: &Envelope, reply: &Reply) -> R
     let Some(tag) = &envelope.request else {
         return Ok(());
     };
-    let Reply::Object { object, created, .. } = *reply else {
+    let Reply::Object { object, created, .. } = reply else {
         return Ok(());
     };
     clear_expired(tx);
     tx.put_request(RequestRecord {
         key: tag.key.clone(),
         hash: tag.hash,
-        object,
-        created,
+        object: object.clone(),
+        created: *created,
         revision: tx.revision(),
-        expires_at: (!created).then(|| tx.now() + KEPT),
+        expires_at: (!*created).then(|| tx.now() + KEPT),
     });
     Ok(())
 }

@@ -5,13 +5,15 @@ mod placement;
 use std::sync::Arc;
 
 use crate::apply::assignment::{Ending, advance, end};
+use crate::apply::project;
 use crate::apply::tx::Tx;
 use crate::command::{
     AbandonAssignments, BeginRun, CompleteRun, FailRun, ObjectKind, QueueRun, Refusal, RejectRun, Reply,
     StartRun, StopRun,
 };
 use crate::id::{Revision, RunId};
-use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run};
+use crate::loss;
+use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run, Usage};
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus};
@@ -34,6 +36,7 @@ pub(super) fn start(
     tx.put_run(Run {
         id: command.run,
         test: test.id,
+        project: test.project.clone(),
         test_version: test.version,
         definition: Arc::clone(&test.definition),
         life: RunLife::begin(now),
@@ -47,6 +50,8 @@ pub(super) fn start(
         assignments: 0,
         replacements: 0,
         explanation: None,
+        credits_reserved: None,
+        credits_used: None,
         created_by,
         revision: tx.revision(),
     });
@@ -88,18 +93,19 @@ pub(super) fn stop(tx: &mut Tx<'_>, command: &StopRun) -> Result<Reply, Refusal>
     Ok(about(run.id, false))
 }
 
+/// The project's plan is checked here and not before, so that two runs cannot pass one limit together (R124, R195).
 pub(super) fn queue(tx: &mut Tx<'_>, command: &QueueRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Pending])?;
-    let queue_deadline = Some(tx.now() + run.definition.queue_timeout);
-    enter(
-        tx,
-        Run {
-            queue_deadline,
-            ..Run::clone(&run)
-        },
-        RunStatus::Queued,
-        None,
-    )?;
+    let credits = tx
+        .state()
+        .admit(&run, Usage::default())
+        .map_err(Refusal::OverPlan)?;
+    let mut next = Run {
+        queue_deadline: Some(tx.now() + run.definition.queue_timeout),
+        ..Run::clone(&run)
+    };
+    project::reserve(tx, &mut next, credits)?;
+    enter(tx, next, RunStatus::Queued, None)?;
     Ok(about(run.id, false))
 }
 
@@ -146,9 +152,9 @@ pub(super) fn complete(tx: &mut Tx<'_>, command: &CompleteRun) -> Result<Reply, 
             open.key.ordinal
         ));
     }
-    if run.stop_requested_at.is_none() && started.iter().all(|a| a.lost) {
-        // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
-        return not_yet("all workers were lost, so it can only FAIL".to_owned());
+    // D12: this wins over “all endpoints closed”, but not over a user's stop (D8).
+    if let Some(reason) = loss::failure(&run, started.iter()) {
+        return not_yet(format!("{}, so it can only FAIL", reason.message));
     }
     let reason = run.stop_requested_at.map(|_| RunReason {
         code: RunReasonCode::StoppedByUser,
@@ -160,6 +166,7 @@ pub(super) fn complete(tx: &mut Tx<'_>, command: &CompleteRun) -> Result<Reply, 
 
 pub(super) fn fail(tx: &mut Tx<'_>, command: &FailRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Running])?;
+    failing_is_due(tx, &run, command.reason.code)?;
     for assignment in of_run(tx, run.id, |a| a.life.status().is_current()) {
         let ending = Ending {
             event: AssignmentEvent::Lose,
@@ -175,6 +182,20 @@ pub(super) fn fail(tx: &mut Tx<'_>, command: &FailRun) -> Result<Reply, Refusal>
         Some(command.reason.clone()),
     )?;
     Ok(about(run.id, false))
+}
+
+/// A run fails for lost workers only if it lost as many as its definition does not bear.
+fn failing_is_due(tx: &Tx<'_>, run: &Run, code: RunReasonCode) -> Result<(), Refusal> {
+    let for_workers = matches!(
+        code,
+        RunReasonCode::AllWorkersDisconnected | RunReasonCode::WorkerLost
+    );
+    let due = loss::failure(run, tx.state().assignments(run.id)).map(|reason| reason.code);
+    if for_workers && due != Some(code) {
+        let rule = "the workers that it lost are no reason to fail".to_owned();
+        return Err(Refusal::NotYet { run: run.id, rule });
+    }
+    Ok(())
 }
 
 pub(super) fn reject(tx: &mut Tx<'_>, command: &RejectRun) -> Result<Reply, Refusal> {
@@ -229,6 +250,9 @@ fn enter(tx: &mut Tx<'_>, mut run: Run, to: RunStatus, reason: Option<RunReason>
     let now = tx.now();
     match run.life.enter(to, now, reason) {
         Ok(()) => {
+            if to.is_terminal() {
+                project::settle(tx, &mut run, to);
+            }
             tx.put_run(run);
             Ok(())
         }

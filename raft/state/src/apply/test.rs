@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::apply::project;
 use crate::apply::tx::Tx;
 use crate::command::{ApplyMode, ApplyTest, DeleteTest, ObjectKind, Refusal, Reply};
 use crate::definition;
@@ -17,8 +18,11 @@ pub(super) fn apply(
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
+    project::must_exist(tx, "project", &command.project)?;
     match (
-        tx.state().test_named(&command.definition.name).cloned(),
+        tx.state()
+            .test_named(&command.project, &command.definition.name)
+            .cloned(),
         command.mode,
     ) {
         (None, ApplyMode::CreateOnly | ApplyMode::CreateOrUpdate) => create(tx, command, created_by),
@@ -40,6 +44,7 @@ fn create(tx: &mut Tx<'_>, command: &ApplyTest, created_by: Option<RequestKey>) 
     let now = tx.now();
     tx.put_test(Test {
         id: command.id,
+        project: command.project.clone(),
         version: 1,
         definition: Arc::clone(&command.definition),
         created_at: now,

@@ -7,10 +7,9 @@ use crate::apply::access::Actor;
 use crate::apply::history;
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Manifest, ManifestKey, RequestKey,
-    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, is_flap, Project,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -29,6 +28,7 @@ enum RowKey {
     Key(KeyId),
     Manifest(ManifestKey),
     Summary(RunId),
+    Project(ProjectName),
 }
 
 /// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
@@ -130,6 +130,18 @@ impl<'a> Tx<'a> {
             .key(id)
             .cloned()
             .ok_or_else(|| not_found(ObjectKind::Key, id))
+    }
+
+    pub(super) fn project(&self, name: &ProjectName) -> Result<Arc<Project>, Refusal> {
+        self.state
+            .project(name)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Project, name))
+    }
+
+    /// Who asked, as records show it.
+    pub(super) fn actor(&self) -> String {
+        self.actor.shown("")
     }
 
     pub(super) fn put_test(&mut self, mut row: Test) {
@@ -352,6 +364,26 @@ impl<'a> Tx<'a> {
         );
     }
 
+    pub(super) fn put_project(&mut self, mut row: Project) {
+        row.revision = self.revision();
+        let before = self.state.projects.get(&row.name).cloned();
+        let delta = Delta {
+            key: row.name.clone(),
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Project(delta.key.clone()), Change::Project(delta));
+    }
+
+    pub(super) fn remove_project(&mut self, row: &Arc<Project>) {
+        let delta = Delta {
+            key: row.name.clone(),
+            before: Some(Arc::clone(row)),
+            after: None,
+        };
+        self.set(RowKey::Project(delta.key.clone()), Change::Project(delta));
+    }
+
     pub(super) fn put_request(&mut self, row: RequestRecord) {
         let key = row.key.clone();
         let before = self.state.requests.get(&key).cloned();
@@ -408,6 +440,7 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
         (Change::Manifest(first), Change::Manifest(last)) => Change::Manifest(keep(first, last)),
         (Change::Summary(first), Change::Summary(last)) => Change::Summary(keep(first, last)),
+        (Change::Project(first), Change::Project(last)) => Change::Project(keep(first, last)),
         (
             Change::Test(_)
             | Change::Run(_)
@@ -418,7 +451,8 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Event(_)
             | Change::Key(_)
             | Change::Manifest(_)
-            | Change::Summary(_),
+            | Change::Summary(_)
+            | Change::Project(_),
             last,
         ) => last,
     }

@@ -2,12 +2,13 @@
 
 mod evidence;
 mod key;
+mod project;
 mod reply;
 mod worker;
 
 use std::sync::Arc;
 
-use crate::id::{AssignmentEpoch, KeyId, Revision, RunId, TestId, WorkerId};
+use crate::id::{AssignmentEpoch, KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{Access, Explanation, RequestKey, TestDefinition};
 use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -15,9 +16,10 @@ use crate::transition::run::RunReason;
 
 pub use evidence::{PurgeRun, RecordChunk, RecordSummary};
 pub use key::{CreateKey, RevokeKey};
+pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
-    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
-    SessionGrant,
+    Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
+    Resumed, SessionGrant,
 };
 pub use worker::{
     ConnectWorker, CreateWorker, DeleteWorker, DisconnectWorker, DrainOrder, ExpireToken, PingWorker,
@@ -134,6 +136,14 @@ pub enum Command {
     PurgeRun(PurgeRun),
     /// 92: what a run's evidence comes to.
     RecordSummary(RecordSummary),
+    /// 44: keeps what was reported after an epoch was over, as evidence (D14).
+    KeepLateReports(KeepLateReports),
+    /// 60: creates a project, or changes its plan.
+    PutProject(PutProject),
+    /// 61: deletes a project.
+    DeleteProject(DeleteProject),
+    /// 62: changes the credits of a project.
+    AdjustCredits(AdjustCredits),
 }
 
 impl Command {
@@ -171,6 +181,10 @@ impl Command {
             Self::RecordChunk(_) => 90,
             Self::PurgeRun(_) => 91,
             Self::RecordSummary(_) => 92,
+            Self::KeepLateReports(_) => 44,
+            Self::PutProject(_) => 60,
+            Self::DeleteProject(_) => 61,
+            Self::AdjustCredits(_) => 62,
         }
     }
 
@@ -208,6 +222,10 @@ impl Command {
             Self::RecordChunk(_) => "record_chunk",
             Self::PurgeRun(_) => "purge_run",
             Self::RecordSummary(_) => "record_summary",
+            Self::KeepLateReports(_) => "keep_late_reports",
+            Self::PutProject(_) => "put_project",
+            Self::DeleteProject(_) => "delete_project",
+            Self::AdjustCredits(_) => "adjust_credits",
         }
     }
 
@@ -222,7 +240,11 @@ impl Command {
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
             | Self::DeleteWorker(_) => Some(Access::Operate),
-            Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
+            Self::CreateKey(_)
+            | Self::RevokeKey(_)
+            | Self::PutProject(_)
+            | Self::DeleteProject(_)
+            | Self::AdjustCredits(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
             | Self::QueueRun(_)
@@ -241,7 +263,8 @@ impl Command {
             | Self::PurgeWorker(_)
             | Self::RecordChunk(_)
             | Self::PurgeRun(_)
-            | Self::RecordSummary(_) => None,
+            | Self::RecordSummary(_)
+            | Self::KeepLateReports(_) => None,
         }
     }
 }
@@ -271,6 +294,8 @@ pub struct ApplyTest {
     pub definition: Arc<TestDefinition>,
     /// What to do if the name is taken.
     pub mode: ApplyMode,
+    /// The project that the test is of; names are unique within it.
+    pub project: ProjectName,
 }
 
 /// Command 11.
@@ -285,7 +310,7 @@ pub struct DeleteTest {
 pub struct StartRun {
     /// Id of the new run.
     pub run: RunId,
-    /// The test it executes.
+    /// The test it executes; the run is of its project.
     pub test: TestId,
 }
 
@@ -421,6 +446,11 @@ pub enum ReportEvent {
     },
     /// Endpoints changed.
     Progress(Vec<EndpointReport>),
+    /// It began after its start instant.
+    StartedLate {
+        /// By how much.
+        by: Millis,
+    },
     /// It holds nothing of the assignment any more.
     Closed,
 }
@@ -429,7 +459,7 @@ pub enum ReportEvent {
 pub const MAX_PROGRESS_ENDPOINTS: usize = 20_000;
 
 /// One endpoint as its worker saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointReport {
     /// From the assignment's first endpoint.
     pub offset: u32,
@@ -437,4 +467,20 @@ pub struct EndpointReport {
     pub phase: EndpointPhase,
     /// Its outcome, if it is known.
     pub outcome: Option<EndpointOutcome>,
+}
+
+/// Most endpoints of a run of which late reports are kept.
+pub const MAX_LATE_ENDPOINTS: usize = 1_000;
+
+/// Command 44. Changes neither phase nor outcome nor counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepLateReports {
+    /// Who reported.
+    pub worker: WorkerId,
+    /// The run.
+    pub run: RunId,
+    /// The epoch that is over.
+    pub epoch: AssignmentEpoch,
+    /// What was said.
+    pub reports: Vec<EndpointReport>,
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::id::{AssignmentEpoch, Revision, RunId, SessionEpoch, WorkerId};
+use crate::id::{AssignmentEpoch, ProjectName, Revision, RunId, SessionEpoch, WorkerId};
 use crate::record::{Access, ObjectRef, Role};
 use crate::time::Time;
 use crate::transition::worker::{LivenessProfile, WorkerStatus};
@@ -89,6 +89,8 @@ pub enum ObjectKind {
     Evidence,
     /// A run's summary.
     Summary,
+    /// A project.
+    Project,
 }
 
 impl ObjectKind {
@@ -102,6 +104,7 @@ impl ObjectKind {
             Self::Key => "key",
             Self::Evidence => "evidence",
             Self::Summary => "summary",
+            Self::Project => "project",
         }
     }
 }
@@ -158,6 +161,73 @@ pub enum PlacementFault {
     NotWithdrawable {
         /// Its ordinal.
         ordinal: u32,
+    },
+}
+
+/// What of a project's plan a run would break (R190, R191, R195). The text is what users read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlanFault {
+    /// It was deleted, or never made.
+    #[error("there is no project {project}")]
+    NoProject {
+        /// Which.
+        project: ProjectName,
+    },
+    /// Nothing runs without a subscription.
+    #[error("the subscription of project {project} is not active")]
+    SubscriptionInactive {
+        /// Whose plan.
+        project: ProjectName,
+    },
+    /// The run alone is too large.
+    #[error("the plan of project {project} allows {limit} endpoints in one run, this run asks for {asked}")]
+    RunEndpoints {
+        /// Whose plan.
+        project: ProjectName,
+        /// What it allows.
+        limit: u32,
+        /// What the run asks for.
+        asked: u32,
+    },
+    /// Too many endpoints at once.
+    #[error(
+        "the plan of project {project} allows {limit} endpoints at once, {in_use} are in use by {runs} runs, this run asks for {asked}"
+    )]
+    ConcurrentEndpoints {
+        /// Whose plan.
+        project: ProjectName,
+        /// What it allows.
+        limit: u32,
+        /// Endpoints of runs that are QUEUED or RUNNING.
+        in_use: u64,
+        /// How many runs these are of.
+        runs: u64,
+        /// What the run asks for.
+        asked: u32,
+    },
+    /// Too many runs at once.
+    #[error("the plan of project {project} allows {limit} runs at once, {in_use} are queued or running")]
+    ConcurrentRuns {
+        /// Whose plan.
+        project: ProjectName,
+        /// What it allows.
+        limit: u32,
+        /// Runs that are QUEUED or RUNNING.
+        in_use: u64,
+    },
+    /// Too few credits.
+    #[error(
+        "project {project} has {left} endpoint-minutes left ({reserved} more are reserved by its other runs), this run needs {needed}"
+    )]
+    Credits {
+        /// Whose credits.
+        project: ProjectName,
+        /// What is left.
+        left: u64,
+        /// What other runs have reserved, some of which may come back.
+        reserved: u64,
+        /// What the run would reserve.
+        needed: u64,
     },
 }
 
@@ -365,5 +435,32 @@ pub enum Refusal {
         in_force: u32,
         /// The newest that this program knows.
         known: u32,
+    },
+    /// The key is of one project and may not name another.
+    #[error(
+        "a key of project {of_key:?} may not be used for project {project:?}; only ADMIN keys may name another project"
+    )]
+    OtherProject {
+        /// The project that was named.
+        project: String,
+        /// The key's own.
+        of_key: String,
+    },
+    /// The project's plan does not allow the run.
+    #[error("{0}")]
+    OverPlan(PlanFault),
+    /// The project is still in use.
+    #[error(
+        "project {project} has {tests} tests, {runs} runs that are not terminal and {keys} keys in force"
+    )]
+    ProjectInUse {
+        /// Which.
+        project: ProjectName,
+        /// Its tests.
+        tests: u32,
+        /// Its runs that are not terminal.
+        runs: u32,
+        /// Its keys that are in force.
+        keys: u32,
     },
 }

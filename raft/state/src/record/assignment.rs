@@ -1,6 +1,8 @@
 //! An assignment: endpoints of one group of a run, on one worker.
 
+use crate::command::EndpointReport;
 use crate::id::{AssignmentEpoch, Revision, RunId, WorkerId};
+use crate::time::Millis;
 use crate::transition::assignment::AssignmentLife;
 use crate::transition::endpoint::{CHUNK_ENDPOINTS, EndpointOutcome, EndpointPhase, EndpointState};
 
@@ -49,6 +51,14 @@ pub struct Assignment {
     pub acked_seq: u64,
     /// Its endpoints by phase and outcome; empty until it started.
     pub counts: EndpointCounts,
+    /// Endpoints that were open when the epoch ended without the worker's word: interrupted, not completed (R184).
+    pub interrupted: u32,
+    /// How long after its start instant the worker began, where it said that it was late.
+    pub start_late: Option<Millis>,
+    /// What was reported of endpoints after the epoch was over (D14), by offset; the last word of each.
+    pub late: Vec<EndpointReport>,
+    /// Late reports of endpoints that are not among those kept.
+    pub late_left_out: u32,
     /// Of its last change.
     pub revision: Revision,
 }
@@ -67,6 +77,22 @@ impl Assignment {
         } else {
             CHUNK_ENDPOINTS
         }
+    }
+
+    /// What was said too late of an endpoint, if something was.
+    pub fn late_report(&self, offset: u32) -> Option<&EndpointReport> {
+        let at = self
+            .late
+            .binary_search_by_key(&offset, |report| report.offset)
+            .ok()?;
+        self.late.get(at)
+    }
+
+    /// Endpoints that reached CLOSED by their worker's word.
+    pub const fn completed(&self) -> u32 {
+        self.counts
+            .phase(EndpointPhase::Closed)
+            .saturating_sub(self.interrupted)
     }
 
     /// Whether every endpoint of it reached CLOSED.

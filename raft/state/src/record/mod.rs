@@ -5,6 +5,7 @@ mod event;
 mod evidence;
 mod explanation;
 mod key;
+mod project;
 mod request;
 mod run;
 mod test;
@@ -14,11 +15,10 @@ pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
 pub use evidence::{Aggregate, EvidenceKind, METRICS, Manifest, ManifestKey, RunSummary, SUCCESS_RATE};
-pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
+pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter, ChangeKind, SuggestedChange, WorkerVerdict};
 pub use key::{Access, ApiKey, Role};
+pub use project::{CreditAdjustment, Plan, Project, Usage};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
-pub use test::{
-    Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test, TestDefinition,
-};
+pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test, TestDefinition, OnWorkerLoss};
 pub use worker::{Session, Worker, WorkerKind};

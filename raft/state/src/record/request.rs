@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::time::Time;
 
 /// A caller's own name for a request. Cheap to clone: tables copy their keys often.
@@ -15,7 +15,7 @@ pub struct RequestKey {
 }
 
 /// An object that a request was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectRef {
     /// A test.
     Test(TestId),
@@ -25,6 +25,8 @@ pub enum ObjectRef {
     Worker(WorkerId),
     /// A caller's key.
     Key(KeyId),
+    /// A project.
+    Project(ProjectName),
 }
 
 /// A request that succeeded. Refusals are not kept.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{Revision, RunId, TestId};
+use crate::id::{ProjectName, Revision, RunId, TestId};
 use crate::record::{Explanation, RequestKey, TestDefinition};
 use crate::time::Time;
 use crate::transition::run::RunLife;
@@ -14,6 +14,8 @@ pub struct Run {
     pub id: RunId,
     /// The test it was started from.
     pub test: TestId,
+    /// The test's project (D27a).
+    pub project: ProjectName,
     /// The version of the test's definition.
     pub test_version: u32,
     /// The definition as it was then (D27b).
@@ -40,6 +42,10 @@ pub struct Run {
     pub replacements: u32,
     /// Why it could not be placed; set with CANNOT_RUN_FOR_NOW.
     pub explanation: Option<Arc<Explanation>>,
+    /// Endpoint-minutes taken from the project's credits with QUEUED; `None`: they are not counted, or it was never queued.
+    pub credits_reserved: Option<u64>,
+    /// Endpoint-minutes of these that it used; the rest went back. Set at the end of a run that reserved some.
+    pub credits_used: Option<u64>,
     /// The request that created it, remembered as long as the run lives.
     pub created_by: Option<RequestKey>,
     /// Of its last change.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::id::{Revision, TestId, WorkerId};
+use crate::id::{ProjectName, Revision, TestId, WorkerId};
 use crate::record::RequestKey;
 use crate::time::{Millis, Time};
 use crate::transition::endpoint::EndpointOutcome;
@@ -13,6 +13,8 @@ use crate::transition::endpoint::EndpointOutcome;
 pub struct Test {
     /// Its id.
     pub id: TestId,
+    /// Whose it is; its runs are too (D27a).
+    pub project: ProjectName,
     /// Rises by one with each change of the definition.
     pub version: u32,
     /// What a run of it executes; its name is the test's.
@@ -30,7 +32,7 @@ pub struct Test {
 /// What a run executes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TestDefinition {
-    /// Unique among tests.
+    /// Unique among the tests of a project.
     pub name: String,
     /// How long each endpoint stays in its call.
     pub duration: Millis,
@@ -42,6 +44,23 @@ pub struct TestDefinition {
     pub max_execution: Millis,
     /// At least one.
     pub groups: Vec<Group>,
+    /// What becomes of a run that loses workers while it executes.
+    pub on_worker_loss: OnWorkerLoss,
+}
+
+/// What becomes of a run that loses some of its workers in RUNNING. Losing all of them fails it whatever this says (D12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnWorkerLoss {
+    /// The endpoints lost end `OSERROR` and the run goes on (D12).
+    #[default]
+    Continue,
+    /// The first worker lost fails it.
+    Fail,
+    /// It fails once more than this share of its endpoints was lost with workers.
+    FailAbove {
+        /// Parts per million of the run's endpoints, below 1,000,000.
+        share_ppm: u32,
+    },
 }
 
 impl TestDefinition {
@@ -65,6 +84,8 @@ pub struct Group {
     pub selector: Selector,
     /// What they do.
     pub executor: Executor,
+    /// The group that they call, by name: its endpoints are in place before these start.
+    pub callee: Option<String>,
 }
 
 /// Which workers a group may use; nothing set: any.

@@ -105,11 +105,13 @@ pub enum RunReasonCode {
     ExecutionTimeoutExceeded,
     /// R169, R181.
     UnrecoverablePlatformError,
+    /// More of its workers were lost than the definition allows.
+    WorkerLost,
 }
 
 impl RunReasonCode {
     /// All codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoOnlineWorkers,
         Self::WorkersBusy,
         Self::InsufficientCapacity,
@@ -123,6 +125,7 @@ impl RunReasonCode {
         Self::AllWorkersDisconnected,
         Self::ExecutionTimeoutExceeded,
         Self::UnrecoverablePlatformError,
+        Self::WorkerLost,
     ];
 }
 

@@ -1,5 +1,6 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
+mod project;
 mod registry;
 
 use std::collections::BTreeSet;
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::id::AssignmentEpoch;
-use reeve_state::record::{Assignment, EvidenceKind, WorkerEventKind};
+use reeve_state::record::{Assignment, EvidenceKind, WorkerEventKind, OnWorkerLoss, TestDefinition};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -18,6 +19,7 @@ use reeve_state::{State, apply};
 use crate::world::evidence::{chunk, purge_run, summary};
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
+use project::{ProjectAct, project_act, project_command};
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
 
 const RUNS: u8 = 3;
@@ -36,6 +38,8 @@ enum Act {
     Reject(u8),
     Stop(u8),
     Abandon(u8, u32),
+    /// What a worker says of an endpoint after its epoch is over.
+    Late(u8, u32, u32),
     Hello(u8, u8, bool),
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
@@ -44,6 +48,7 @@ enum Act {
     Chunk(u8, u32, bool, u32, u8),
     Summary(u8),
     PurgeRun(u8),
+    Project(ProjectAct),
     /// Time passes, and nothing else.
     Pass(Millis),
     /// A caller with this key asks for it.
@@ -56,6 +61,7 @@ enum Event {
     NotReady,
     Progress(u32, u8, u8),
     CloseAll,
+    StartedLate,
     Closed,
 }
 
@@ -73,18 +79,21 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::NotReady),
         4 => (0..30u32, 0..10u8, 0..10u8).prop_map(|(offset, phase, outcome)| Event::Progress(offset, phase, outcome)),
         3 => Just(Event::CloseAll),
+        1 => Just(Event::StartedLate),
         2 => Just(Event::Closed),
     ]
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let registry = || registry_act().prop_map(Act::Registry);
-    let asked =
-        (key(), prop_oneof![run_act(), registry()]).prop_map(|(key, act)| Act::As(key, Box::new(act)));
+    let projects = || project_act().prop_map(Act::Project);
+    let asked = (key(), prop_oneof![run_act(), registry(), projects()])
+        .prop_map(|(key, act)| Act::As(key, Box::new(act)));
     let spans = vec![1_000, 60_000, HOUR.0];
     prop_oneof![
         40 => run_act(),
         10 => registry(),
+        2 => projects(),
         3 => asked,
         2 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
@@ -102,6 +111,7 @@ fn run_act() -> impl Strategy<Value = Act> {
         1 => run().prop_map(Act::Reject),
         1 => run().prop_map(Act::Stop),
         1 => (run(), 0..3u32).prop_map(|(r, o)| Act::Abandon(r, o)),
+        2 => (run(), 0..3u32, 0..40u32).prop_map(|(r, o, e)| Act::Late(r, o, e)),
         2 => (worker(), 1..4u8, any::<bool>()).prop_map(|(w, i, h)| Act::Hello(w, i, h)),
         1 => (any_worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
         12 => (run(), 0..3u32, prop_oneof![8 => Just(1i8), 1 => -1..3i8], event())
@@ -115,7 +125,13 @@ fn run_act() -> impl Strategy<Value = Act> {
 
 fn world() -> World {
     let mut world = World::with_workers(WORKERS, 40);
-    world.apply_test(1, definition("smoke", 30));
+    let definition = TestDefinition {
+        on_worker_loss: OnWorkerLoss::FailAbove { share_ppm: 400_000 },
+        ..definition("smoke", 30)
+    };
+    world.apply_test(1, definition);
+    world.ok(project_command(&ProjectAct::Create("red", Some(70))));
+    world.ok(project_command(&ProjectAct::Test(2, "red")));
     world
 }
 
@@ -174,6 +190,7 @@ fn report(world: &World, run: u8, ordinal: u32, ahead: i8, event: &Event) -> Com
                 })
                 .collect(),
         ),
+        Event::StartedLate => ReportEvent::StartedLate { by: Millis(700) },
         Event::Closed => ReportEvent::Closed,
     };
     let seq = acked.saturating_add_signed(i64::from(ahead));
@@ -234,7 +251,8 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Help(run) => help(world, *run),
         Act::Start(run) => Command::StartRun(StartRun {
             run: run_id(*run),
-            test: test_id(1),
+            // Runs 2 and 3 are of project red, and get in each other's way.
+            test: test_id((*run).min(2)),
         }),
         Act::Queue(run) => Command::QueueRun(QueueRun {
             run: run_id(*run),
@@ -258,6 +276,23 @@ fn command(world: &World, act: &Act) -> Command {
             ordinals: vec![*ordinal],
             detail: "stop_deadline".into(),
         }),
+        Act::Late(run, ordinal, offset) => {
+            let assignment = world
+                .state
+                .assignments(run_id(*run))
+                .nth(*ordinal as usize)
+                .cloned();
+            Command::KeepLateReports(KeepLateReports {
+                worker: assignment.as_ref().map_or(worker_id(1), |a| a.worker),
+                run: run_id(*run),
+                epoch: assignment.map_or(AssignmentEpoch(1), |a| a.epoch),
+                reports: vec![EndpointReport {
+                    offset: *offset,
+                    phase: EndpointPhase::Incall,
+                    outcome: None,
+                }],
+            })
+        }
         Act::Hello(n, incarnation, holds) => {
             let held = world
                 .state
@@ -282,6 +317,7 @@ fn command(world: &World, act: &Act) -> Command {
         }
         Act::Summary(run) => summary(*run, true),
         Act::PurgeRun(run) => purge_run(*run, Millis(0)),
+        Act::Project(act) => project_command(act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
         Act::As(_, act) => command(world, act),
@@ -289,7 +325,7 @@ fn command(world: &World, act: &Act) -> Command {
 }
 
 /// Does it; whether it is refused is for the invariants to judge.
-fn perform(world: &mut World, act: &Act) {
+fn perform(world: &mut World, act: &Act) -> Result<Reply, Refusal> {
     if let Act::Pass(span) = act {
         world.pass(*span);
     }
@@ -301,7 +337,7 @@ fn perform(world: &mut World, act: &Act) {
         principal,
         ..Envelope::internal(command(world, act))
     };
-    world.apply(TERM, envelope);
+    world.apply(TERM, envelope).result
 }
 
 proptest! {
@@ -313,7 +349,7 @@ proptest! {
         // World::apply checks all of them, and that a refusal changes nothing.
         let mut world = world();
         for act in &acts {
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
         }
     }
 
@@ -321,7 +357,7 @@ proptest! {
     fn the_same_log_gives_the_same_state(acts in prop::collection::vec(act(), 1..80)) {
         let mut world = world();
         for act in &acts {
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
         }
         let mut replayed = State::default();
         for (entry, envelope) in &world.log {
@@ -339,7 +375,7 @@ proptest! {
         let mut world = world();
         for act in &acts {
             let before = world.state.clone();
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
             // What the changes say was there before was; nothing else differs.
             let changed = world.last_changes.len();
             let rows_before: Vec<_> = before.rows().collect();
@@ -357,11 +393,19 @@ fn random_acts_reach_every_status() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
+    let bills = [
+        RunReasonCode::PlanLimitExceeded,
+        RunReasonCode::CreditsExhausted,
+        RunReasonCode::SubscriptionInactive,
+    ];
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
     let (mut chunks, mut late, mut summaries, mut purged) = (0, 0, 0, 0);
-    for _ in 0..200 {
+    let mut spent = false;
+    let mut plans = BTreeSet::new();
+    // Rare things need patience; a few hundred sequences do.
+    for _ in 0..2_000 {
         let acts = prop::collection::vec(act(), 60..120)
             .new_tree(&mut runner)
             .unwrap()
@@ -369,7 +413,7 @@ fn random_acts_reach_every_status() {
         let mut world = world();
         for act in &acts {
             let runs_before = world.state.runs().count();
-            perform(&mut world, act);
+            let answer = perform(&mut world, act);
             purged += usize::from(world.state.runs().count() < runs_before);
             for run in 1..=RUNS {
                 let manifests = world.state.manifests(run_id(run));
@@ -377,6 +421,9 @@ fn random_acts_reach_every_status() {
                 chunks += on_time.len();
                 late += after.len();
                 summaries += usize::from(world.state.summary(run_id(run)).is_some());
+            }
+            if let Err(Refusal::OverPlan(fault)) = answer {
+                plans.insert(fault.code());
             }
             workers.extend(world.state.workers().map(|worker| worker.status()));
             events.extend(
@@ -387,6 +434,16 @@ fn random_acts_reach_every_status() {
         }
         let runs = world.state.runs().flat_map(|run| run.life.timeline().to_vec());
         seen.extend(runs.map(|entry| entry.status));
+        let projects = world.state.projects();
+        spent |= projects.into_iter().any(|project| project.credits_spent > 0);
+        let all = seen.len() == RunStatus::ALL.len()
+            && workers.len() == WorkerStatus::ALL.len()
+            && events.len() == WorkerEventKind::ALL.len()
+            && plans.len() == bills.len();
+        let evidence = chunks > 0 && late > 0 && summaries > 0 && purged > 0;
+        if all && spent && evidence {
+            break;
+        }
     }
     assert!(
         chunks > 0 && late > 0 && summaries > 0 && purged > 0,
@@ -395,4 +452,6 @@ fn random_acts_reach_every_status() {
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
+    assert_eq!(plans.into_iter().collect::<Vec<_>>(), bills);
+    assert!(spent, "no run ever paid");
 }

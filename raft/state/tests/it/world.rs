@@ -2,6 +2,7 @@
 //! every named invariant.
 
 pub mod evidence;
+pub mod project;
 pub mod registry;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,7 @@ pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
         buildup: Millis::from_secs(5),
         queue_timeout: Millis::from_secs(5),
         max_execution: Millis::from_secs(120),
+        on_worker_loss: Default::default(),
         groups: vec![group("callers", endpoints)],
     }
 }
@@ -66,6 +68,7 @@ pub fn group(name: &str, endpoints: u32) -> Group {
         name: name.to_owned(),
         endpoints,
         selector: Selector::default(),
+        callee: None,
         executor: Executor::Sim(SimExecutor {
             setup_min: Millis(200),
             setup_max: Millis(800),
@@ -163,6 +166,7 @@ impl World {
             id: test_id(n),
             definition: Arc::new(definition),
             mode,
+            project: ProjectName::default(),
         }))
     }
 

@@ -17,8 +17,8 @@ use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 
 use super::enums::Numbered;
-use super::record::definition;
-use super::{DecodeError, Wire, fixed, id_bytes, list, message, optional, protos, span};
+use super::record::{definition, project_name, project_text};
+use super::{DecodeError, Wire, fixed, id_bytes, list, message, optional, protos, required, span};
 
 impl Wire for Envelope {
     type Proto = wire::Envelope;
@@ -94,6 +94,10 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::RecordChunk(c) => Kind::RecordChunk(c.to_proto()),
         Command::PurgeRun(c) => Kind::PurgeRun(c.to_proto()),
         Command::RecordSummary(c) => Kind::RecordSummary(c.to_proto()),
+        Command::KeepLateReports(c) => Kind::KeepLateReports(c.to_proto()),
+        Command::PutProject(c) => Kind::PutProject(c.to_proto()),
+        Command::DeleteProject(c) => Kind::DeleteProject(c.to_proto()),
+        Command::AdjustCredits(c) => Kind::AdjustCredits(c.to_proto()),
     }
 }
 
@@ -130,6 +134,10 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::RecordChunk(c) => Command::RecordChunk(Wire::from_proto(c)?),
         Kind::PurgeRun(c) => Command::PurgeRun(Wire::from_proto(c)?),
         Kind::RecordSummary(c) => Command::RecordSummary(Wire::from_proto(c)?),
+        Kind::KeepLateReports(c) => Command::KeepLateReports(Wire::from_proto(c)?),
+        Kind::PutProject(c) => Command::PutProject(Wire::from_proto(c)?),
+        Kind::DeleteProject(c) => Command::DeleteProject(Wire::from_proto(c)?),
+        Kind::AdjustCredits(c) => Command::AdjustCredits(Wire::from_proto(c)?),
     })
 }
 
@@ -176,11 +184,13 @@ wire!(state::ApplyTest, ApplyTest,
     id: id_bytes(c.id.as_bytes()),
     definition: Some(c.definition.to_proto()),
     mode: c.mode.number(),
+    project: project_text(&c.project),
 },
 |p| {
     id: test_id(&p.id)?,
     definition: definition(p.definition)?,
     mode: Numbered::numbered("mode", p.mode)?,
+    project: project_name(&p.project),
 });
 
 wire!(state::DeleteTest, DeleteTest,
@@ -449,6 +459,20 @@ wire!(state::Report, Report,
     event: event_from_proto(p.event)?,
 });
 
+wire!(state::KeepLateReports, KeepLateReports,
+|c| {
+    worker: id_bytes(c.worker.as_bytes()),
+    run: id_bytes(c.run.as_bytes()),
+    epoch: c.epoch.0,
+    reports: Some(progress_to_proto(&c.reports)),
+},
+|p| {
+    worker: worker_id(&p.worker)?,
+    run: run_id(&p.run)?,
+    epoch: AssignmentEpoch(p.epoch),
+    reports: progress_from_proto(&required("reports", p.reports)?)?,
+});
+
 fn held_to_proto(held: &[(RunId, AssignmentEpoch)]) -> Vec<wire::HeldAssignment> {
     held.iter()
         .map(|(run, epoch)| wire::HeldAssignment {
@@ -468,15 +492,20 @@ fn event_to_proto(event: &ReportEvent) -> Event {
     match event {
         ReportEvent::Ready => Event::Ready(wire::Empty {}),
         ReportEvent::NotReady { reason } => Event::NotReady(reason.clone()),
-        ReportEvent::Progress(reports) => Event::Progress(wire::Progress {
-            offsets: reports.iter().map(|report| report.offset).collect(),
-            phases: reports.iter().map(|report| report.phase as u8).collect(),
-            outcomes: reports
-                .iter()
-                .map(|report| report.outcome.map_or(0, |outcome| outcome as u8))
-                .collect(),
-        }),
+        ReportEvent::Progress(reports) => Event::Progress(progress_to_proto(reports)),
+        ReportEvent::StartedLate { by } => Event::StartedLateMs(by.0),
         ReportEvent::Closed => Event::Closed(wire::Empty {}),
+    }
+}
+
+pub(super) fn progress_to_proto(reports: &[EndpointReport]) -> wire::Progress {
+    wire::Progress {
+        offsets: reports.iter().map(|report| report.offset).collect(),
+        phases: reports.iter().map(|report| report.phase as u8).collect(),
+        outcomes: reports
+            .iter()
+            .map(|report| report.outcome.map_or(0, |outcome| outcome as u8))
+            .collect(),
     }
 }
 
@@ -485,11 +514,12 @@ fn event_from_proto(event: Option<Event>) -> Result<ReportEvent, DecodeError> {
         Event::Ready(wire::Empty {}) => Ok(ReportEvent::Ready),
         Event::NotReady(reason) => Ok(ReportEvent::NotReady { reason }),
         Event::Progress(progress) => Ok(ReportEvent::Progress(progress_from_proto(&progress)?)),
+        Event::StartedLateMs(by) => Ok(ReportEvent::StartedLate { by: Millis(by) }),
         Event::Closed(wire::Empty {}) => Ok(ReportEvent::Closed),
     }
 }
 
-fn progress_from_proto(progress: &wire::Progress) -> Result<Vec<EndpointReport>, DecodeError> {
+pub(super) fn progress_from_proto(progress: &wire::Progress) -> Result<Vec<EndpointReport>, DecodeError> {
     let count = progress.offsets.len();
     if progress.phases.len() != count || progress.outcomes.len() != count {
         return Err(DecodeError::Inconsistent(

@@ -1,7 +1,7 @@
 //! The numbers that stand for enumerations. Never renumbered; 0 is never used.
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind};
-use reeve_state::record::{Access, EvidenceKind, PlacementFilter, Role, WorkerEventKind, WorkerKind};
+use reeve_state::record::{Access, EvidenceKind, PlacementFilter, Role, WorkerEventKind, WorkerKind, ChangeKind};
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
@@ -37,7 +37,16 @@ macro_rules! numbered {
 }
 
 numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
-numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 20 => Evidence, 21 => Summary });
+numbered!(ObjectKind {
+    1 => Test,
+    2 => Run,
+    3 => Worker,
+    4 => Assignment,
+    5 => Key,
+    6 => Project,
+    20 => Evidence,
+    21 => Summary,
+});
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });
@@ -84,6 +93,7 @@ numbered!(RunReasonCode {
     11 => AllWorkersDisconnected,
     12 => ExecutionTimeoutExceeded,
     13 => UnrecoverablePlatformError,
+    14 => WorkerLost,
 });
 numbered!(EndpointPhase {
     1 => Initializing,
@@ -104,4 +114,14 @@ numbered!(EndpointOutcome {
     6 => Timeout,
     7 => Oserror,
     8 => TeardownError,
+});
+numbered!(ChangeKind {
+    1 => AddCapacity,
+    2 => AddWorker,
+    3 => ReduceEndpoints,
+    4 => RemoveGroup,
+    5 => Wait,
+    6 => RaiseLimit,
+    7 => ChangeDefinition,
+    8 => StartAgain,
 });

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use reeve_state::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use reeve_state::record::{
-    Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OutcomeShare, RequestKey,
-    RequestRecord, Selector, SimExecutor, Test, TestDefinition,
+    Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OnWorkerLoss, OutcomeShare,
+    RequestKey, RequestRecord, Selector, SimExecutor, SuggestedChange, Test, TestDefinition, WorkerVerdict,
 };
 use reeve_state::time::Time;
 
@@ -41,6 +41,7 @@ impl Wire for ObjectRef {
             Self::Run(id) => Object::Run(id_bytes(id.as_bytes())),
             Self::Worker(id) => Object::Worker(id_bytes(id.as_bytes())),
             Self::Key(id) => Object::Key(id_bytes(id.as_bytes())),
+            Self::Project(name) => Object::Project(name.to_string()),
         };
         wire::ObjectRef { object: Some(object) }
     }
@@ -52,6 +53,7 @@ impl Wire for ObjectRef {
             Object::Run(id) => Ok(Self::Run(RunId::from_bytes(fixed("run", &id)?))),
             Object::Worker(id) => Ok(Self::Worker(WorkerId::from_bytes(fixed("worker", &id)?))),
             Object::Key(id) => Ok(Self::Key(KeyId::from_bytes(fixed("key", &id)?))),
+            Object::Project(name) => Ok(Self::Project(ProjectName::from(name.as_str()))),
         }
     }
 }
@@ -94,12 +96,14 @@ impl Wire for Test {
             updated_at_ms: self.updated_at.0,
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
+            project: project_text(&self.project),
         }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
         Ok(Self {
             id: TestId::from_bytes(fixed("id", &proto.id)?),
+            project: project_name(&proto.project),
             version: proto.version,
             definition: Arc::new(message("definition", proto.definition)?),
             created_at: Time(proto.created_at_ms),
@@ -121,6 +125,7 @@ impl Wire for TestDefinition {
             queue_timeout_ms: self.queue_timeout.0,
             max_execution_ms: self.max_execution.0,
             groups: protos(&self.groups),
+            on_worker_loss: loss_to_proto(self.on_worker_loss),
         }
     }
 
@@ -132,7 +137,35 @@ impl Wire for TestDefinition {
             queue_timeout: span(proto.queue_timeout_ms),
             max_execution: span(proto.max_execution_ms),
             groups: list(proto.groups)?,
+            on_worker_loss: loss_from_proto(proto.on_worker_loss)?,
         })
+    }
+}
+
+/// The default is not written, so that definitions from before there was a choice are what they were.
+fn loss_to_proto(policy: OnWorkerLoss) -> Option<wire::OnWorkerLoss> {
+    let (policy, above_ppm) = match policy {
+        OnWorkerLoss::Continue => return None,
+        OnWorkerLoss::Fail => (2, 0),
+        OnWorkerLoss::FailAbove { share_ppm } => (3, share_ppm),
+    };
+    Some(wire::OnWorkerLoss { policy, above_ppm })
+}
+
+fn loss_from_proto(proto: Option<wire::OnWorkerLoss>) -> Result<OnWorkerLoss, DecodeError> {
+    let Some(proto) = proto else {
+        return Ok(OnWorkerLoss::Continue);
+    };
+    match proto.policy {
+        1 => Ok(OnWorkerLoss::Continue),
+        2 => Ok(OnWorkerLoss::Fail),
+        3 => Ok(OnWorkerLoss::FailAbove {
+            share_ppm: proto.above_ppm,
+        }),
+        other => Err(DecodeError::Unknown {
+            field: "on_worker_loss",
+            value: u64::from(other),
+        }),
     }
 }
 
@@ -148,6 +181,7 @@ impl Wire for Group {
             endpoints: self.endpoints,
             selector: Some(self.selector.to_proto()),
             executor: Some(executor),
+            callee: self.callee.clone(),
         }
     }
 
@@ -161,6 +195,7 @@ impl Wire for Group {
             endpoints: proto.endpoints,
             selector,
             executor,
+            callee: proto.callee,
         })
     }
 }
@@ -236,6 +271,7 @@ impl Wire for Explanation {
         wire::Explanation {
             groups: protos(&self.groups),
             suggestion: self.suggestion.clone(),
+            changes: protos(&self.changes),
         }
     }
 
@@ -243,6 +279,64 @@ impl Wire for Explanation {
         Ok(Self {
             groups: list(proto.groups)?,
             suggestion: proto.suggestion,
+            changes: list(proto.changes)?,
+        })
+    }
+}
+
+impl Wire for SuggestedChange {
+    type Proto = wire::SuggestedChange;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::SuggestedChange {
+            option: self.option,
+            kind: self.kind.number(),
+            endpoints: self.endpoints,
+            groups: self.groups.clone(),
+            place: Some(self.place.to_proto()),
+            text: self.text.clone(),
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            option: proto.option,
+            kind: Numbered::numbered("kind", proto.kind)?,
+            endpoints: proto.endpoints,
+            groups: proto.groups,
+            place: message("place", proto.place)?,
+            text: proto.text,
+        })
+    }
+}
+
+impl Wire for WorkerVerdict {
+    type Proto = wire::WorkerVerdict;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::WorkerVerdict {
+            worker: id_bytes(self.worker.as_bytes()),
+            name: self.name.clone(),
+            region: self.region.clone(),
+            status: self.status.number(),
+            filter: self.filter.map(|filter| filter.number()),
+            capacity: self.capacity,
+            free: self.free,
+            held: self.held,
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        let filter = proto.filter.map(|filter| Numbered::numbered("filter", filter));
+        Ok(Self {
+            worker: WorkerId::from_bytes(fixed("worker", &proto.worker)?),
+            name: proto.name,
+            region: proto.region,
+            status: Numbered::numbered("status", proto.status)?,
+            filter: filter.transpose()?,
+            capacity: proto.capacity,
+            free: proto.free,
+            held: proto.held,
         })
     }
 }
@@ -258,6 +352,8 @@ impl Wire for GroupExplanation {
             removed: protos(&self.removed),
             capacity_total: self.capacity_total,
             capacity_free: self.capacity_free,
+            workers: protos(&self.workers),
+            workers_left_out: self.workers_left_out,
         }
     }
 
@@ -269,6 +365,8 @@ impl Wire for GroupExplanation {
             removed: list(proto.removed)?,
             capacity_total: proto.capacity_total,
             capacity_free: proto.capacity_free,
+            workers: list(proto.workers)?,
+            workers_left_out: proto.workers_left_out,
         })
     }
 }
@@ -297,4 +395,22 @@ pub(super) fn definition(proto: Option<wire::TestDefinition>) -> Result<Arc<Test
         "definition",
         proto,
     )?)?))
+}
+
+/// A project in bytes: the default one is left out, as it was before there were others.
+pub(super) fn project_text(name: &ProjectName) -> String {
+    if name.is_default() {
+        String::new()
+    } else {
+        name.to_string()
+    }
+}
+
+/// A project from bytes.
+pub(super) fn project_name(text: &str) -> ProjectName {
+    if text.is_empty() {
+        ProjectName::default()
+    } else {
+        ProjectName::from(text)
+    }
 }

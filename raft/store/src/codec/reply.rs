@@ -6,7 +6,7 @@ use reeve_proto::internal::refusal as refused;
 use reeve_state::command::{
     Applied, FieldViolation, ObjectKind, PlacementFault, Refusal, Reply, Resumed, SessionGrant,
 };
-use reeve_state::id::{AssignmentEpoch, Revision, RunId, SessionEpoch, WorkerId};
+use reeve_state::id::{AssignmentEpoch, ProjectName, Revision, RunId, SessionEpoch, WorkerId};
 
 use super::enums::Numbered;
 use super::{DecodeError, Wire, fixed, id_bytes, list, message, protos};
@@ -263,6 +263,22 @@ fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
             assignments: *assignments,
         }),
         Refusal::WorkerOfAnotherKey { worker } => Kind::WorkerOfAnotherKey(id_bytes(worker.as_bytes())),
+        Refusal::OverPlan(fault) => Kind::OverPlan(fault.to_proto()),
+        Refusal::ProjectInUse {
+            project,
+            tests,
+            runs,
+            keys,
+        } => Kind::ProjectInUse(refused::ProjectInUse {
+            project: project.to_string(),
+            tests: *tests,
+            runs: *runs,
+            keys: *keys,
+        }),
+        Refusal::OtherProject { project, of_key } => Kind::OtherProject(refused::OtherProject {
+            project: project.clone(),
+            of_key: of_key.clone(),
+        }),
         Refusal::WrongProfile { worker, is, wanted } => Kind::WrongProfile(refused::WrongProfile {
             worker: id_bytes(worker.as_bytes()),
             is: is.number(),
@@ -356,6 +372,17 @@ fn refusal_from_proto(refusal: refused::Refusal) -> Result<Refusal, DecodeError>
         Kind::WorkerBusy(r) => Refusal::WorkerBusy {
             worker: worker_id(&r.worker)?,
             assignments: r.assignments,
+        },
+        Kind::OverPlan(fault) => Refusal::OverPlan(Wire::from_proto(fault)?),
+        Kind::ProjectInUse(fault) => Refusal::ProjectInUse {
+            project: ProjectName::from(fault.project.as_str()),
+            tests: fault.tests,
+            runs: fault.runs,
+            keys: fault.keys,
+        },
+        Kind::OtherProject(fault) => Refusal::OtherProject {
+            project: fault.project,
+            of_key: fault.of_key,
         },
         Kind::WorkerOfAnotherKey(worker) => Refusal::WorkerOfAnotherKey {
             worker: worker_id(&worker)?,

@@ -7,10 +7,7 @@ use reeve_proto::internal as wire;
 use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
-use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, RequestKey,
-    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
-};
+use reeve_state::record::{ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project};
 use reeve_state::time::Time;
 
 use super::run::{chunk_from_proto, chunk_to_proto};
@@ -28,6 +25,7 @@ mod table {
     pub(super) const KEY: u8 = 8;
     pub(super) const MANIFEST: u8 = 14;
     pub(super) const SUMMARY: u8 = 15;
+    pub(super) const PROJECT: u8 = 9;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
@@ -46,6 +44,7 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
         Change::Manifest(delta) => manifest_key(&delta.key),
         Change::Summary(delta) => key(table::SUMMARY, delta.key.as_bytes()),
+        Change::Project(delta) => key(table::PROJECT, delta.key.as_str().as_bytes()),
     }
 }
 
@@ -62,6 +61,7 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
         Row::Manifest(row) => manifest_key(&row.key),
         Row::Summary(row) => key(table::SUMMARY, row.run.as_bytes()),
+        Row::Project(row) => key(table::PROJECT, row.name.as_str().as_bytes()),
     }
 }
 
@@ -121,11 +121,12 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Key(delta) => delta.after.clone().map(Row::Key),
         Change::Manifest(delta) => delta.after.clone().map(Row::Manifest),
         Change::Summary(delta) => delta.after.clone().map(Row::Summary),
+        Change::Project(delta) => delta.after.clone().map(Row::Project),
     }
 }
 
 /// The bytes of a row.
-pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
+pub fn row_to_bytes(row: &Row) -> Vec<u8> {
     use wire::row::Row as Kind;
     let kind = match row {
         Row::Test(row) => Kind::Test(row.to_proto()),
@@ -138,12 +139,13 @@ pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Key(row) => Kind::Key(row.to_proto()),
         Row::Manifest(row) => Kind::Manifest(row.to_proto()),
         Row::Summary(row) => Kind::Summary(row.to_proto()),
+        Row::Project(row) => Kind::Project(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
 
 /// A row from its bytes.
-pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
+pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
     use wire::row::Row as Kind;
     let proto = wire::Row::decode(bytes)?;
     let row = match proto.row.ok_or(DecodeError::UnknownKind("row"))? {
@@ -160,6 +162,7 @@ pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
         Kind::Manifest(row) => Row::Manifest(Arc::new(Manifest::from_proto(row)?)),
         Kind::Summary(row) => Row::Summary(Arc::new(RunSummary::from_proto(row)?)),
+        Kind::Project(row) => Row::Project(Arc::new(Project::from_proto(row)?)),
     };
     Ok(row)
 }

@@ -10,9 +10,10 @@ use reeve_state::transition::assignment::AssignmentLife;
 use reeve_state::transition::endpoint::EndpointChunk;
 use reeve_state::transition::run::{RunLife, RunReason, TimelineEntry};
 
+use super::command::{progress_from_proto, progress_to_proto};
 use super::enums::Numbered;
-use super::record::definition;
-use super::{DecodeError, Wire, fixed, id_bytes, list, message, ms, optional, protos, required, time};
+use super::record::{definition, project_name, project_text};
+use super::{DecodeError, Wire, fixed, id_bytes, list, message, ms, optional, protos, required, span, time};
 
 impl Wire for Run {
     type Proto = wire::Run;
@@ -39,6 +40,9 @@ impl Wire for Run {
                 .map(|explanation| explanation.to_proto()),
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
+            project: project_text(&self.project),
+            credits_reserved: self.credits_reserved,
+            credits_used: self.credits_used,
         }
     }
 
@@ -49,6 +53,7 @@ impl Wire for Run {
         Ok(Self {
             id: RunId::from_bytes(fixed("id", &proto.id)?),
             test: TestId::from_bytes(fixed("test", &proto.test)?),
+            project: project_name(&proto.project),
             test_version: proto.test_version,
             definition: definition(proto.definition)?,
             life,
@@ -62,6 +67,8 @@ impl Wire for Run {
             assignments: proto.assignments,
             replacements: proto.replacements,
             explanation: optional::<Explanation>(proto.explanation)?.map(Arc::new),
+            credits_reserved: proto.credits_reserved,
+            credits_used: proto.credits_used,
             created_by: optional(proto.created_by)?,
             revision: Revision(proto.revision),
         })
@@ -143,6 +150,10 @@ impl Wire for Assignment {
             phases: self.counts.phases.to_vec(),
             outcomes: self.counts.outcomes.to_vec(),
             revision: self.revision.0,
+            interrupted: self.interrupted,
+            start_late_ms: self.start_late.map(|late| late.0),
+            late: (!self.late.is_empty()).then(|| progress_to_proto(&self.late)),
+            late_left_out: self.late_left_out,
         }
     }
 
@@ -164,6 +175,13 @@ impl Wire for Assignment {
             detail: proto.detail,
             acked_seq: proto.acked_seq,
             counts,
+            interrupted: proto.interrupted,
+            start_late: proto.start_late_ms.map(span),
+            late: match &proto.late {
+                Some(late) => progress_from_proto(late)?,
+                None => Vec::new(),
+            },
+            late_left_out: proto.late_left_out,
             revision: Revision(proto.revision),
         })
     }

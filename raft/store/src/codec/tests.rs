@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod evidence;
+mod project;
 mod registry;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +24,9 @@ use reeve_state::transition::worker::*;
 
 use super::*;
 use evidence::{evidence_commands, evidence_rows};
+use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
+use runs::run_commands;
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
 const GOLDEN: &str = include_str!("../../tests/golden/commands.hex");
@@ -82,17 +86,20 @@ fn definition() -> Arc<TestDefinition> {
         buildup: Millis(2_000),
         queue_timeout: Millis(3_000),
         max_execution: Millis(4_000),
+        on_worker_loss: Default::default(),
         groups: vec![
             Group {
                 name: "g".to_owned(),
                 endpoints: 7,
                 selector,
+                callee: None,
                 executor: Executor::Sim(sim.clone()),
             },
             Group {
                 name: "h".to_owned(),
                 endpoints: 1,
                 selector: Selector::default(),
+                callee: None,
                 executor: Executor::Sim(sim),
             },
         ],
@@ -112,13 +119,16 @@ fn explanation() -> Arc<Explanation> {
             removed: removed.collect(),
             capacity_total: 5,
             capacity_free: 4,
+            workers: Vec::new(),
+            workers_left_out: 0,
         }],
         suggestion: "add a worker".to_owned(),
+        changes: Vec::new(),
     })
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 31;
+const COMMANDS: usize = 35;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -150,6 +160,7 @@ fn commands() -> Vec<Command> {
             id: test(),
             definition: definition(),
             mode: ApplyMode::CreateOrUpdate,
+            project: ProjectName::default(),
         }),
         Command::DeleteTest(DeleteTest { test: test() }),
         Command::StartRun(StartRun {
@@ -256,6 +267,8 @@ fn commands() -> Vec<Command> {
     .chain(registry_commands())
     .chain(key_commands())
     .chain(evidence_commands())
+    .chain(run_commands())
+    .chain(project_commands())
     .collect()
 }
 
@@ -344,6 +357,7 @@ fn every_event_and_actor_comes_back() {
             reason: "no disk".to_owned(),
         },
         ReportEvent::Progress(Vec::new()),
+        ReportEvent::StartedLate { by: Millis(2_500) },
         ReportEvent::Closed,
     ];
     for event in events {
@@ -453,6 +467,7 @@ fn rows() -> Vec<Row> {
     vec![
         Row::Test(Arc::new(Test {
             id: test(),
+            project: ProjectName::from("team"),
             version: 3,
             definition: definition(),
             created_at: Time(10),
@@ -463,6 +478,7 @@ fn rows() -> Vec<Row> {
         Row::Run(Arc::new(Run {
             id: run(),
             test: test(),
+            project: ProjectName::from("team"),
             test_version: 3,
             definition: definition(),
             life: RunLife::restore(timeline).unwrap(),
@@ -476,6 +492,8 @@ fn rows() -> Vec<Row> {
             assignments: 2,
             replacements: 1,
             explanation: Some(explanation()),
+            credits_reserved: Some(20),
+            credits_used: Some(0),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -489,6 +507,14 @@ fn rows() -> Vec<Row> {
             life: AssignmentLife::restore(AssignmentStatus::Stopping),
             started: true,
             lost: true,
+            interrupted: 2,
+            start_late: Some(Millis(900)),
+            late: vec![EndpointReport {
+                offset: 1,
+                phase: EndpointPhase::Incall,
+                outcome: None,
+            }],
+            late_left_out: 4,
             detail: Some("late".to_owned()),
             acked_seq: 5,
             counts: EndpointCounts {
@@ -520,6 +546,7 @@ fn rows() -> Vec<Row> {
             created_by: Some(key()),
             revision: Revision(19),
         })),
+        Row::Project(Arc::new(project_row())),
     ]
     .into_iter()
     .chain(evidence_rows())
@@ -694,6 +721,7 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(registry_refusals())
+    .chain(project_refusals())
     .collect()
 }
 

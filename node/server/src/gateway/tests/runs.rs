@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reeve_proto::v1;
+use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::RunStatus;
 use reeve_state::transition::worker::WorkerStatus;
@@ -127,4 +128,77 @@ async fn a_worker_that_falls_silent_loses_its_endpoints_once_and_is_told_to_let_
         10,
         "what came late changed nothing"
     );
+    let assignment = state.assignments(run).next().unwrap();
+    let late = assignment.late_report(9).expect("it is kept as evidence");
+    assert_eq!(
+        (assignment.late.len(), late.outcome),
+        (10, Some(EndpointOutcome::Success))
+    );
+}
+
+// Covers: R134, R136, R141
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ready_worker_that_missed_the_start_gets_it_after_its_hello_and_says_how_late_it_was() {
+    let world = World::start(patient()).await;
+    let (_, token) = world.worker("w1").await;
+    let same = hello(&token);
+    let (mut fake, _) = Fake::connect(&world, same.clone()).await;
+    let run = world.run("t1", 10).await;
+    let offer = fake.hear_offer().await;
+    fake.say(report(&offer, 1, READY)).await;
+    // Cut off between its word and the start.
+    drop(fake);
+    let state = world.until_run(run, RunStatus::Running).await;
+    let start_at = state.run(run).unwrap().start_at.unwrap();
+    let held = v1::HeldAssignment {
+        run_id: run.to_string(),
+        epoch: offer.epoch,
+        acked_seq: 0,
+    };
+    let hello = v1::Hello {
+        held: vec![held],
+        ..same
+    };
+    let (mut again, welcome) = Fake::connect(&world, hello).await;
+    assert_eq!(welcome.resumed[0].acked_seq, 1, "its word had come through");
+    let start = again.hear_start().await;
+    assert_eq!(u64::try_from(start.start_at_ms).unwrap(), start_at.0);
+    let late = v1::report::Event::StartedLate(v1::StartedLate { by_ms: 2_500 });
+    again.say(report(&offer, 2, late)).await;
+    assert_eq!(again.hear_ack().await.acked_seq, 2);
+    let done = progress(&offer, v1::EndpointPhase::Closed, v1::EndpointOutcome::Success);
+    again.say(report(&offer, 3, done)).await;
+    again.say(report(&offer, 4, CLOSED)).await;
+    let state = world.until_run(run, RunStatus::Completed).await;
+    let assignment = state.assignments(run).next().unwrap();
+    assert_eq!(assignment.start_late, Some(Millis(2_500)));
+    assert_eq!(state.run_counts(run).outcome(EndpointOutcome::Success), 10);
+}
+
+// Covers: R134, R145
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_that_others_call_are_offered_and_started_first() {
+    let world = World::start(patient()).await;
+    let (_, token) = world.worker("w1").await;
+    let (mut fake, _) = Fake::connect(&world, hello(&token)).await;
+    let groups = [("callers", 10, Some("receivers")), ("receivers", 10, None)];
+    world.run_calling("t1", &groups).await;
+    let first = fake.hear_offer().await;
+    let second = fake.hear_offer().await;
+    assert_eq!(
+        (first.group.as_str(), second.group.as_str()),
+        ("receivers", "callers")
+    );
+    for offer in [&first, &second] {
+        fake.say(report(offer, 1, READY)).await;
+        fake.hear_ack().await;
+    }
+    let (one, other) = (fake.hear_start().await, fake.hear_start().await);
+    let of = |offer: &v1::Offer| {
+        let starts = [&one, &other];
+        let start = starts.into_iter().find(|start| start.epoch == offer.epoch);
+        start.expect("both are started").start_at_ms
+    };
+    let settle = i64::try_from(reeve_state::definition::SETTLE.0).unwrap();
+    assert_eq!(of(&second) - of(&first), settle, "the build-up is 0");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reeve_proto::v1::worker_gateway_client::WorkerGatewayClient;
 use reeve_state::State;
 use reeve_state::command::{ApplyMode, ApplyTest, Command, CreateWorker, Envelope, Refusal, Reply, StartRun};
-use reeve_state::id::{RunId, TestId, WorkerId};
+use reeve_state::id::{ProjectName, RunId, TestId, WorkerId};
 use reeve_state::record::{Executor, Group, Selector, SimExecutor, TestDefinition, WorkerKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::run::RunStatus;
@@ -148,11 +148,23 @@ impl World {
 
     /// Starts a run of some endpoints.
     pub async fn run(&self, name: &str, endpoints: u32) -> RunId {
+        self.run_calling(name, &[("callers", endpoints, None)]).await
+    }
+
+    /// Starts a run of groups: name, endpoints, and the group that they call.
+    pub async fn run_calling(&self, name: &str, groups: &[(&str, u32, Option<&str>)]) -> RunId {
         let sim = SimExecutor {
             setup_min: Millis(10),
             setup_max: Millis(20),
             outcomes: Vec::new(),
             quality: None,
+        };
+        let group = |(name, endpoints, callee): &(&str, u32, Option<&str>)| Group {
+            name: (*name).to_owned(),
+            endpoints: *endpoints,
+            selector: Selector::default(),
+            callee: callee.map(str::to_owned),
+            executor: Executor::Sim(sim.clone()),
         };
         let definition = TestDefinition {
             name: name.to_owned(),
@@ -160,18 +172,15 @@ impl World {
             buildup: Millis(0),
             queue_timeout: Millis(5_000),
             max_execution: Millis(60_000),
-            groups: vec![Group {
-                name: "callers".to_owned(),
-                endpoints,
-                selector: Selector::default(),
-                executor: Executor::Sim(sim),
-            }],
+            on_worker_loss: Default::default(),
+            groups: groups.iter().map(group).collect(),
         };
         let test = TestId::from_bytes(Uuid::now_v7().into_bytes());
         let apply = ApplyTest {
             id: test,
             definition: Arc::new(definition),
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::default(),
         };
         self.propose(Command::ApplyTest(apply)).await.unwrap();
         let run = RunId::from_bytes(Uuid::now_v7().into_bytes());

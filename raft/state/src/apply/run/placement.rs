@@ -45,6 +45,10 @@ fn offered(run: &Run, ordinal: u32, placement: &Placement) -> Assignment {
         detail: None,
         acked_seq: 0,
         counts: EndpointCounts::default(),
+        interrupted: 0,
+        start_late: None,
+        late: Vec::new(),
+        late_left_out: 0,
         revision: run.revision,
     }
 }
