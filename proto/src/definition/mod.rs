@@ -15,7 +15,10 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use document::{DefinitionDocument, GroupDocument, QualityDocument, SimDocument, CalleeDocument, FailAboveDocument, WorkerLossDocument};
+pub use document::{
+    CalleeDocument, DefinitionDocument, FailAboveDocument, GroupDocument, QualityDocument, SimDocument,
+    WorkerLossDocument,
+};
 pub use duration::{format_duration, parse_duration};
 
 use crate::v1;

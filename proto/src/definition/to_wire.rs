@@ -4,7 +4,7 @@ use prost_types::Duration;
 
 use super::document::{DefinitionDocument, DurationText, GroupDocument, SimDocument};
 use super::duration::{parse_duration, parse_range};
-use super::{FieldViolation, outcomes, quality, loss};
+use super::{FieldViolation, loss, outcomes, quality};
 use crate::v1;
 
 impl TryFrom<DefinitionDocument> for v1::TestDefinition {

@@ -6,8 +6,8 @@ mod cluster;
 mod compare;
 mod drain;
 mod error;
-mod evidence;
 mod event;
+mod evidence;
 mod explain;
 mod key;
 mod registry;
@@ -24,13 +24,12 @@ pub use compare::{
 };
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
+pub use event::{BookmarkJson, DeletedJson, ResetJson};
 pub use evidence::{
     EndpointEventJson, EndpointEvidenceJson, EndpointSampleJson, EvidenceGapJson, GroupDistributionJson,
     LiveMetricJson, MetricJson, MetricsJson, RunMetricsJson, RunSampleJson, RunSeriesJson, RunWorkerJson,
     SeriesPointJson,
-}
-
-pub use event::{BookmarkJson, DeletedJson, ResetJson};
+};
 pub use explain::{
     CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson,
     WorkerVerdictJson,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::id::{KeyId, ProjectName, RunId, TestId, WorkerId};
-use crate::record::{ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project};
+use crate::record::{
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Project, RequestKey, RequestRecord,
+    Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+};
 use crate::transition::endpoint::EndpointChunk;
 
 /// A row before and after. At least one of the two is there.

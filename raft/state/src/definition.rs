@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::{CreateKey, FieldViolation, RecordChunk, AdjustCredits, CreditChange, PutMode, PutProject};
-use crate::record::{Executor, Group, Role, SimExecutor, SimQuality, Span, TestDefinition, OnWorkerLoss};
+use crate::command::{
+    AdjustCredits, CreateKey, CreditChange, FieldViolation, PutMode, PutProject, RecordChunk,
+};
+use crate::record::{Executor, Group, OnWorkerLoss, Role, SimExecutor, SimQuality, Span, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
 

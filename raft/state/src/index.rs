@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::id::{RunId, WorkerId, ProjectName};
-use crate::record::{ApiKey, Assignment, RequestRecord, Run, RunSummary, Test, Worker, Usage};
+use crate::id::{ProjectName, RunId, WorkerId};
+use crate::record::{ApiKey, Assignment, RequestRecord, Run, RunSummary, Test, Usage, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
 use crate::transition::run::RunStatus;

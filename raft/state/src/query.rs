@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::change::Row;
 use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project, Usage,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey,
+    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;

@@ -6,7 +6,8 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::id::{KeyHash, KeyId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project, Usage,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Project, RequestKey, RequestRecord,
+    Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;

@@ -4,14 +4,9 @@ use std::collections::BTreeSet;
 
 use reeve_proto::v1;
 use reeve_state::command::FieldViolation;
-use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
-use reeve_state::record::{
-    Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, TestDefinition,
-}
-
 use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, MAX_GROUPS, default_max_execution, validate};
 use reeve_state::record::{
-    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, TestDefinition,
+    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, SimQuality, Span, TestDefinition,
 };
 use reeve_state::time::Millis;
 

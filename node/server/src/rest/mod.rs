@@ -1,7 +1,7 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
-mod evidence;
 mod events;
+mod evidence;
 mod extract;
 mod keys;
 mod openapi;

@@ -2,14 +2,14 @@
 
 #[cfg(test)]
 mod documented;
-mod evidence;
 mod events;
+mod evidence;
 mod key;
 mod project;
 mod worker;
 
-pub(crate) use evidence::{MetricsArgs};
-pub(crate) use events::{EventsArgs};
+pub(crate) use events::EventsArgs;
+pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use project::ProjectArgs;
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
@@ -273,8 +273,11 @@ pub(crate) enum RunCommand {
     Metrics(MetricsArgs),
     /// The workers of a run, with their events while it was under way.
     Workers {
-    }
-
+        /// Id.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
     /// Tell why a run is where it is: what stands in its way, worker by worker, and what would help.
     Explain {
         /// Id.

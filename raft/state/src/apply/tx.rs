@@ -9,7 +9,8 @@ use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
 use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, is_flap, Project,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Manifest, ManifestKey, Project, RequestKey,
+    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::id::AssignmentEpoch;
-use reeve_state::record::{Assignment, EvidenceKind, WorkerEventKind, OnWorkerLoss, TestDefinition};
+use reeve_state::record::{Assignment, EvidenceKind, OnWorkerLoss, TestDefinition, WorkerEventKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};

@@ -1,7 +1,9 @@
 //! The numbers that stand for enumerations. Never renumbered; 0 is never used.
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind};
-use reeve_state::record::{Access, EvidenceKind, PlacementFilter, Role, WorkerEventKind, WorkerKind, ChangeKind};
+use reeve_state::record::{
+    Access, ChangeKind, EvidenceKind, PlacementFilter, Role, WorkerEventKind, WorkerKind,
+};
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::{RunReasonCode, RunStatus};

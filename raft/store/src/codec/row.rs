@@ -7,7 +7,10 @@ use reeve_proto::internal as wire;
 use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
-use reeve_state::record::{ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, Project};
+use reeve_state::record::{
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, Project, RequestKey,
+    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+};
 use reeve_state::time::Time;
 
 use super::run::{chunk_from_proto, chunk_to_proto};

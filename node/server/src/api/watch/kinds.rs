@@ -42,11 +42,11 @@ pub fn touch(change: &Change) -> Touch {
         Change::Key(_) => Touch::Keys,
         // The counts of a chunk are in its assignment, and both change together.
         Change::Chunk(_)
- | Change::Request(_)
- | Change::Event(_)
- | Change::Project(_)
- | Change::Manifest(_)
- | Change::Summary(_) => Touch::Nothing,
+        | Change::Request(_)
+        | Change::Event(_)
+        | Change::Project(_)
+        | Change::Manifest(_)
+        | Change::Summary(_) => Touch::Nothing,
     }
 }
 

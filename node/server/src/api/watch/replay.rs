@@ -74,8 +74,8 @@ impl Replay {
                 | Change::Event(_)
                 | Change::Key(_)
                 | Change::Project(_)
- | Change::Manifest(_)
- | Change::Summary(_) => {}
+                | Change::Manifest(_)
+                | Change::Summary(_) => {}
             }
         }
         replay
@@ -155,8 +155,8 @@ impl Replay {
             | Change::Event(_)
             | Change::Key(_)
             | Change::Project(_)
- | Change::Manifest(_)
- | Change::Summary(_) => {}
+            | Change::Manifest(_)
+            | Change::Summary(_) => {}
         }
     }
 
