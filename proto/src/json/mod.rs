@@ -7,6 +7,7 @@ mod compare;
 mod drain;
 mod error;
 mod event;
+mod evidence;
 mod explain;
 mod key;
 mod project;
@@ -25,6 +26,11 @@ pub use compare::{
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 pub use event::{BookmarkJson, DeletedJson, ResetJson};
+pub use evidence::{
+    EndpointEventJson, EndpointEvidenceJson, EndpointSampleJson, EvidenceGapJson, GroupDistributionJson,
+    LiveMetricJson, MetricJson, MetricsJson, RunMetricsJson, RunSampleJson, RunSeriesJson, RunWorkerJson,
+    SeriesPointJson,
+};
 pub use explain::{
     CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson,
     WorkerVerdictJson,

@@ -1,6 +1,7 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
 mod events;
+mod evidence;
 mod extract;
 mod keys;
 mod openapi;
@@ -63,6 +64,8 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(plan::plan))
         .routes(routes!(plan::compare))
         .routes(routes!(runs::stop))
+        .routes(routes!(evidence::metrics))
+        .routes(routes!(evidence::workers))
         .routes(routes!(workers::list, workers::create))
         .routes(routes!(workers::online))
         .routes(routes!(workers::get, workers::change::delete))

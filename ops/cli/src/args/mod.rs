@@ -3,11 +3,13 @@
 #[cfg(test)]
 mod documented;
 mod events;
+mod evidence;
 mod key;
 mod project;
 mod worker;
 
 pub(crate) use events::EventsArgs;
+pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use project::{CreditArgs, LimitArgs, ProjectArgs, ProjectCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
@@ -269,6 +271,15 @@ pub(crate) enum RunCommand {
     Wait {
         /// Id.
         id: String,
+    },
+    /// Figures of a run: so far while it runs, partial ones after it FAILED.
+    Metrics(MetricsArgs),
+    /// The workers of a run, with their events while it was under way.
+    Workers {
+        /// Id.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
     },
     /// Tell why a run is where it is: what stands in its way, worker by worker, and what would help.
     Explain {

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub mod events;
 mod explain;
 pub(crate) mod key;
+mod metrics;
 pub(crate) mod node;
 pub(crate) mod project;
 pub(crate) mod run;

@@ -8,6 +8,7 @@ mod deaths;
 mod disks;
 mod drains;
 mod events;
+mod evidence;
 mod faults;
 mod health;
 mod http;
