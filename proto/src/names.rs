@@ -80,6 +80,10 @@ named! {
     AfterDrain "AFTER_DRAIN_",
     WorkerEventKind "WORKER_EVENT_KIND_",
     Role "ROLE_",
+    ProbeStatus "PROBE_STATUS_",
+    SkipReason "SKIP_REASON_",
+    Statistic "STATISTIC_",
+    Direction "DIRECTION_",
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod cluster;
 mod drain;
 mod error;
 mod key;
+mod probe;
 mod registry;
 mod run;
 mod test;
@@ -18,6 +19,7 @@ pub use cluster::{ClusterStatusJson, MemberJson};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 pub use key::{CreatedKeyJson, KeyJson};
+pub use probe::{MetricResultJson, ProbeHealthJson, ProbeJson, ProbeSlotJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,
 };

@@ -1,0 +1,160 @@
+//! Covers: R218
+
+use super::*;
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+fn probe(n: u8) -> ProbeId {
+    ProbeId::from_bytes([n; 16])
+}
+
+/// 2026-11-26 00:00 UTC, a Thursday.
+const THURSDAY: u64 = 1_795_651_200_000;
+
+fn cron(text: &str) -> Cron {
+    Cron::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The slots of an expression from `THURSDAY` on, in minutes from it.
+fn slots(text: &str, count: usize) -> Vec<u64> {
+    let cron = cron(text);
+    let mut after = Time(THURSDAY - 1);
+    (0..count)
+        .map(|_| {
+            let slot = cron.next_after(after).unwrap_or_else(|| panic!("{text} ends"));
+            assert!(cron.is_at(slot), "{text}: {slot:?}");
+            after = slot;
+            (slot.0 - THURSDAY) / MINUTE
+        })
+        .collect()
+}
+
+#[test]
+fn intervals_are_those_of_the_source() {
+    let minutes: Vec<u32> = (0..=120).filter(|n| Interval::from_minutes(*n).is_some()).collect();
+    assert_eq!(minutes, [5, 15, 30, 60]);
+}
+
+#[test]
+fn slots_of_an_interval_are_evenly_apart_and_strictly_after() {
+    for interval in Interval::ALL {
+        let schedule = Schedule::Every(interval);
+        for n in 0..50 {
+            let first = schedule.next_after(Time(THURSDAY), probe(n)).unwrap_or_default();
+            assert!(first.0 > THURSDAY && first.0 <= THURSDAY + interval.span().0);
+            assert!(schedule.is_slot(first, probe(n)));
+            assert!(!schedule.is_slot(Time(first.0 + 1), probe(n)));
+            assert_eq!(schedule.next_after(Time(first.0 - 1), probe(n)), Some(first));
+            let second = schedule.next_after(first, probe(n)).unwrap_or_default();
+            assert_eq!(second.since(first), interval.span());
+            assert_eq!(schedule.due(second, probe(n)), second);
+        }
+    }
+}
+
+#[test]
+fn a_hundred_probes_of_one_schedule_do_not_fire_together() {
+    let ids = || (0..100u8).map(probe);
+    let every = Schedule::Every(Interval::Five);
+    let mut starts: Vec<Time> = ids().filter_map(|id| every.next_after(Time(THURSDAY), id)).collect();
+    starts.sort_unstable();
+    let most = |times: &[Time], window: u64| {
+        times
+            .iter()
+            .map(|from| times.iter().filter(|at| at.0 >= from.0 && at.0 < from.0 + window).count())
+            .max()
+    };
+    // Evenly spread they would be 3 s apart; chance may put some of them closer.
+    assert!(most(&starts, 10_000) <= Some(12), "{:?}", most(&starts, 10_000));
+    let hourly = Schedule::Cron(cron("0 * * * *"));
+    let slot = Time(THURSDAY + HOUR);
+    let due: Vec<Time> = ids().map(|id| hourly.due(slot, id)).collect();
+    assert!(due.iter().all(|due| due.since(slot) < CRON_SPREAD));
+    assert!(most(&due, 1_000) <= Some(12), "{:?}", most(&due, 1_000));
+}
+
+#[test]
+fn the_same_probe_is_due_at_the_same_instant_everywhere() {
+    // Pinned: slots would move in a cluster whose nodes disagree.
+    let every = Schedule::Every(Interval::Sixty);
+    let pinned = [1, 2, 3].map(|n| every.next_after(Time(0), probe(n)).map(|at| at.0 / 1_000));
+    let again = [1, 2, 3].map(|n| Some(spread(probe(n)) % 3_600));
+    assert_eq!(pinned, again);
+}
+
+#[test]
+fn expressions_name_their_minutes() {
+    let day = 24 * 60;
+    let table: [(&str, &[u64]); 14] = [
+        ("* * * * *", &[0, 1, 2]),
+        ("*/15 * * * *", &[0, 15, 30, 45, 60]),
+        ("5,10-12 * * * *", &[5, 10, 11, 12, 65]),
+        ("0 9-17/4 * * *", &[540, 780, 1_020, day + 540]),
+        ("30 6 * * MON-FRI", &[390, day + 390, 4 * day + 390]),
+        ("0 0 * * 0", &[3 * day, 10 * day]),
+        ("0 0 * * 7", &[3 * day, 10 * day]),
+        ("0 0 * * sat-sun", &[2 * day, 3 * day, 9 * day]),
+        ("0 0 1 * *", &[5 * day, 36 * day]),
+        ("0 0 1 jan *", &[36 * day]),
+        // Both days are given: one of the two is enough.
+        ("0 0 1 * FRI", &[day, 5 * day, 8 * day]),
+        ("0 0 31 * *", &[35 * day, 66 * day]),
+        // 2028 is the next leap year.
+        ("0 0 29 2 *", &[460 * day]),
+        ("  59   23 *  * * ", &[day - 1, 2 * day - 1]),
+    ];
+    for (text, expected) in table {
+        assert_eq!(slots(text, expected.len()), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_expression_is_kept_as_it_was_written() {
+    assert_eq!(cron(" 0  9 * *\tMON ").as_str(), "0 9 * * MON");
+}
+
+#[test]
+fn wrong_expressions_name_the_field_and_the_rule() {
+    let table = [
+        ("", "five fields"),
+        ("* * * *", "five fields"),
+        ("* * * * * *", "five fields"),
+        ("60 * * * *", "minute: \"60\": must be from 0 to 59"),
+        ("* 24 * * *", "hour: \"24\": must be from 0 to 23"),
+        ("* * 0 * *", "day of the month: \"0\": must be from 1 to 31"),
+        ("* * * 13 *", "month: \"13\": must be from 1 to 12"),
+        ("* * * * 8", "weekday: \"8\": must be from 0 to 7"),
+        ("* * * * MAY", "weekday: \"MAY\""),
+        ("*/0 * * * *", "the step must be from 1 to 59"),
+        ("5/15 * * * *", "a step needs `*` or a range before it"),
+        ("30-10 * * * *", "the range ends before it begins"),
+        ("1,,2 * * * *", "minute: \"\""),
+        ("-1 * * * *", "minute: \"-1\""),
+        ("+1 * * * *", "minute: \"+1\""),
+        ("99999999999999999999 * * * *", "minute"),
+        ("0 0 30 2 *", "no day of the calendar fits it"),
+        ("0 0 31 2,4,6,9,11 *", "no day of the calendar fits it"),
+        ("@hourly", "five fields"),
+    ];
+    for (text, words) in table {
+        let error = match Cron::parse(text) {
+            Ok(cron) => panic!("{text:?} is taken as {cron:?}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(words), "{text:?}: {error}");
+    }
+    assert!(Cron::parse(&"1,".repeat(100)).is_err());
+}
+
+#[test]
+fn the_end_of_time_is_no_slot() {
+    let every = Schedule::Every(Interval::Five);
+    assert_eq!(every.next_after(Time(u64::MAX), probe(1)), None);
+    assert_eq!(cron("* * * * *").next_after(Time(u64::MAX)), None);
+    // A century that is no leap year: from 2096 to 2104.
+    let year_2097 = Time(4_007_836_800_000);
+    assert!(cron("0 0 29 2 *").next_after(year_2097).is_some());
+    assert!(THURSDAY.is_multiple_of(DAY));
+}
