@@ -8,6 +8,7 @@ mod key;
 mod registry;
 mod request;
 mod run;
+mod scope;
 mod test;
 mod tx;
 mod worker;
