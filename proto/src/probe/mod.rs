@@ -188,9 +188,9 @@ impl ThresholdDocument {
 fn named<E: Named + Into<i32>>(field: &str, name: Option<&str>) -> Result<i32, FieldViolation> {
     match name {
         None => Ok(0),
-        Some(name) => E::from_name(name).map(Into::into).ok_or_else(|| {
-            FieldViolation::new(field, format!("{name:?} is not one of {}", E::expected()))
-        }),
+        Some(name) => E::from_name(name)
+            .map(Into::into)
+            .ok_or_else(|| FieldViolation::new(field, format!("{name:?} is not one of {}", E::expected()))),
     }
 }
 
@@ -206,7 +206,11 @@ impl From<&v1::ProbeDefinition> for ProbeDocument {
             test: Some(definition.test.clone()),
             every,
             cron,
-            thresholds: definition.thresholds.iter().map(ThresholdDocument::from).collect(),
+            thresholds: definition
+                .thresholds
+                .iter()
+                .map(ThresholdDocument::from)
+                .collect(),
         }
     }
 }

@@ -8,17 +8,26 @@ const MOS: &str = r#"{"name":"fra","test":"call","every":"5m","thresholds":[
 
 fn violations(json: &str) -> Vec<(String, String)> {
     let found = from_json(json.as_bytes()).expect_err(json);
-    found.into_iter().map(|one| (one.field, one.description)).collect()
+    found
+        .into_iter()
+        .map(|one| (one.field, one.description))
+        .collect()
 }
 
 // Covers: R218, R234
 #[test]
 fn a_document_says_everything_and_comes_back() {
     let definition = from_json(MOS.as_bytes()).unwrap();
-    assert_eq!((definition.name.as_str(), definition.test.as_str()), ("fra", "call"));
+    assert_eq!(
+        (definition.name.as_str(), definition.test.as_str()),
+        ("fra", "call")
+    );
     assert_eq!(definition.schedule, Some(Schedule::EveryMinutes(5)));
     let mos = &definition.thresholds[0];
-    assert_eq!((mos.warning_milli, mos.critical_milli), (Some(3_500), Some(2_500)));
+    assert_eq!(
+        (mos.warning_milli, mos.critical_milli),
+        (Some(3_500), Some(2_500))
+    );
     assert_eq!((mos.statistic, mos.direction), (0, 0), "left to the server");
     let setup = &definition.thresholds[1];
     assert_eq!(setup.statistic(), v1::Statistic::P95);
@@ -63,7 +72,10 @@ fn every_bad_field_is_named() {
     assert!(words("thresholds[0].statistic").contains("MEAN, P50"));
     for (json, field) in [
         (r#"{"name":"n","test":"t"}"#, "every"),
-        (r#"{"name":"n","test":"t","every":"5m","cron":"* * * * *"}"#, "every"),
+        (
+            r#"{"name":"n","test":"t","every":"5m","cron":"* * * * *"}"#,
+            "every",
+        ),
         (r#"{"name":"n","test":"t","every":"90s"}"#, "every"),
         (r#"{"nam":"n"}"#, "nam"),
         (r#"{"thresholds":[{"warning":"x"}]}"#, "thresholds[0].warning"),
@@ -80,7 +92,10 @@ fn thresholds_are_read_from_a_line() {
     let threshold = |text: &str| parse_threshold(text).unwrap();
     let mos = threshold("mos: warn 3.5, crit 2.5");
     assert_eq!((mos.metric.as_str(), mos.statistic, mos.direction), ("mos", 0, 0));
-    assert_eq!((mos.warning_milli, mos.critical_milli), (Some(3_500), Some(2_500)));
+    assert_eq!(
+        (mos.warning_milli, mos.critical_milli),
+        (Some(3_500), Some(2_500))
+    );
     let setup = threshold(" setup_time_ms  P95 lower : CRITICAL 800 ");
     assert_eq!(setup.statistic(), v1::Statistic::P95);
     assert_eq!(setup.direction(), v1::Direction::LowerIsBetter);
@@ -118,7 +133,16 @@ fn intervals_are_whole_minutes() {
 
 #[test]
 fn thousandths_are_exact() {
-    for milli in [0, 1, -1, 3_500, -125, 999_999_999_999, 123_456_789_012, i64::from(i32::MAX)] {
+    for milli in [
+        0,
+        1,
+        -1,
+        3_500,
+        -125,
+        999_999_999_999,
+        123_456_789_012,
+        i64::from(i32::MAX),
+    ] {
         assert_eq!(to_milli(from_milli(milli)), Ok(milli));
     }
 }

@@ -22,7 +22,9 @@ pub fn parse_every(text: &str) -> Result<u32, String> {
 /// # Errors
 /// A sentence saying what is wrong.
 pub fn parse_threshold(text: &str) -> Result<v1::Threshold, String> {
-    let (about, limits) = text.split_once(':').ok_or_else(|| format!("`:` is missing; {FORM}"))?;
+    let (about, limits) = text
+        .split_once(':')
+        .ok_or_else(|| format!("`:` is missing; {FORM}"))?;
     let mut threshold = v1::Threshold::default();
     for (position, word) in about.split_whitespace().enumerate() {
         if position == 0 {
@@ -54,7 +56,9 @@ pub fn parse_threshold(text: &str) -> Result<v1::Threshold, String> {
         if slot.is_some() {
             return Err(format!("{kind} is there twice"));
         }
-        let value: f64 = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+        let value: f64 = number
+            .parse()
+            .map_err(|_| format!("{number:?} is not a number"))?;
         *slot = Some(to_milli(value).map_err(|rule| format!("{number} {rule}"))?);
     }
     Ok(threshold)

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Probe, ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord,
+    Run, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -39,6 +39,10 @@ pub enum Change {
     Event(Delta<WorkerEventKey, WorkerEvent>),
     /// A caller's key.
     Key(Delta<KeyId, ApiKey>),
+    /// A probe.
+    Probe(Delta<ProbeId, Probe>),
+    /// A slot of a probe.
+    ProbeSlot(Delta<ProbeSlotKey, ProbeSlot>),
 }
 
 impl<K, V> Delta<K, V> {
@@ -63,6 +67,8 @@ impl Change {
             Self::Request(delta) => Self::Request(delta.inverse()),
             Self::Event(delta) => Self::Event(delta.inverse()),
             Self::Key(delta) => Self::Key(delta.inverse()),
+            Self::Probe(delta) => Self::Probe(delta.inverse()),
+            Self::ProbeSlot(delta) => Self::ProbeSlot(delta.inverse()),
         }
     }
 }
@@ -86,4 +92,8 @@ pub enum Row {
     Event(Arc<WorkerEvent>),
     /// A caller's key.
     Key(Arc<ApiKey>),
+    /// A probe.
+    Probe(Arc<Probe>),
+    /// A slot of a probe.
+    ProbeSlot(Arc<ProbeSlot>),
 }

@@ -1,11 +1,15 @@
 //! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
+mod probe;
+
 use std::collections::BTreeSet;
 
 use crate::command::{CreateKey, FieldViolation};
 use crate::record::{Executor, Group, Role, SimExecutor, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
+
+pub use probe::{MAX_LIMIT, validate_probe};
 
 /// Longest name of a test, a group, a worker or a region, and longest label, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;

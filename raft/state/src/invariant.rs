@@ -2,6 +2,8 @@
 //!
 //! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
 
+mod probe;
+
 use std::collections::BTreeMap;
 
 use crate::record::{Assignment, EndpointCounts, KEPT_EVENTS, Run};
@@ -9,6 +11,8 @@ use crate::state::State;
 use crate::transition::endpoint::EndpointState;
 use crate::transition::run::RunStatus;
 use crate::transition::worker::WorkerStatus;
+
+use probe::{cursor_forward, health_of_last_slot, one_run_a_slot, slots_in_order};
 
 /// A law that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +27,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 9] = [
+pub const LAWS: [(&str, Law); 12] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -51,10 +55,22 @@ pub const LAWS: [(&str, Law); 9] = [
         history_tells_statuses,
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
+    (
+        "a slot of a probe has at most one run, and a run at most one slot",
+        one_run_a_slot,
+    ),
+    (
+        "a probe's newest slots are kept, none later than its cursor",
+        slots_in_order,
+    ),
+    (
+        "a probe's health is what its last measured slot said",
+        health_of_last_slot,
+    ),
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 5] = [
+pub const STEP_LAWS: [(&str, StepLaw); 6] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -63,6 +79,7 @@ pub const STEP_LAWS: [(&str, StepLaw); 5] = [
         "closed endpoints never change, phases only move forward",
         endpoints_forward,
     ),
+    ("a probe's cursor never goes back", cursor_forward),
 ];
 
 /// Every law that a state breaks.

@@ -52,7 +52,9 @@ impl Pattern {
             Self::FarSide => {
                 "runs complete, but many of their endpoints end in errors: look at the side that is called, not at the platform"
             }
-            Self::TooLong => "runs last longer than the interval, so slots are skipped: shorten the test or run it less often",
+            Self::TooLong => {
+                "runs last longer than the interval, so slots are skipped: shorten the test or run it less often"
+            }
             Self::Missed => "slots were missed: the cluster had no leader when they were due",
         }
     }
@@ -66,23 +68,31 @@ pub fn diagnose<'a>(slots: impl IntoIterator<Item = &'a ProbeSlot>) -> Option<Pa
         .take(LOOKED_AT)
         .collect();
     if slots.len() >= IN_A_ROW && slots.iter().take(IN_A_ROW).all(|slot| slot.skipped.is_some()) {
-        return slots.first().and_then(|slot| slot.skipped).map(|reason| match reason {
-            SkipReason::PreviousStillRunning => Pattern::TooLong,
-            SkipReason::Missed => Pattern::Missed,
-        });
+        return slots
+            .first()
+            .and_then(|slot| slot.skipped)
+            .map(|reason| match reason {
+                SkipReason::PreviousStillRunning => Pattern::TooLong,
+                SkipReason::Missed => Pattern::Missed,
+            });
     }
     let ends: Vec<&SlotEnd> = slots.iter().filter_map(|slot| slot.end.as_ref()).collect();
     let lasting = ends.first_chunk::<IN_A_ROW>().and_then(lasting);
     lasting.or_else(|| alternating(&ends)).or_else(|| {
         let newest = ends.first_chunk::<IN_A_ROW>()?;
-        newest.iter().all(|end| many_errors(end)).then_some(Pattern::FarSide)
+        newest
+            .iter()
+            .all(|end| many_errors(end))
+            .then_some(Pattern::FarSide)
     })
 }
 
 fn lasting(ends: &[&SlotEnd; IN_A_ROW]) -> Option<Pattern> {
     let all = |status: RunStatus| ends.iter().all(|end| end.status == Some(status));
     if all(RunStatus::CannotRunForNow) {
-        let cancelled = ends.iter().any(|end| end.reason == Some(RunReasonCode::Cancelled));
+        let cancelled = ends
+            .iter()
+            .any(|end| end.reason == Some(RunReasonCode::Cancelled));
         let billed = ends.iter().all(|end| end.reason.is_some_and(is_billing));
         return match (cancelled, billed) {
             (true, _) => None,
@@ -94,7 +104,11 @@ fn lasting(ends: &[&SlotEnd; IN_A_ROW]) -> Option<Pattern> {
         let lost = ends
             .iter()
             .all(|end| end.reason == Some(RunReasonCode::AllWorkersDisconnected));
-        return Some(if lost { Pattern::WorkersUnstable } else { Pattern::Failing });
+        return Some(if lost {
+            Pattern::WorkersUnstable
+        } else {
+            Pattern::Failing
+        });
     }
     None
 }

@@ -41,7 +41,14 @@ pub(super) fn missed(probe: &Probe, now: Time, config: &ProbeConfig) -> Late {
         if counted == COUNTED {
             // The rest in the next pass.
             return Late {
-                skips: newest.back().map(|slot| Missed { slot: *slot, count: counted }).into_iter().collect(),
+                skips: newest
+                    .back()
+                    .map(|slot| Missed {
+                        slot: *slot,
+                        count: counted,
+                    })
+                    .into_iter()
+                    .collect(),
                 current: None,
             };
         }

@@ -113,7 +113,9 @@ fn settled_at(state: &State, probe: &Probe, config: &ProbeConfig) -> Option<(Tim
     let at = if waits {
         // The next slot does not wait for a summary that does not come.
         let patience = ended + config.summary_wait;
-        probe.next_due().map_or(patience, |due| patience.min(due.max(ended)))
+        probe
+            .next_due()
+            .map_or(patience, |due| patience.min(due.max(ended)))
     } else {
         ended
     };
@@ -137,13 +139,21 @@ fn evaluate(state: &State, probe: &Probe, open: OpenSlot) -> Planned {
 /// before it were missed.
 fn at_slot(state: &State, probe: &Probe, now: Time, config: &ProbeConfig) -> Vec<Planned> {
     let name = &probe.definition.name;
-    let over = |open: OpenSlot| state.run(open.run).is_none_or(|run| run.life.status().is_terminal());
+    let over = |open: OpenSlot| {
+        state
+            .run(open.run)
+            .is_none_or(|run| run.life.status().is_terminal())
+    };
     if probe.open.is_some_and(over) {
         // Its run is being settled in this pass.
         return Vec::new();
     }
     let late = missed(probe, now, config);
-    let mut planned: Vec<Planned> = late.skips.iter().map(|missed| skip_missed(probe, missed)).collect();
+    let mut planned: Vec<Planned> = late
+        .skips
+        .iter()
+        .map(|missed| skip_missed(probe, missed))
+        .collect();
     if let Some(slot) = late.current {
         planned.push(match probe.open {
             Some(_) => {
@@ -195,7 +205,10 @@ pub fn run_id(probe: ProbeId, due: Time) -> RunId {
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&time[2..]);
     let of_probe = |seed: u64| {
-        probe.as_bytes().iter().fold(mixed(seed ^ due.0), |sum, byte| mixed(sum ^ u64::from(*byte)))
+        probe
+            .as_bytes()
+            .iter()
+            .fold(mixed(seed ^ due.0), |sum, byte| mixed(sum ^ u64::from(*byte)))
     };
     bytes[6..8].copy_from_slice(&of_probe(1).to_be_bytes()[..2]);
     bytes[8..].copy_from_slice(&of_probe(2).to_be_bytes());

@@ -130,7 +130,13 @@ impl Actor {
             | Command::DeleteWorker(_)
             | Command::PurgeWorker(_)
             | Command::CreateKey(_)
-            | Command::RevokeKey(_) => Self::Reconciler,
+            | Command::RevokeKey(_)
+            | Command::PutProbe(_)
+            | Command::DeleteProbe(_)
+            | Command::PauseProbe(_)
+            | Command::FireProbe(_)
+            | Command::SkipSlot(_)
+            | Command::EvaluateProbe(_) => Self::Reconciler,
         }
     }
 

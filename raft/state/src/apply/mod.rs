@@ -5,6 +5,7 @@ mod assignment;
 mod drain;
 mod history;
 mod key;
+mod probe;
 mod registry;
 mod request;
 mod run;
@@ -123,6 +124,12 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PurgeWorker(command) => registry::purge(tx, command),
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
+        Command::PutProbe(command) => probe::put(tx, command, created_by),
+        Command::DeleteProbe(command) => probe::delete(tx, command),
+        Command::PauseProbe(command) => probe::pause(tx, command),
+        Command::FireProbe(command) => probe::fire(tx, command),
+        Command::SkipSlot(command) => probe::skip(tx, command),
+        Command::EvaluateProbe(command) => probe::evaluate(tx, command),
     }
 }
 

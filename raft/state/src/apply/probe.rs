@@ -53,7 +53,10 @@ pub(super) fn fire(tx: &mut Tx<'_>, command: &FireProbe) -> Result<Reply, Refusa
         });
     }
     if let Some(open) = probe.open {
-        let rule = format!("it is the run of the slot before, which is not settled: {}", open.slot.0);
+        let rule = format!(
+            "it is the run of the slot before, which is not settled: {}",
+            open.slot.0
+        );
         return Err(Refusal::NotYet { run: open.run, rule });
     }
     run::create(tx, command.run, probe.definition.test, Some(probe.id), None)?;
@@ -104,7 +107,10 @@ fn settled(probe: &Probe, slot: Time) -> Probe {
 
 fn slot(probe: &Probe, slot: Time, at: Time) -> ProbeSlot {
     ProbeSlot {
-        key: ProbeSlotKey { probe: probe.id, slot },
+        key: ProbeSlotKey {
+            probe: probe.id,
+            slot,
+        },
         at,
         run: None,
         skipped: None,

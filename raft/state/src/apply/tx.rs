@@ -7,10 +7,10 @@ use crate::apply::access::Actor;
 use crate::apply::history;
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, Revision, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, RequestKey, RequestRecord, Run, Test, Worker,
-    WorkerEvent, WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, KEPT_SLOTS, Probe, ProbeSlot, ProbeSlotKey,
+    RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent, WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -27,6 +27,8 @@ enum RowKey {
     Request(RequestKey),
     Event(WorkerEventKey),
     Key(KeyId),
+    Probe(ProbeId),
+    ProbeSlot(ProbeSlotKey),
 }
 
 /// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
@@ -128,6 +130,13 @@ impl<'a> Tx<'a> {
             .key(id)
             .cloned()
             .ok_or_else(|| not_found(ObjectKind::Key, id))
+    }
+
+    pub(super) fn probe(&self, id: ProbeId) -> Result<Arc<Probe>, Refusal> {
+        self.state
+            .probe(id)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Probe, id))
     }
 
     pub(super) fn put_test(&mut self, mut row: Test) {
@@ -291,6 +300,64 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Key(delta.key), Change::Key(delta));
     }
 
+    /// Writes a probe: the one place through which every change of a health passes.
+    pub(super) fn put_probe(&mut self, mut row: Probe) {
+        row.revision = self.revision();
+        let before = self.state.probes.get(&row.id).cloned();
+        let delta = Delta {
+            key: row.id,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Probe(delta.key), Change::Probe(delta));
+    }
+
+    /// Forgets a probe with its slots.
+    pub(super) fn remove_probe(&mut self, probe: &Arc<Probe>) {
+        let slots: Vec<ProbeSlotKey> = self.state.probe_slots(probe.id).map(|slot| slot.key).collect();
+        for key in slots {
+            self.remove_probe_slot(key);
+        }
+        let delta = Delta {
+            key: probe.id,
+            before: Some(Arc::clone(probe)),
+            after: None,
+        };
+        self.set(RowKey::Probe(delta.key), Change::Probe(delta));
+    }
+
+    /// Writes a slot. A new one makes the oldest be forgotten, once there are too many.
+    pub(super) fn put_probe_slot(&mut self, mut row: ProbeSlot) {
+        row.revision = self.revision();
+        let key = row.key;
+        let before = self.state.probe_slots.get(&key).cloned();
+        if before.is_none() {
+            let surplus = self.state.probe_slots(key.probe).nth(KEPT_SLOTS - 1).is_some();
+            let oldest = self.state.probe_slots(key.probe).next().map(|slot| slot.key);
+            if let Some(oldest) = oldest.filter(|_| surplus) {
+                self.remove_probe_slot(oldest);
+            }
+        }
+        let delta = Delta {
+            key,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::ProbeSlot(key), Change::ProbeSlot(delta));
+    }
+
+    fn remove_probe_slot(&mut self, key: ProbeSlotKey) {
+        let Some(before) = self.state.probe_slots.get(&key).cloned() else {
+            return;
+        };
+        let delta = Delta {
+            key,
+            before: Some(before),
+            after: None,
+        };
+        self.set(RowKey::ProbeSlot(key), Change::ProbeSlot(delta));
+    }
+
     pub(super) fn put_request(&mut self, row: RequestRecord) {
         let key = row.key.clone();
         let before = self.state.requests.get(&key).cloned();
@@ -345,6 +412,8 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Request(first), Change::Request(last)) => Change::Request(keep(first, last)),
         (Change::Event(first), Change::Event(last)) => Change::Event(keep(first, last)),
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
+        (Change::Probe(first), Change::Probe(last)) => Change::Probe(keep(first, last)),
+        (Change::ProbeSlot(first), Change::ProbeSlot(last)) => Change::ProbeSlot(keep(first, last)),
         (
             Change::Test(_)
             | Change::Run(_)
@@ -353,7 +422,9 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Worker(_)
             | Change::Request(_)
             | Change::Event(_)
-            | Change::Key(_),
+            | Change::Key(_)
+            | Change::Probe(_)
+            | Change::ProbeSlot(_),
             last,
         ) => last,
     }

@@ -1,6 +1,7 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
 mod key;
+mod probe;
 mod reply;
 mod worker;
 
@@ -13,6 +14,7 @@ use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
 pub use key::{CreateKey, RevokeKey};
+pub use probe::{DeleteProbe, EvaluateProbe, FireProbe, PauseProbe, ProbeMode, PutProbe, SkipSlot};
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
     SessionGrant,
@@ -126,6 +128,18 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 70: creates a probe, or updates it.
+    PutProbe(PutProbe),
+    /// 71: deletes a probe.
+    DeleteProbe(DeleteProbe),
+    /// 72: pauses a probe, or lets it go on.
+    PauseProbe(PauseProbe),
+    /// 73: creates the run of a probe's slot.
+    FireProbe(FireProbe),
+    /// 74: a probe's slot gets no run.
+    SkipSlot(SkipSlot),
+    /// 75: the run of a probe's slot is over.
+    EvaluateProbe(EvaluateProbe),
 }
 
 impl Command {
@@ -160,6 +174,12 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::PutProbe(_) => 70,
+            Self::DeleteProbe(_) => 71,
+            Self::PauseProbe(_) => 72,
+            Self::FireProbe(_) => 73,
+            Self::SkipSlot(_) => 74,
+            Self::EvaluateProbe(_) => 75,
         }
     }
 
@@ -194,6 +214,12 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::PutProbe(_) => "put_probe",
+            Self::DeleteProbe(_) => "delete_probe",
+            Self::PauseProbe(_) => "pause_probe",
+            Self::FireProbe(_) => "fire_probe",
+            Self::SkipSlot(_) => "skip_slot",
+            Self::EvaluateProbe(_) => "evaluate_probe",
         }
     }
 
@@ -207,7 +233,10 @@ impl Command {
             | Self::CreateWorker(_)
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
-            | Self::DeleteWorker(_) => Some(Access::Operate),
+            | Self::DeleteWorker(_)
+            | Self::PutProbe(_)
+            | Self::DeleteProbe(_)
+            | Self::PauseProbe(_) => Some(Access::Operate),
             Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
@@ -224,7 +253,10 @@ impl Command {
             | Self::SetHealth(_)
             | Self::Report(_)
             | Self::ExpireToken(_)
-            | Self::PurgeWorker(_) => None,
+            | Self::PurgeWorker(_)
+            | Self::FireProbe(_)
+            | Self::SkipSlot(_)
+            | Self::EvaluateProbe(_) => None,
         }
     }
 }

@@ -4,9 +4,12 @@ mod assignment;
 mod event;
 mod explanation;
 mod key;
+mod probe;
 mod request;
 mod run;
+mod summary;
 mod test;
+mod threshold;
 mod worker;
 
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
@@ -14,7 +17,15 @@ pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
 pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
 pub use key::{Access, ApiKey, Role};
+pub use probe::{
+    KEPT_SLOTS, MAX_THRESHOLDS, OpenSlot, Probe, ProbeDefinition, ProbeSlot, ProbeSlotKey, SkipReason,
+    SlotEnd,
+};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
+pub use summary::{Aggregate, RunSummary};
 pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
+pub use threshold::{
+    Direction, METRICS, MetricResult, SUCCESS_RATE, Statistic, Thousandths, Threshold, evaluate,
+};
 pub use worker::{Session, Worker, WorkerKind};

@@ -54,12 +54,37 @@ struct Field {
 }
 
 const FIELDS: [Field; 5] = [
-    Field { name: "minute", first: 0, last: 59, names: &[] },
-    Field { name: "hour", first: 0, last: 23, names: &[] },
-    Field { name: "day of the month", first: 1, last: 31, names: &[] },
-    Field { name: "month", first: 1, last: 12, names: &MONTHS },
+    Field {
+        name: "minute",
+        first: 0,
+        last: 59,
+        names: &[],
+    },
+    Field {
+        name: "hour",
+        first: 0,
+        last: 23,
+        names: &[],
+    },
+    Field {
+        name: "day of the month",
+        first: 1,
+        last: 31,
+        names: &[],
+    },
+    Field {
+        name: "month",
+        first: 1,
+        last: 12,
+        names: &MONTHS,
+    },
     // 7 is Sunday too.
-    Field { name: "weekday", first: 0, last: 7, names: &WEEKDAYS },
+    Field {
+        name: "weekday",
+        first: 0,
+        last: 7,
+        names: &WEEKDAYS,
+    },
 ];
 
 impl Cron {
@@ -150,7 +175,8 @@ impl fmt::Debug for Cron {
 
 impl Field {
     fn parse(&self, text: &str) -> Result<u64, CronError> {
-        text.split(',').try_fold(0, |bits, item| Ok(bits | self.item(item)?))
+        text.split(',')
+            .try_fold(0, |bits, item| Ok(bits | self.item(item)?))
     }
 
     /// `*`, `*/n`, `a`, `a-b` or `a-b/n`.
@@ -173,7 +199,9 @@ impl Field {
             return Err(self.wrong(text, "the range ends before it begins"));
         }
         let step = usize::try_from(step).unwrap_or(usize::MAX);
-        Ok((from..=to).step_by(step).fold(0, |bits, value| bits | (1 << value)))
+        Ok((from..=to)
+            .step_by(step)
+            .fold(0, |bits, value| bits | (1 << value)))
     }
 
     fn step(&self, step: &str, item: &str) -> Result<u64, CronError> {
@@ -225,6 +253,10 @@ const fn month_and_day(since_1970: u64) -> (u64, u64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     (month, day)
 }

@@ -108,9 +108,10 @@ fn phase(interval: Interval, probe: ProbeId) -> u64 {
 
 /// A number that is the same for the same probe for ever, and different between probes.
 fn spread(probe: ProbeId) -> u64 {
-    probe.as_bytes().iter().fold(0, |sum, byte| {
-        mixed(sum ^ u64::from(*byte))
-    })
+    probe
+        .as_bytes()
+        .iter()
+        .fold(0, |sum, byte| mixed(sum ^ u64::from(*byte)))
 }
 
 /// Spreads the bits of a number over all of it (the finalizer of MurmurHash3).

@@ -33,7 +33,9 @@ fn slots(text: &str, count: usize) -> Vec<u64> {
 
 #[test]
 fn intervals_are_those_of_the_source() {
-    let minutes: Vec<u32> = (0..=120).filter(|n| Interval::from_minutes(*n).is_some()).collect();
+    let minutes: Vec<u32> = (0..=120)
+        .filter(|n| Interval::from_minutes(*n).is_some())
+        .collect();
     assert_eq!(minutes, [5, 15, 30, 60]);
 }
 
@@ -58,12 +60,19 @@ fn slots_of_an_interval_are_evenly_apart_and_strictly_after() {
 fn a_hundred_probes_of_one_schedule_do_not_fire_together() {
     let ids = || (0..100u8).map(probe);
     let every = Schedule::Every(Interval::Five);
-    let mut starts: Vec<Time> = ids().filter_map(|id| every.next_after(Time(THURSDAY), id)).collect();
+    let mut starts: Vec<Time> = ids()
+        .filter_map(|id| every.next_after(Time(THURSDAY), id))
+        .collect();
     starts.sort_unstable();
     let most = |times: &[Time], window: u64| {
         times
             .iter()
-            .map(|from| times.iter().filter(|at| at.0 >= from.0 && at.0 < from.0 + window).count())
+            .map(|from| {
+                times
+                    .iter()
+                    .filter(|at| at.0 >= from.0 && at.0 < from.0 + window)
+                    .count()
+            })
             .max()
     };
     // Evenly spread they would be 3 s apart; chance may put some of them closer.

@@ -164,7 +164,12 @@ fn told(results: &[MetricResult]) -> String {
     }
     let worst_ones = results.iter().filter(|result| result.status == status);
     let each = worst_ones.map(|result| match result.value {
-        Some(value) => format!("{} {} is {}", result.metric, result.statistic.name(), Thousandths(value)),
+        Some(value) => format!(
+            "{} {} is {}",
+            result.metric,
+            result.statistic.name(),
+            Thousandths(value)
+        ),
         None => format!("{} was not measured", result.metric),
     });
     each.collect::<Vec<_>>().join(", ")

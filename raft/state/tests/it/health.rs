@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use reeve_state::transition::probe::ProbeStatus;
 
+use reeve_state::command::*;
+use reeve_state::record::*;
+use reeve_state::transition::run::RunStatus;
+
 use crate::world::probes::*;
 use crate::world::*;
 use ProbeStatus as S;
@@ -98,12 +102,19 @@ fn the_worst_metric_is_the_probes_health() {
             assert_eq!(S::worst([one, other]), worst(one, other), "{one} and {other}");
         }
     }
-    assert_eq!(S::worst([]), S::Healthy, "a run that completed, of which nothing was asked");
+    assert_eq!(
+        S::worst([]),
+        S::Healthy,
+        "a run that completed, of which nothing was asked"
+    );
 }
 
 #[test]
 fn a_metric_that_was_not_measured_is_unknown() {
-    let thresholds = [threshold("mos", Some(3_500), None), threshold("rtt_ms", Some(1), None)];
+    let thresholds = [
+        threshold("mos", Some(3_500), None),
+        threshold("rtt_ms", Some(1), None),
+    ];
     let empty = Aggregate {
         count: 0,
         ..aggregate(9_000)
@@ -111,7 +122,12 @@ fn a_metric_that_was_not_measured_is_unknown() {
     let metrics = BTreeMap::from([("rtt_ms".to_owned(), empty)]);
     let results = evaluate(&thresholds, |metric| metrics.get(metric));
     for result in results {
-        assert_eq!((result.value, result.status), (None, S::Unknown), "{}", result.metric);
+        assert_eq!(
+            (result.value, result.status),
+            (None, S::Unknown),
+            "{}",
+            result.metric
+        );
     }
 }
 
@@ -149,7 +165,13 @@ fn every_end_from_every_health() {
         (&[End::Completed(6)], S::Unhealthy),
     ];
     for (way, from) in ways {
-        for end in [End::Completed(0), End::Completed(5), End::Completed(10), End::Failed, End::CannotRun] {
+        for end in [
+            End::Completed(0),
+            End::Completed(5),
+            End::Completed(10),
+            End::Failed,
+            End::CannotRun,
+        ] {
             let mut world = measured();
             for (run, earlier) in (10..).zip(way) {
                 ended(&mut world, run, *earlier);
@@ -192,10 +214,17 @@ fn health_says_why() {
     ended(&mut world, 2, End::Completed(1));
     assert_eq!(reason(&world), "success_rate mean is 90");
     ended(&mut world, 3, End::Failed);
-    assert!(reason(&world).starts_with("the last run FAILED: "), "{}", reason(&world));
+    assert!(
+        reason(&world).starts_with("the last run FAILED: "),
+        "{}",
+        reason(&world)
+    );
     assert!(world.probe(1).health.results().is_empty());
     ended(&mut world, 4, End::CannotRun);
-    assert!(reason(&world).starts_with("the last run FAILED: "), "unchanged (D14b)");
+    assert!(
+        reason(&world).starts_with("the last run FAILED: "),
+        "unchanged (D14b)"
+    );
     let mut world = World::with_thresholds(vec![threshold("mos", Some(3_500), None)]);
     assert_eq!(ended(&mut world, 1, End::Completed(0)), S::Unknown);
     assert_eq!(reason(&world), "mos was not measured");
@@ -219,7 +248,14 @@ fn new_thresholds_are_measured_with_the_next_execution() {
 
 #[test]
 fn thousandths_are_written_as_people_do() {
-    for (milli, text) in [(0, "0"), (3_500, "3.5"), (-250, "-0.25"), (800_000, "800"), (1, "0.001"), (100_010, "100.01")] {
+    for (milli, text) in [
+        (0, "0"),
+        (3_500, "3.5"),
+        (-250, "-0.25"),
+        (800_000, "800"),
+        (1, "0.001"),
+        (100_010, "100.01"),
+    ] {
         assert_eq!(Thousandths(milli).to_string(), text);
     }
 }

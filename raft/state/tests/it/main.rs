@@ -8,9 +8,11 @@
 
 mod definitions;
 mod drains;
+mod health;
 mod history;
 mod keys;
 mod lives;
+mod probes;
 mod projects;
 mod properties;
 mod registry;

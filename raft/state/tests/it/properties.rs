@@ -1,5 +1,6 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
+mod probes;
 mod registry;
 
 use std::collections::BTreeSet;
@@ -11,12 +12,14 @@ use reeve_state::record::{Assignment, WorkerEventKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{DrainActor, WorkerStatus};
 use reeve_state::{State, apply};
 
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
+use probes::{ProbeAct, probe_act, probe_command};
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
 
 const RUNS: u8 = 3;
@@ -39,6 +42,7 @@ enum Act {
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
     Registry(RegistryAct),
+    Probe(ProbeAct),
     /// Time passes, and nothing else.
     Pass(Millis),
     /// A caller with this key asks for it.
@@ -74,14 +78,18 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn act() -> impl Strategy<Value = Act> {
     let registry = || registry_act().prop_map(Act::Registry);
-    let asked =
-        (key(), prop_oneof![run_act(), registry()]).prop_map(|(key, act)| Act::As(key, Box::new(act)));
+    let asked = (
+        key(),
+        prop_oneof![run_act(), registry(), probe_act(RUNS).prop_map(Act::Probe)],
+    )
+        .prop_map(|(key, act)| Act::As(key, Box::new(act)));
     let spans = vec![1_000, 60_000, HOUR.0];
     prop_oneof![
         40 => run_act(),
         10 => registry(),
         3 => asked,
-        1 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
+        8 => probe_act(RUNS).prop_map(Act::Probe),
+        3 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
 }
 
@@ -254,6 +262,7 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
         Act::Registry(act) => registry_command(world, act),
+        Act::Probe(act) => probe_command(world, act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
         Act::As(_, act) => command(world, act),
@@ -332,6 +341,8 @@ fn random_acts_reach_every_status() {
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
+    let mut healths = BTreeSet::new();
+    let (mut fired, mut skipped) = (false, false);
     for _ in 0..200 {
         let acts = prop::collection::vec(act(), 60..120)
             .new_tree(&mut runner)
@@ -340,6 +351,15 @@ fn random_acts_reach_every_status() {
         let mut world = world();
         for act in &acts {
             perform(&mut world, act);
+            healths.extend(world.state.probes().map(|probe| probe.health.status()));
+            let slots = || {
+                world
+                    .state
+                    .probes()
+                    .flat_map(|probe| world.state.probe_slots(probe.id))
+            };
+            fired |= slots().any(|slot| slot.end.is_some());
+            skipped |= slots().any(|slot| slot.skipped.is_some());
             workers.extend(world.state.workers().map(|worker| worker.status()));
             events.extend(
                 (1..=ALL_WORKERS)
@@ -351,6 +371,8 @@ fn random_acts_reach_every_status() {
         seen.extend(runs.map(|entry| entry.status));
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
+    assert_eq!(healths.into_iter().collect::<Vec<_>>(), ProbeStatus::ALL);
+    assert!(fired && skipped, "{fired} {skipped}");
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
 }

@@ -1,6 +1,7 @@
 //! Given, when, then: a state, the commands that are applied to it, and what must hold. Every step is checked against
 //! every named invariant.
 
+pub mod probes;
 pub mod registry;
 
 use std::collections::BTreeMap;

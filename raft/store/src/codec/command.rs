@@ -91,6 +91,12 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::PurgeWorker(c) => Kind::PurgeWorker(c.to_proto()),
         Command::CreateKey(c) => Kind::CreateKey(c.to_proto()),
         Command::RevokeKey(c) => Kind::RevokeKey(c.to_proto()),
+        Command::PutProbe(c) => Kind::PutProbe(c.to_proto()),
+        Command::DeleteProbe(c) => Kind::DeleteProbe(c.to_proto()),
+        Command::PauseProbe(c) => Kind::PauseProbe(c.to_proto()),
+        Command::FireProbe(c) => Kind::FireProbe(c.to_proto()),
+        Command::SkipSlot(c) => Kind::SkipSlot(c.to_proto()),
+        Command::EvaluateProbe(c) => Kind::EvaluateProbe(c.to_proto()),
     }
 }
 
@@ -124,6 +130,12 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::PurgeWorker(c) => Command::PurgeWorker(Wire::from_proto(c)?),
         Kind::CreateKey(c) => Command::CreateKey(Wire::from_proto(c)?),
         Kind::RevokeKey(c) => Command::RevokeKey(Wire::from_proto(c)?),
+        Kind::PutProbe(c) => Command::PutProbe(Wire::from_proto(c)?),
+        Kind::DeleteProbe(c) => Command::DeleteProbe(Wire::from_proto(c)?),
+        Kind::PauseProbe(c) => Command::PauseProbe(Wire::from_proto(c)?),
+        Kind::FireProbe(c) => Command::FireProbe(Wire::from_proto(c)?),
+        Kind::SkipSlot(c) => Command::SkipSlot(Wire::from_proto(c)?),
+        Kind::EvaluateProbe(c) => Command::EvaluateProbe(Wire::from_proto(c)?),
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod command;
 mod enums;
+mod probe;
 mod raft;
 mod record;
 mod reply;

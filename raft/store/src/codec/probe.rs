@@ -179,7 +179,8 @@ impl Wire for ProbeDefinition {
                 })?)
             }
             Kind::Cron(text) => Schedule::Cron(
-                Cron::parse(&text).map_err(|_| DecodeError::Inconsistent("a cron expression cannot be read"))?,
+                Cron::parse(&text)
+                    .map_err(|_| DecodeError::Inconsistent("a cron expression cannot be read"))?,
             ),
         };
         Ok(Self {
@@ -258,7 +259,9 @@ impl Wire for ProbeHealth {
             list(proto.results)?,
             time(proto.slot_ms),
         )
-        .ok_or(DecodeError::Inconsistent("a probe's health is not what its results say"))
+        .ok_or(DecodeError::Inconsistent(
+            "a probe's health is not what its results say",
+        ))
     }
 }
 

@@ -8,8 +8,8 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Probe, ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord,
+    Run, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -26,10 +26,12 @@ mod table {
     pub(super) const REQUEST: u8 = 6;
     pub(super) const EVENT: u8 = 7;
     pub(super) const KEY: u8 = 8;
+    pub(super) const PROBE: u8 = 10;
+    pub(super) const PROBE_SLOT: u8 = 11;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::KEY;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::PROBE_SLOT;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -42,6 +44,8 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Request(delta) => request_key(&delta.key),
         Change::Event(delta) => event_key(&delta.key),
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
+        Change::Probe(delta) => key(table::PROBE, delta.key.as_bytes()),
+        Change::ProbeSlot(delta) => probe_slot_key(&delta.key),
     }
 }
 
@@ -56,6 +60,8 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Request(row) => request_key(&row.key),
         Row::Event(row) => event_key(&row.key),
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
+        Row::Probe(row) => key(table::PROBE, row.id.as_bytes()),
+        Row::ProbeSlot(row) => probe_slot_key(&row.key),
     }
 }
 
@@ -84,6 +90,12 @@ fn event_key(event: &WorkerEventKey) -> Vec<u8> {
     key
 }
 
+fn probe_slot_key(slot: &ProbeSlotKey) -> Vec<u8> {
+    let mut key = key(table::PROBE_SLOT, slot.probe.as_bytes());
+    key.extend_from_slice(&slot.slot.0.to_be_bytes());
+    key
+}
+
 /// The caller's length comes first, so that no two pairs share a key.
 fn request_key(request: &RequestKey) -> Vec<u8> {
     let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
@@ -103,6 +115,8 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Request(delta) => delta.after.clone().map(Row::Request),
         Change::Event(delta) => delta.after.clone().map(Row::Event),
         Change::Key(delta) => delta.after.clone().map(Row::Key),
+        Change::Probe(delta) => delta.after.clone().map(Row::Probe),
+        Change::ProbeSlot(delta) => delta.after.clone().map(Row::ProbeSlot),
     }
 }
 
@@ -118,6 +132,8 @@ pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Request(row) => Kind::Request(row.to_proto()),
         Row::Event(row) => Kind::Event(row.to_proto()),
         Row::Key(row) => Kind::Key(row.to_proto()),
+        Row::Probe(row) => Kind::Probe(row.to_proto()),
+        Row::ProbeSlot(row) => Kind::ProbeSlot(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
@@ -138,6 +154,8 @@ pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
         Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
+        Kind::Probe(row) => Row::Probe(Arc::new(Probe::from_proto(row)?)),
+        Kind::ProbeSlot(row) => Row::ProbeSlot(Arc::new(ProbeSlot::from_proto(row)?)),
     };
     Ok(row)
 }

@@ -38,7 +38,9 @@ pub(in crate::apply) fn evaluate(tx: &mut Tx<'_>, command: &EvaluateProbe) -> Re
     let end = SlotEnd {
         at: now,
         status: run.as_ref().map(|run| run.life.status()),
-        reason: run.as_ref().and_then(|run| run.life.reason().map(|reason| reason.code)),
+        reason: run
+            .as_ref()
+            .and_then(|run| run.life.reason().map(|reason| reason.code)),
         endpoints: run.as_ref().map_or(0, |run| run.definition.endpoints()),
         errors: errors(&counts),
         results,
@@ -51,7 +53,10 @@ pub(in crate::apply) fn evaluate(tx: &mut Tx<'_>, command: &EvaluateProbe) -> Re
 
 /// The slot may be forgotten already: its probe may have had many since that were skipped.
 fn settle_slot(tx: &mut Tx<'_>, probe: &Probe, slot: crate::time::Time, end: SlotEnd) {
-    let key = ProbeSlotKey { probe: probe.id, slot };
+    let key = ProbeSlotKey {
+        probe: probe.id,
+        slot,
+    };
     if let Some(row) = tx.state().probe_slot(key).cloned() {
         tx.put_probe_slot(ProbeSlot {
             end: Some(end),
@@ -68,7 +73,10 @@ fn verdict(tx: &Tx<'_>, probe: &Probe, run: Option<&Run>, counts: &EndpointCount
         RunStatus::Completed => Verdict::Measured(measured(tx, probe, run, counts)),
         RunStatus::Failed => {
             let why = run.life.reason().map(|reason| reason.message.as_str());
-            Verdict::Failed(format!("the last run FAILED: {}", why.unwrap_or("no reason is known")))
+            Verdict::Failed(format!(
+                "the last run FAILED: {}",
+                why.unwrap_or("no reason is known")
+            ))
         }
         RunStatus::CannotRunForNow | RunStatus::Pending | RunStatus::Queued | RunStatus::Running => {
             Verdict::CouldNotRun

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{answer, named};
-use crate::apply::tx::Tx;
-use crate::command::{FieldViolation, ObjectKind, ProbeMode, PutProbe, Refusal, Reply};
+use crate::apply::tx::{Tx, not_found};
+use crate::command::{ObjectKind, ProbeMode, PutProbe, Refusal, Reply};
 use crate::definition;
+use crate::id::ProjectName;
 use crate::record::{Probe, RequestKey};
 use crate::transition::probe::ProbeHealth;
 
@@ -86,19 +87,14 @@ fn update(tx: &mut Tx<'_>, probe: &Arc<Probe>, command: &PutProbe) -> Result<Rep
     Ok(answer(probe.id, false))
 }
 
-/// The test has to be of the probe's project: its runs are.
-fn usable_test(tx: &Tx<'_>, command: &PutProbe, project: &crate::id::ProjectName) -> Result<(), Refusal> {
+/// The test has to be of the probe's project, as its runs are: others do not exist for it.
+fn usable_test(tx: &Tx<'_>, command: &PutProbe, project: &ProjectName) -> Result<(), Refusal> {
     let test = tx.test(command.definition.test)?;
     if test.project == *project {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(not_found(ObjectKind::Test, test.id))
     }
-    let violation = FieldViolation {
-        field: "test".to_owned(),
-        rule: format!("there is no test {} in the project {project}", test.id),
-    };
-    Err(Refusal::Invalid {
-        violations: vec![violation],
-    })
 }
 
 fn name_taken(command: &PutProbe) -> Refusal {

@@ -144,7 +144,13 @@ impl World {
         self.ran(run);
         let count = self.assignment(run, 0).count;
         let good = count - errors;
-        self.progress(run, 0, 0..good, EndpointPhase::Closed, Some(EndpointOutcome::Success));
+        self.progress(
+            run,
+            0,
+            0..good,
+            EndpointPhase::Closed,
+            Some(EndpointOutcome::Success),
+        );
         if errors > 0 {
             let bad = Some(EndpointOutcome::CallFailed);
             self.progress(run, 0, good..count, EndpointPhase::Closed, bad);
