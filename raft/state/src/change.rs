@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::id::{KeyId, ProbeId, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Probe, ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord,
-    Run, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Probe, ProbeSlot, ProbeSlotKey,
+    RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -43,9 +43,22 @@ pub enum Change {
     Probe(Delta<ProbeId, Probe>),
     /// A slot of a probe.
     ProbeSlot(Delta<ProbeSlotKey, ProbeSlot>),
+    /// A chunk of evidence.
+    Manifest(Delta<ManifestKey, Manifest>),
+    /// A run's summary.
+    Summary(Delta<RunId, RunSummary>),
 }
 
 impl<K, V> Delta<K, V> {
+    /// A row that goes.
+    pub(crate) const fn removal(key: K, before: Arc<V>) -> Self {
+        Self {
+            key,
+            before: Some(before),
+            after: None,
+        }
+    }
+
     fn inverse(self) -> Self {
         Self {
             key: self.key,
@@ -69,6 +82,8 @@ impl Change {
             Self::Key(delta) => Self::Key(delta.inverse()),
             Self::Probe(delta) => Self::Probe(delta.inverse()),
             Self::ProbeSlot(delta) => Self::ProbeSlot(delta.inverse()),
+            Self::Manifest(delta) => Self::Manifest(delta.inverse()),
+            Self::Summary(delta) => Self::Summary(delta.inverse()),
         }
     }
 }
@@ -96,4 +111,8 @@ pub enum Row {
     Probe(Arc<Probe>),
     /// A slot of a probe.
     ProbeSlot(Arc<ProbeSlot>),
+    /// A chunk of evidence.
+    Manifest(Arc<Manifest>),
+    /// A run's summary.
+    Summary(Arc<RunSummary>),
 }

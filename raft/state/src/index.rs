@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::id::{ProjectName, WorkerId};
-use crate::record::{ApiKey, Assignment, Probe, RequestRecord, Run, Test, Worker};
+use crate::id::{ProjectName, RunId, WorkerId};
+use crate::record::{ApiKey, Assignment, Probe, RequestRecord, Run, RunSummary, Test, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
+use crate::transition::run::RunStatus;
 use crate::transition::worker::{LivenessProfile, WorkerStatus};
 
 impl State {
@@ -74,6 +75,16 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Manifest(row) => Change::Manifest(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Summary(row) => Change::Summary(Delta {
+                key: row.run,
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -91,6 +102,8 @@ impl State {
             Change::Key(delta) => write(&mut self.keys, delta),
             Change::Probe(delta) => write(&mut self.probes, delta),
             Change::ProbeSlot(delta) => write(&mut self.probe_slots, delta),
+            Change::Manifest(delta) => write(&mut self.manifests, delta),
+            Change::Summary(delta) => write(&mut self.summaries, delta),
         }
     }
 }
@@ -118,6 +131,20 @@ fn test_name(row: &Test) -> (ProjectName, String) {
 
 fn runs_alike(before: &Run, after: &Run) -> bool {
     before.life.status().is_terminal() == after.life.status().is_terminal()
+}
+
+/// Since when a run is terminal.
+fn ended(row: &Run) -> Option<(Time, RunId)> {
+    let entry = row.life.timeline().last()?;
+    entry.status.is_terminal().then_some((entry.at, row.id))
+}
+
+/// Whether a run executed and ended, so that it is to have a summary.
+fn to_be_summarised(row: &Run) -> bool {
+    match row.life.status() {
+        RunStatus::Completed | RunStatus::Failed => true,
+        RunStatus::Pending | RunStatus::Queued | RunStatus::Running | RunStatus::CannotRunForNow => false,
+    }
 }
 
 fn assignments_alike(before: &Assignment, after: &Assignment) -> bool {
@@ -181,7 +208,7 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) | Change::Event(_) | Change::ProbeSlot(_) => {}
+            Change::Chunk(_) | Change::Event(_) | Change::ProbeSlot(_) | Change::Manifest(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -198,6 +225,10 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_probe(row));
                 delta.after.iter().for_each(|row| self.learn_probe(row));
             }
+            Change::Summary(delta) => {
+                delta.before.iter().for_each(|row| self.forget_summary(row));
+                delta.after.iter().for_each(|row| self.learn_summary(row));
+            }
         }
     }
 
@@ -211,12 +242,31 @@ impl Index {
 
     fn forget_run(&mut self, row: &Run) {
         self.live_runs.remove(&row.id);
+        self.unsummarised.remove(&row.id);
+        if let Some(since) = ended(row) {
+            self.ended_runs.remove(&since);
+        }
     }
 
     fn learn_run(&mut self, row: &Run) {
         if !row.life.status().is_terminal() {
             self.live_runs.insert(row.id);
         }
+        if to_be_summarised(row) {
+            self.unsummarised.insert(row.id);
+        }
+        if let Some(since) = ended(row) {
+            self.ended_runs.insert(since);
+        }
+    }
+
+    /// A summary goes only with its run, and before it: what is left to summarise is taken out with the run.
+    fn forget_summary(&mut self, row: &RunSummary) {
+        self.unsummarised.insert(row.run);
+    }
+
+    fn learn_summary(&mut self, row: &RunSummary) {
+        self.unsummarised.remove(&row.run);
     }
 
     fn forget_assignment(&mut self, row: &Assignment) {

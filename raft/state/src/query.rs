@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::change::Row;
 use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProbeId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, Probe, ProbeSlot, ProbeSlotKey, RequestKey,
-    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -266,9 +267,36 @@ impl State {
         self.index.open_probes.iter().filter_map(|id| self.probes.get(id))
     }
 
-    /// What a run measured, if it was summed up.
-    pub fn run_summary(&self, _run: RunId) -> Option<&Arc<RunSummary>> {
-        None
+    /// The chunks of a run's evidence that are recorded, by assignment, kind and number.
+    pub fn manifests(&self, run: RunId) -> impl Iterator<Item = &Arc<Manifest>> {
+        let key = |ordinal, kind, seq| ManifestKey {
+            assignment: AssignmentKey { run, ordinal },
+            kind,
+            seq,
+        };
+        let from = key(0, EvidenceKind::Metrics, 0);
+        let to = key(u32::MAX, EvidenceKind::Events, u32::MAX);
+        self.manifests.range(from..=to).map(|(_, row)| row)
+    }
+
+    /// One chunk of evidence.
+    pub fn manifest(&self, key: ManifestKey) -> Option<&Arc<Manifest>> {
+        self.manifests.get(&key)
+    }
+
+    /// What a run's evidence comes to; `None` until it ended and was looked at.
+    pub fn summary(&self, run: RunId) -> Option<&Arc<RunSummary>> {
+        self.summaries.get(&run)
+    }
+
+    /// Runs that executed and ended, and have no summary yet.
+    pub fn unsummarised_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.index.unsummarised.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// Runs that ended, longest ago first.
+    pub fn ended_runs(&self) -> impl Iterator<Item = (Time, RunId)> + '_ {
+        self.index.ended_runs.iter().copied()
     }
 
     /// Every row, table by table and by key: the same order on every node.
@@ -286,6 +314,8 @@ impl State {
         let keys = self.keys.values().cloned().map(Row::Key);
         let probes = self.probes.values().cloned().map(Row::Probe);
         let probe_slots = self.probe_slots.values().cloned().map(Row::ProbeSlot);
+        let manifests = self.manifests.values().cloned().map(Row::Manifest);
+        let summaries = self.summaries.values().cloned().map(Row::Summary);
         tests
             .chain(runs)
             .chain(assignments)
@@ -296,5 +326,7 @@ impl State {
             .chain(keys)
             .chain(probes)
             .chain(probe_slots)
+            .chain(manifests)
+            .chain(summaries)
     }
 }

@@ -6,8 +6,8 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::id::{KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Probe, ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord,
-    Run, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Probe, ProbeSlot, ProbeSlotKey,
+    RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -50,6 +50,8 @@ pub struct State {
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) probes: OrdMap<ProbeId, Arc<Probe>>,
     pub(crate) probe_slots: OrdMap<ProbeSlotKey, Arc<ProbeSlot>>,
+    pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
+    pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
     pub(crate) index: Index,
 }
 
@@ -83,4 +85,8 @@ pub(crate) struct Index {
     pub(crate) due_probes: OrdSet<(Time, ProbeId)>,
     /// Probes whose last run is not settled.
     pub(crate) open_probes: OrdSet<ProbeId>,
+    /// Runs that are terminal, by since when.
+    pub(crate) ended_runs: OrdSet<(Time, RunId)>,
+    /// Runs that executed and ended, and have no summary yet.
+    pub(crate) unsummarised: OrdSet<RunId>,
 }

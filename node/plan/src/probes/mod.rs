@@ -105,7 +105,7 @@ fn settled_at(state: &State, probe: &Probe, config: &ProbeConfig) -> Option<(Tim
     let status = run.life.status();
     let ended = run.life.entered(status).filter(|_| status.is_terminal())?;
     let waits = match status {
-        RunStatus::Completed => state.run_summary(run.id).is_none(),
+        RunStatus::Completed => state.summary(run.id).is_none(),
         // These are not measured.
         RunStatus::Failed | RunStatus::CannotRunForNow => false,
         RunStatus::Pending | RunStatus::Queued | RunStatus::Running => true,

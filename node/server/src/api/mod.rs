@@ -8,6 +8,7 @@ mod cluster;
 mod connections;
 pub(crate) mod keys;
 mod page;
+mod probes;
 mod read;
 mod runs;
 mod scope;

@@ -45,7 +45,9 @@ impl Api {
         let scope = call.caller.scope(&request.project)?;
         let definition = request.definition.unwrap_or_default();
         let mode = ProbeMode::CreateOrUpdate;
-        let written = self.put_probe(call, asked, &scope, definition, mode, None).await?;
+        let written = self
+            .put_probe(call, asked, &scope, definition, mode, None)
+            .await?;
         Ok(v1::ApplyProbeResponse {
             probe: Some(written_probe(&written)?),
             created: written.created,
@@ -62,8 +64,8 @@ impl Api {
         let scope = call.caller.scope(&request.project)?;
         let state = self.read_latest(call).await?;
         let row = find_probe(&state, &scope, &request.id)?;
-        // What is of it stays of its project, whoever changes it.
-        let scope = Scope::of(row.project.clone());
+        // It stays of its project, whoever changes it, and its test is of that one.
+        let scope = call.caller.scope(row.project.as_str())?;
         let definition = request.definition.unwrap_or_default();
         let mode = ProbeMode::Update;
         let written = self

@@ -205,7 +205,13 @@ impl Watcher {
                 Change::Chunk(delta) => {
                     runs.insert(delta.key.assignment.run);
                 }
-                Change::Request(_) | Change::Event(_) | Change::Key(_) => {}
+                Change::Request(_)
+                | Change::Event(_)
+                | Change::Key(_)
+                | Change::Probe(_)
+                | Change::ProbeSlot(_)
+                | Change::Manifest(_)
+                | Change::Summary(_) => {}
             }
         }
         events.extend(runs.into_iter().filter_map(|run| self.run_event(run)));

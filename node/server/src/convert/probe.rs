@@ -67,7 +67,9 @@ const fn skip_reason(reason: SkipReason) -> v1::SkipReason {
 
 /// To the wire, with the name of its test.
 pub fn probe(state: &State, row: &Probe) -> v1::Probe {
-    let test_name = state.test(row.definition.test).map(|test| test.definition.name.clone());
+    let test_name = state
+        .test(row.definition.test)
+        .map(|test| test.definition.name.clone());
     v1::Probe {
         id: row.id.to_string(),
         project: row.project.to_string(),
@@ -143,7 +145,9 @@ pub fn slot(row: &ProbeSlot) -> v1::ProbeSlot {
             .map_or(0, |code| enums::run_reason(code).into()),
         endpoints: end.map_or(0, |end| end.endpoints),
         errors: end.map_or(0, |end| end.errors),
-        results: end.map(|end| end.results.iter().map(result).collect()).unwrap_or_default(),
+        results: end
+            .map(|end| end.results.iter().map(result).collect())
+            .unwrap_or_default(),
         health: end.map_or(0, |end| probe_status(end.health).into()),
         evaluated_at: end.map(|end| time::timestamp(end.at)),
         revision: row.revision.0,
@@ -188,7 +192,8 @@ pub fn decode(wire: &v1::ProbeDefinition, test: TestId) -> Result<ProbeDefinitio
 }
 
 fn decode_threshold(path: &str, wire: &v1::Threshold) -> Result<Threshold, FieldViolation> {
-    let unknown = |field: &str, number: i32| violation(&format!("{path}.{field}"), format!("{number} is unknown"));
+    let unknown =
+        |field: &str, number: i32| violation(&format!("{path}.{field}"), format!("{number} is unknown"));
     let statistic = match wire.statistic {
         0 => Statistic::default(),
         number => Statistic::ALL

@@ -33,6 +33,7 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
         project: run.project.to_string(),
+        probe_id: run.probe.map(|probe| probe.to_string()).unwrap_or_default(),
     }
 }
 

@@ -195,7 +195,11 @@ impl Hub {
                 | Change::Chunk(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                | Change::Probe(_)
+                | Change::ProbeSlot(_)
+                | Change::Manifest(_)
+                | Change::Summary(_) => {}
             }
         }
     }

@@ -4,6 +4,7 @@ mod extract;
 mod keys;
 mod openapi;
 mod ops;
+mod probes;
 mod runs;
 mod tests;
 mod workers;
@@ -74,6 +75,11 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::bootstrap))
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
+        .routes(routes!(probes::list, probes::create))
+        .routes(routes!(probes::get, probes::update, probes::delete))
+        .routes(routes!(probes::pause))
+        .routes(routes!(probes::resume))
+        .routes(routes!(probes::slots))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

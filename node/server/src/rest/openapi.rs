@@ -56,6 +56,7 @@ const ERRORS: [(&str, &str); 9] = [
         (name = "workers", description = "The registry of workers."),
         (name = "ping workers", description = "What workers without a session call."),
         (name = "keys", description = "Keys of callers."),
+        (name = "probes", description = "Tests on a schedule, with thresholds and a health."),
         (name = "operations", description = "For those who run a node."),
     )
 )]

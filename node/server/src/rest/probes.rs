@@ -13,7 +13,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::extract::{
-    Body, Id, IdPath, Operator, ProjectQuery, Query, Reader, RequestIdBody, consistency, json, named, request_id,
+    Body, Id, IdPath, Operator, ProjectQuery, Query, Reader, RequestIdBody, consistency, json, named,
+    request_id,
 };
 use crate::api::Api;
 use crate::error::ApiError;

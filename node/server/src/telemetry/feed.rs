@@ -36,7 +36,15 @@ fn count(change: &Change) {
         Change::Run(delta) => count_run(delta),
         Change::Assignment(delta) => count_assignment(delta),
         Change::Event(delta) => count_event(delta),
-        Change::Test(_) | Change::Chunk(_) | Change::Worker(_) | Change::Request(_) | Change::Key(_) => {}
+        Change::Test(_)
+        | Change::Chunk(_)
+        | Change::Worker(_)
+        | Change::Request(_)
+        | Change::Key(_)
+        | Change::Probe(_)
+        | Change::ProbeSlot(_)
+        | Change::Manifest(_)
+        | Change::Summary(_) => {}
     }
 }
 
@@ -138,6 +146,7 @@ mod tests {
             assignments: 0,
             replacements: 0,
             explanation: None,
+            probe: None,
             created_by: None,
             revision: Revision(1),
         })

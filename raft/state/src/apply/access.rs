@@ -106,7 +106,8 @@ impl Actor {
             | Command::RegisterWorker(_)
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
-            | Command::Report(_) => Self::Worker,
+            | Command::Report(_)
+            | Command::RecordChunk(_) => Self::Worker,
             Command::SetDrain(command) => command
                 .drain
                 .as_ref()
@@ -136,7 +137,9 @@ impl Actor {
             | Command::PauseProbe(_)
             | Command::FireProbe(_)
             | Command::SkipSlot(_)
-            | Command::EvaluateProbe(_) => Self::Reconciler,
+            | Command::EvaluateProbe(_)
+            | Command::PurgeRun(_)
+            | Command::RecordSummary(_) => Self::Reconciler,
         }
     }
 

@@ -3,6 +3,7 @@
 mod access;
 mod assignment;
 mod drain;
+mod evidence;
 mod history;
 mod key;
 mod probe;
@@ -130,6 +131,9 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::FireProbe(command) => probe::fire(tx, command),
         Command::SkipSlot(command) => probe::skip(tx, command),
         Command::EvaluateProbe(command) => probe::evaluate(tx, command),
+        Command::RecordChunk(command) => evidence::record_chunk(tx, command),
+        Command::PurgeRun(command) => evidence::purge_run(tx, command),
+        Command::RecordSummary(command) => evidence::record_summary(tx, command),
     }
 }
 

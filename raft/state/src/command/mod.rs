@@ -1,5 +1,6 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
+mod evidence;
 mod key;
 mod probe;
 mod reply;
@@ -13,6 +14,7 @@ use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
+pub use evidence::{PurgeRun, RecordChunk, RecordSummary};
 pub use key::{CreateKey, RevokeKey};
 pub use probe::{DeleteProbe, EvaluateProbe, FireProbe, PauseProbe, ProbeMode, PutProbe, SkipSlot};
 pub use reply::{
@@ -140,6 +142,12 @@ pub enum Command {
     SkipSlot(SkipSlot),
     /// 75: the run of a probe's slot is over.
     EvaluateProbe(EvaluateProbe),
+    /// 90: a chunk of evidence is in an object store.
+    RecordChunk(RecordChunk),
+    /// 91: forgets a run with everything that belongs to it.
+    PurgeRun(PurgeRun),
+    /// 92: what a run's evidence comes to.
+    RecordSummary(RecordSummary),
 }
 
 impl Command {
@@ -180,6 +188,9 @@ impl Command {
             Self::FireProbe(_) => 73,
             Self::SkipSlot(_) => 74,
             Self::EvaluateProbe(_) => 75,
+            Self::RecordChunk(_) => 90,
+            Self::PurgeRun(_) => 91,
+            Self::RecordSummary(_) => 92,
         }
     }
 
@@ -220,6 +231,9 @@ impl Command {
             Self::FireProbe(_) => "fire_probe",
             Self::SkipSlot(_) => "skip_slot",
             Self::EvaluateProbe(_) => "evaluate_probe",
+            Self::RecordChunk(_) => "record_chunk",
+            Self::PurgeRun(_) => "purge_run",
+            Self::RecordSummary(_) => "record_summary",
         }
     }
 
@@ -257,6 +271,7 @@ impl Command {
             | Self::FireProbe(_)
             | Self::SkipSlot(_)
             | Self::EvaluateProbe(_) => None,
+            Self::RecordChunk(_) | Self::PurgeRun(_) | Self::RecordSummary(_) => None,
         }
     }
 }

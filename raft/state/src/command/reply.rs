@@ -87,6 +87,10 @@ pub enum ObjectKind {
     Key,
     /// A probe.
     Probe,
+    /// A chunk of evidence.
+    Evidence,
+    /// A run's summary.
+    Summary,
 }
 
 impl ObjectKind {
@@ -99,6 +103,8 @@ impl ObjectKind {
             Self::Assignment => "assignment",
             Self::Key => "key",
             Self::Probe => "probe",
+            Self::Evidence => "evidence",
+            Self::Summary => "summary",
         }
     }
 }

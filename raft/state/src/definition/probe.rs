@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Rules;
 use crate::command::FieldViolation;
-use crate::record::{MAX_THRESHOLDS, METRICS, ProbeDefinition, Thousandths, Threshold};
+use crate::record::{MAX_THRESHOLDS, ProbeDefinition, Thousandths, Threshold, measurable};
 
 /// Farthest that a limit may lie from zero, in thousandths.
 pub const MAX_LIMIT: i64 = 1_000_000_000_000;
@@ -35,9 +35,9 @@ pub fn validate_probe(definition: &ProbeDefinition) -> Vec<FieldViolation> {
 
 impl Rules {
     fn threshold(&mut self, path: &str, threshold: &Threshold) {
-        let known = METRICS.iter().any(|(metric, _)| *metric == threshold.metric);
+        let known = measurable().any(|metric| metric == threshold.metric);
         self.check(known, &format!("{path}.metric"), || {
-            let names: Vec<&str> = METRICS.iter().map(|(metric, _)| *metric).collect();
+            let names: Vec<&str> = measurable().collect();
             format!("must be one of {}", names.join(", "))
         });
         let some = threshold.warning.is_some() || threshold.critical.is_some();

@@ -7,25 +7,24 @@ use crate::state::State;
 use crate::transition::probe::ProbeStatus;
 
 /// Slots are keyed by probe and instant, so it remains that no run is in two of them, that it is the probe's, and that only the
-/// slot that is open lacks an end.
+/// slot that is open lacks an end. A run that was purged says nothing any more, nor does one that was started later.
 pub(super) fn one_run_a_slot(state: &State, broken: &mut Vec<String>) {
     let mut runs = BTreeSet::new();
     for slot in state.probe_slots.values() {
-        let Some(run) = slot.run else {
+        let Some(id) = slot.run else {
             if slot.skipped.is_none() || slot.end.is_some() {
                 broken.push(format!("{:?} has neither a run nor a reason", slot.key));
             }
             continue;
         };
-        if !runs.insert(run) {
-            broken.push(format!("{run:?} is in two slots, one is {:?}", slot.key));
-        }
-        let of_probe = state.run(run).is_none_or(|run| run.probe == Some(slot.key.probe));
-        if !of_probe || slot.skipped.is_some() {
-            broken.push(format!("{:?} is not the run of {:?}", run, slot.key));
+        if let Some(run) = state.run(id).filter(|run| run.created_at == slot.at) {
+            let of_probe = run.probe == Some(slot.key.probe) && slot.skipped.is_none();
+            if !of_probe || !runs.insert(id) {
+                broken.push(format!("{id:?} is not the run of {:?}, or of two", slot.key));
+            }
         }
         let open = state.probe(slot.key.probe).and_then(|probe| probe.open);
-        if slot.end.is_none() != (open.map(|open| (open.slot, open.run)) == Some((slot.key.slot, run))) {
+        if slot.end.is_none() != (open.map(|open| (open.slot, open.run)) == Some((slot.key.slot, id))) {
             broken.push(format!(
                 "{:?} is open or not, and its probe says otherwise",
                 slot.key

@@ -2,12 +2,12 @@
 
 mod assignment;
 mod event;
+mod evidence;
 mod explanation;
 mod key;
 mod probe;
 mod request;
 mod run;
-mod summary;
 mod test;
 mod threshold;
 mod worker;
@@ -15,6 +15,7 @@ mod worker;
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
+pub use evidence::{Aggregate, EvidenceKind, METRICS, Manifest, ManifestKey, RunSummary, SUCCESS_RATE};
 pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
 pub use key::{Access, ApiKey, Role};
 pub use probe::{
@@ -23,9 +24,8 @@ pub use probe::{
 };
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
-pub use summary::{Aggregate, RunSummary};
-pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
-pub use threshold::{
-    Direction, METRICS, MetricResult, SUCCESS_RATE, Statistic, Thousandths, Threshold, evaluate,
+pub use test::{
+    Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test, TestDefinition,
 };
+pub use threshold::{Direction, MetricResult, Statistic, Thousandths, Threshold, evaluate, measurable};
 pub use worker::{Session, Worker, WorkerKind};

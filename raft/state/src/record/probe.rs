@@ -127,7 +127,7 @@ pub struct SlotEnd {
     pub reason: Option<RunReasonCode>,
     /// Endpoints that the run had.
     pub endpoints: u32,
-    /// Those of them that did not succeed.
+    /// Those of them that ended in an error.
     pub errors: u32,
     /// Metric by metric; empty unless it was measured.
     pub results: Vec<MetricResult>,

@@ -2,23 +2,13 @@
 
 use std::fmt;
 
-use crate::record::Aggregate;
+use crate::record::{Aggregate, METRICS, SUCCESS_RATE};
 use crate::transition::probe::ProbeStatus;
 
-/// The metrics that a run's summary may have, and which way of each is better.
-pub const METRICS: [(&str, Direction); 8] = [
-    ("setup_time_ms", Direction::LowerIsBetter),
-    ("call_duration_ms", Direction::LowerIsBetter),
-    ("start_lateness_ms", Direction::LowerIsBetter),
-    ("mos", Direction::HigherIsBetter),
-    ("jitter_ms", Direction::LowerIsBetter),
-    ("rtt_ms", Direction::LowerIsBetter),
-    ("fraction_lost", Direction::LowerIsBetter),
-    (SUCCESS_RATE, Direction::HigherIsBetter),
-];
-
-/// Endpoints that succeeded, in percent; every completed run has it.
-pub const SUCCESS_RATE: &str = "success_rate";
+/// The metrics that a run's summary may have, and which thresholds may be about.
+pub fn measurable() -> impl Iterator<Item = &'static str> {
+    METRICS.into_iter().chain([SUCCESS_RATE])
+}
 
 /// Which way of a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +25,10 @@ impl Direction {
 
     /// Of a metric whose threshold does not say.
     pub fn of(metric: &str) -> Self {
-        METRICS
-            .into_iter()
-            .find(|(name, _)| *name == metric)
-            .map_or(Self::LowerIsBetter, |(_, direction)| direction)
+        match metric {
+            "mos" | SUCCESS_RATE => Self::HigherIsBetter,
+            _ => Self::LowerIsBetter,
+        }
     }
 
     /// Whether `value` breaches `limit`; what is exactly at it does not.
@@ -108,7 +98,7 @@ impl Statistic {
 /// The limits of one metric. At least one of the two is set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Threshold {
-    /// One of [`METRICS`].
+    /// One of [`measurable`].
     pub metric: String,
     /// Which number of its distribution.
     pub statistic: Statistic,

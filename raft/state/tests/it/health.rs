@@ -79,10 +79,8 @@ fn the_statistic_that_was_asked_for_is_measured() {
 
 #[test]
 fn directions_are_those_of_the_metrics() {
-    let higher: Vec<&str> = METRICS
-        .into_iter()
-        .filter(|(_, direction)| *direction == Direction::HigherIsBetter)
-        .map(|(metric, _)| metric)
+    let higher: Vec<&str> = measurable()
+        .filter(|metric| Direction::of(metric) == Direction::HigherIsBetter)
         .collect();
     assert_eq!(higher, ["mos", "success_rate"]);
     assert_eq!(Direction::of("whatever"), Direction::LowerIsBetter);
@@ -147,7 +145,7 @@ fn ended(world: &mut World, run: u8, end: End) -> S {
         End::CannotRun => world.rejected(run),
     }
     world.ok(evaluate_probe(1, slot));
-    world.health(1)
+    world.probe_status(1)
 }
 
 /// DEGRADED below 95 %, UNHEALTHY below 50 %: of ten endpoints, from one error and from six.
@@ -176,7 +174,7 @@ fn every_end_from_every_health() {
             for (run, earlier) in (10..).zip(way) {
                 ended(&mut world, run, *earlier);
             }
-            assert_eq!(world.health(1), from);
+            assert_eq!(world.probe_status(1), from);
             let since = world.probe(1).health.since();
             let to = match end {
                 End::Completed(0) => S::Healthy,
@@ -242,7 +240,7 @@ fn new_thresholds_are_measured_with_the_next_execution() {
         ..probe_definition(1)
     };
     world.ok(put_probe(1, lenient, ProbeMode::Update));
-    assert_eq!(world.health(1), S::Degraded);
+    assert_eq!(world.probe_status(1), S::Degraded);
     assert_eq!(ended(&mut world, 2, End::Completed(1)), S::Healthy);
 }
 

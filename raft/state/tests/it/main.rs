@@ -8,6 +8,7 @@
 
 mod definitions;
 mod drains;
+mod evidence;
 mod health;
 mod history;
 mod keys;

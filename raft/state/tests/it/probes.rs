@@ -132,7 +132,7 @@ fn a_slot_does_not_fire_beside_a_run_that_is_not_over() {
         Refusal::SlotNotOpen { .. }
     ));
     world.ok(evaluate_probe(1, first));
-    assert_eq!(world.health(1), ProbeStatus::Healthy);
+    assert_eq!(world.probe_status(1), ProbeStatus::Healthy);
     assert!(matches!(
         world.refused(evaluate_probe(1, first)),
         Refusal::SlotNotOpen { .. }
@@ -170,7 +170,7 @@ fn the_last_two_hundred_slots_are_kept_in_order() {
     // The row of its run is forgotten, the run is measured all the same.
     world.completed_with(7, 0);
     world.ok(evaluate_probe(1, open));
-    assert_eq!(world.health(1), ProbeStatus::Healthy);
+    assert_eq!(world.probe_status(1), ProbeStatus::Healthy);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_paused_probe_does_not_fire_and_goes_on_without_making_up() {
     // What runs is still measured.
     world.completed_with(7, 0);
     world.ok(evaluate_probe(1, open));
-    assert_eq!(world.health(1), ProbeStatus::Healthy);
+    assert_eq!(world.probe_status(1), ProbeStatus::Healthy);
     let slot = Time(open.0 + 5 * MINUTE);
     world.now = slot.0 + 100 * MINUTE;
     assert!(matches!(

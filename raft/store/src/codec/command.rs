@@ -97,6 +97,9 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::FireProbe(c) => Kind::FireProbe(c.to_proto()),
         Command::SkipSlot(c) => Kind::SkipSlot(c.to_proto()),
         Command::EvaluateProbe(c) => Kind::EvaluateProbe(c.to_proto()),
+        Command::RecordChunk(c) => Kind::RecordChunk(c.to_proto()),
+        Command::PurgeRun(c) => Kind::PurgeRun(c.to_proto()),
+        Command::RecordSummary(c) => Kind::RecordSummary(c.to_proto()),
     }
 }
 
@@ -136,6 +139,9 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::FireProbe(c) => Command::FireProbe(Wire::from_proto(c)?),
         Kind::SkipSlot(c) => Command::SkipSlot(Wire::from_proto(c)?),
         Kind::EvaluateProbe(c) => Command::EvaluateProbe(Wire::from_proto(c)?),
+        Kind::RecordChunk(c) => Command::RecordChunk(Wire::from_proto(c)?),
+        Kind::PurgeRun(c) => Command::PurgeRun(Wire::from_proto(c)?),
+        Kind::RecordSummary(c) => Command::RecordSummary(Wire::from_proto(c)?),
     })
 }
 

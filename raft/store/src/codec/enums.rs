@@ -2,7 +2,8 @@
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind, ProbeMode};
 use reeve_state::record::{
-    Access, Direction, PlacementFilter, Role, SkipReason, Statistic, WorkerEventKind, WorkerKind,
+    Access, Direction, EvidenceKind, PlacementFilter, Role, SkipReason, Statistic, WorkerEventKind,
+    WorkerKind,
 };
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -40,7 +41,7 @@ macro_rules! numbered {
 }
 
 numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
-numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 10 => Probe });
+numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 10 => Probe, 20 => Evidence, 21 => Summary });
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });
@@ -57,6 +58,7 @@ numbered!(WorkerEventKind {
     10 => TokenExpired,
     11 => Deleted,
 });
+numbered!(EvidenceKind { 1 => Metrics, 2 => Events });
 numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
 numbered!(LivenessProfile { 1 => Session, 2 => Ping });
 numbered!(AfterDrain { 1 => Disconnect, 2 => Resume });

@@ -4,6 +4,7 @@
 
 mod command;
 mod enums;
+mod evidence;
 mod probe;
 mod raft;
 mod record;

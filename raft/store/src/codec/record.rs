@@ -201,6 +201,7 @@ impl Wire for SimExecutor {
             setup_min_ms: self.setup_min.0,
             setup_max_ms: self.setup_max.0,
             outcomes: protos(&self.outcomes),
+            quality: self.quality.as_ref().map(Wire::to_proto),
         }
     }
 
@@ -209,6 +210,7 @@ impl Wire for SimExecutor {
             setup_min: span(proto.setup_min_ms),
             setup_max: span(proto.setup_max_ms),
             outcomes: list(proto.outcomes)?,
+            quality: optional(proto.quality)?,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod evidence;
+mod probes;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,10 @@ use reeve_state::transition::endpoint::{EndpointChunk, EndpointOutcome, Endpoint
 use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus, TimelineEntry};
 use reeve_state::transition::worker::*;
 
+use super::enums::Numbered;
 use super::*;
+use evidence::{evidence_commands, evidence_rows};
+use probes::{probe_commands, probe_refusals, probe_rows};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
@@ -73,6 +78,7 @@ fn definition() -> Arc<TestDefinition> {
             outcome: EndpointOutcome::Timeout,
             share_ppm: 5,
         }],
+        quality: None,
     };
     Arc::new(TestDefinition {
         name: "load".to_owned(),
@@ -116,7 +122,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 28;
+const COMMANDS: usize = 37;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -254,6 +260,8 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(evidence_commands())
+    .chain(probe_commands())
     .collect()
 }
 
@@ -476,6 +484,7 @@ fn rows() -> Vec<Row> {
             assignments: 2,
             replacements: 1,
             explanation: Some(explanation()),
+            probe: Some(ProbeId::from_bytes([20; 16])),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -521,6 +530,10 @@ fn rows() -> Vec<Row> {
             revision: Revision(19),
         })),
     ]
+    .into_iter()
+    .chain(evidence_rows())
+    .chain(probe_rows())
+    .collect()
 }
 
 fn full_worker() -> Worker {
@@ -691,6 +704,7 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(registry_refusals())
+    .chain(probe_refusals())
     .collect()
 }
 

@@ -1,7 +1,5 @@
 //! What the end of an execution means for its probe: worked out here, from the state, so that no planner can say otherwise.
 
-use std::sync::Arc;
-
 use super::{answer, slot_refused};
 use crate::apply::tx::Tx;
 use crate::command::{EvaluateProbe, Refusal, Reply};
@@ -86,7 +84,7 @@ fn verdict(tx: &Tx<'_>, probe: &Probe, run: Option<&Run>, counts: &EndpointCount
 
 /// By the run's summary; how many endpoints succeeded is known without one.
 fn measured(tx: &Tx<'_>, probe: &Probe, run: &Run, counts: &EndpointCounts) -> Vec<MetricResult> {
-    let summary = tx.state().run_summary(run.id).map(Arc::clone);
+    let summary = tx.state().summary(run.id).cloned();
     let success = success_rate(counts);
     judge(&probe.definition.thresholds, |metric| {
         let summed = summary.as_ref().and_then(|summary| summary.metrics.get(metric));
@@ -97,39 +95,32 @@ fn measured(tx: &Tx<'_>, probe: &Probe, run: &Run, counts: &EndpointCounts) -> V
     })
 }
 
-/// Endpoints that did not succeed.
+/// Endpoints that ended in an error.
 fn errors(counts: &EndpointCounts) -> u32 {
     EndpointOutcome::ALL
         .into_iter()
-        .filter(|outcome| !succeeded(*outcome))
+        .filter(|outcome| is_error(*outcome))
         .map(|outcome| counts.outcome(outcome))
         .fold(0, u32::saturating_add)
 }
 
-/// In thousandths of a percent, as one value; `None` without endpoints.
+/// Endpoints that ended in SUCCESS, in thousandths of a percent; `None` without endpoints.
 fn success_rate(counts: &EndpointCounts) -> Option<Aggregate> {
     let total = i64::from(counts.total());
-    let good = total - i64::from(errors(counts)).min(total);
-    let rate = (good * 100_000 + total / 2).checked_div(total)?;
-    Some(Aggregate {
-        count: 1,
-        min_milli: rate,
-        mean_milli: rate,
-        p50_milli: rate,
-        p95_milli: rate,
-        p99_milli: rate,
-        max_milli: rate,
-    })
+    let good = i64::from(counts.outcome(EndpointOutcome::Success));
+    (good * 100_000 + total / 2)
+        .checked_div(total)
+        .map(Aggregate::one)
 }
 
-const fn succeeded(outcome: EndpointOutcome) -> bool {
+const fn is_error(outcome: EndpointOutcome) -> bool {
     match outcome {
-        EndpointOutcome::Success | EndpointOutcome::CompletedWithWarnings => true,
+        EndpointOutcome::Success | EndpointOutcome::CompletedWithWarnings => false,
         EndpointOutcome::RegistrationFailed
         | EndpointOutcome::CallFailed
         | EndpointOutcome::NegotiationFailed
         | EndpointOutcome::Timeout
         | EndpointOutcome::Oserror
-        | EndpointOutcome::TeardownError => false,
+        | EndpointOutcome::TeardownError => true,
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use reeve_state::command::*;
-use reeve_state::record::SkipReason;
+use reeve_state::record::{Direction, SkipReason, Threshold};
 use reeve_state::schedule::Interval;
 use reeve_state::time::Time;
 
@@ -13,8 +13,8 @@ pub const PROBES: u8 = 2;
 
 #[derive(Clone, Debug)]
 pub enum ProbeAct {
-    /// Creates or updates it: which schedule, and whether with a threshold.
-    Put(u8, u8, bool, u8),
+    /// Creates or updates it: which schedule, and whether with which thresholds.
+    Put(u8, u8, u8, u8),
     Delete(u8),
     Pause(u8, bool),
     /// Fires a slot of its schedule, or one beside it, this run.
@@ -32,7 +32,7 @@ pub fn probe_act(runs: u8) -> impl Strategy<Value = ProbeAct> {
     use ProbeAct as A;
     let beside = || prop_oneof![8 => Just(0i8), 1 => -2..=2i8];
     prop_oneof![
-        3 => (probe(), 0..3u8, any::<bool>(), 0..3u8).prop_map(|(p, s, t, m)| A::Put(p, s, t, m)),
+        3 => (probe(), 0..3u8, 0..4u8, 0..3u8).prop_map(|(p, s, t, m)| A::Put(p, s, t, m)),
         1 => probe().prop_map(A::Delete),
         1 => (probe(), any::<bool>()).prop_map(|(p, on)| A::Pause(p, on)),
         8 => (probe(), 1..=runs, beside()).prop_map(|(p, r, b)| A::Fire(p, r, b)),
@@ -48,6 +48,23 @@ fn slot(world: &World, n: u8, beside: i8) -> Time {
     Time(next.0.saturating_add_signed(i64::from(beside) * 60_000))
 }
 
+/// None, usual ones, and such that what is well breaches the one or the other limit.
+fn limits(which: u8) -> Vec<Threshold> {
+    let inverted = |warning, critical| Threshold {
+        direction: Direction::LowerIsBetter,
+        ..threshold("success_rate", warning, critical)
+    };
+    match which {
+        0 => Vec::new(),
+        1 => vec![
+            threshold("success_rate", Some(99_000), Some(50_000)),
+            threshold("mos", Some(1), None),
+        ],
+        2 => vec![inverted(Some(50_000), None)],
+        _ => vec![inverted(None, Some(50_000))],
+    }
+}
+
 pub fn probe_command(world: &World, act: &ProbeAct) -> Command {
     match act {
         ProbeAct::Put(n, schedule, limited, mode) => {
@@ -57,11 +74,7 @@ pub fn probe_command(world: &World, act: &ProbeAct) -> Command {
                     1 => every(Interval::Sixty),
                     _ => cron("*/2 * * * *"),
                 },
-                thresholds: if *limited {
-                    vec![threshold("success_rate", Some(99_000), Some(50_000))]
-                } else {
-                    Vec::new()
-                },
+                thresholds: limits(*limited),
                 ..probe_definition(*n)
             };
             let mode = [ProbeMode::Create, ProbeMode::CreateOrUpdate, ProbeMode::Update][usize::from(*mode)];
@@ -95,4 +108,36 @@ pub fn probe_command(world: &World, act: &ProbeAct) -> Command {
             evaluate_probe(*n, slot)
         }
     }
+}
+
+/// Fires a probe whose slot has come, if there is one.
+pub fn fire_due(world: &World, run: u8) -> Option<Command> {
+    let (_, id) = world
+        .state
+        .due_probes()
+        .next()
+        .filter(|(due, _)| due.0 <= world.now)?;
+    let probe = world.state.probe(id).filter(|probe| probe.open.is_none())?;
+    Some(Command::FireProbe(FireProbe {
+        probe: id,
+        slot: probe.next_slot()?,
+        run: run_id(run),
+        revision: probe.revision,
+    }))
+}
+
+/// Judges a run that is over, if it is a probe's.
+pub fn evaluate_open(world: &World, run: u8) -> Option<Command> {
+    let run = world
+        .state
+        .run(run_id(run))
+        .filter(|run| run.life.status().is_terminal())?;
+    let probe = world
+        .state
+        .open_probes()
+        .find(|probe| probe.open.is_some_and(|open| open.run == run.id))?;
+    Some(Command::EvaluateProbe(EvaluateProbe {
+        probe: probe.id,
+        slot: probe.open?.slot,
+    }))
 }

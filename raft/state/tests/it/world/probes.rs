@@ -104,7 +104,7 @@ impl World {
         Arc::clone(self.state.probe(probe_id(n)).expect("the probe exists"))
     }
 
-    pub fn health(&self, n: u8) -> ProbeStatus {
+    pub fn probe_status(&self, n: u8) -> ProbeStatus {
         self.probe(n).health.status()
     }
 
