@@ -7,15 +7,7 @@ use clap::{Args, Subcommand};
 use reeve_proto::probe::{parse_every, parse_threshold};
 use reeve_proto::v1;
 
-use super::{ReadArgs, WatchArgs, parse_name};
-
-/// Which project a probe is of.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ProbeProjectArgs {
-    /// Where the probe is looked for or made; only admin keys may name another project than theirs [default: yours].
-    #[arg(long)]
-    pub(crate) project: Option<String>,
-}
+use super::{ProjectArgs, ReadArgs, WatchArgs, parse_name};
 
 /// What is said of a new probe.
 #[derive(Debug, Clone, Args)]
@@ -39,7 +31,7 @@ pub(crate) struct ProbeCreateArgs {
     #[arg(long)]
     pub(crate) request_id: Option<String>,
     #[command(flatten)]
-    pub(crate) project: ProbeProjectArgs,
+    pub(crate) project: ProjectArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,7 +47,7 @@ pub(crate) enum ProbeCommand {
         #[arg(long)]
         request_id: Option<String>,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
     },
     /// List the probes with their health.
     List {
@@ -63,7 +55,7 @@ pub(crate) enum ProbeCommand {
         #[arg(long, value_parser = parse_name::<v1::ProbeStatus>)]
         status: Option<v1::ProbeStatus>,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
         #[command(flatten)]
         watch: WatchArgs,
         #[command(flatten)]
@@ -74,7 +66,7 @@ pub(crate) enum ProbeCommand {
         /// Id or name.
         id: String,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -84,7 +76,7 @@ pub(crate) enum ProbeCommand {
         /// Id or name.
         id: String,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -96,7 +88,7 @@ pub(crate) enum ProbeCommand {
         #[arg(long)]
         request_id: Option<String>,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
     },
     /// Let slots fire again from now on.
     Resume {
@@ -106,7 +98,7 @@ pub(crate) enum ProbeCommand {
         #[arg(long)]
         request_id: Option<String>,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
     },
     /// Delete a probe with its history; its runs stay.
     Delete {
@@ -116,6 +108,6 @@ pub(crate) enum ProbeCommand {
         #[arg(long)]
         request_id: Option<String>,
         #[command(flatten)]
-        project: ProbeProjectArgs,
+        project: ProjectArgs,
     },
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use reeve_proto::json::ProbeJson;
-use reeve_proto::probe::ProbeDocument;
+use reeve_proto::probe::{self, ProbeDocument};
 use reeve_proto::v1::probe_definition::Schedule;
 use reeve_proto::v1::probes_client::ProbesClient;
 use reeve_proto::v1::{
@@ -13,7 +13,7 @@ use reeve_proto::v1::{
 
 use super::watch::watch as watch_list;
 use super::{PAGE_SIZE, present};
-use crate::args::{GlobalArgs, OutputFormat, ProbeCommand, ProbeCreateArgs, ProbeProjectArgs, ReadArgs};
+use crate::args::{GlobalArgs, OutputFormat, ProbeCommand, ProbeCreateArgs, ProjectArgs, ReadArgs};
 use crate::client::{Cluster, request_id};
 use crate::definition_file;
 use crate::error::CliError;
@@ -52,7 +52,7 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: ProbeComm
         } => {
             let request = PauseProbeRequest {
                 id,
-                project: project.project.unwrap_or_default(),
+                project: project.name(),
                 request_id: request_id(given),
             };
             let answer = cluster.call(request, |channel, request| async move {
@@ -67,7 +67,7 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: ProbeComm
         } => {
             let request = ResumeProbeRequest {
                 id,
-                project: project.project.unwrap_or_default(),
+                project: project.name(),
                 request_id: request_id(given),
             };
             let answer = cluster.call(request, |channel, request| async move {
@@ -82,7 +82,7 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: ProbeComm
         } => {
             let request = DeleteProbeRequest {
                 id: id.clone(),
-                project: project.project.unwrap_or_default(),
+                project: project.name(),
                 request_id: request_id(given),
             };
             let answer = cluster.call(request, |channel, request| async move {
@@ -107,7 +107,7 @@ async fn create(cluster: &Cluster, output: &Output, args: ProbeCreateArgs) -> Re
             schedule,
             thresholds: args.thresholds,
         }),
-        project: args.project.project.unwrap_or_default(),
+        project: args.project.name(),
         request_id: request_id(args.request_id),
     };
     let answer = cluster
@@ -123,12 +123,12 @@ async fn apply(
     output: &Output,
     file: &Path,
     given: Option<String>,
-    project: ProbeProjectArgs,
+    project: ProjectArgs,
 ) -> Result<(), CliError> {
-    let definition = definition_file::load_as::<ProbeDocument, _>(file)?;
+    let definition = definition_file::load_as::<ProbeDocument, _>(file, probe::from_json)?;
     let request = ApplyProbeRequest {
         definition: Some(definition),
-        project: project.project.unwrap_or_default(),
+        project: project.name(),
         request_id: request_id(given),
     };
     let answer = cluster
@@ -137,7 +137,10 @@ async fn apply(
         })
         .await?;
     let probe = present(answer.probe)?;
-    let name = probe.definition.as_ref().map_or("", |definition| &definition.name);
+    let name = probe
+        .definition
+        .as_ref()
+        .map_or("", |definition| &definition.name);
     note(&format!(
         "probe {name} {}",
         if answer.created { "created" } else { "updated" }
@@ -150,12 +153,12 @@ async fn get(
     cluster: &Cluster,
     output: &Output,
     id: String,
-    project: ProbeProjectArgs,
+    project: ProjectArgs,
     read: ReadArgs,
 ) -> Result<(), CliError> {
     let request = GetProbeRequest {
         id,
-        project: project.project.unwrap_or_default(),
+        project: project.name(),
         consistency: read.consistency(),
     };
     let answer = cluster
@@ -183,14 +186,14 @@ async fn get(
 async fn list(
     cluster: &Cluster,
     status: Option<ProbeStatus>,
-    project: &ProbeProjectArgs,
+    project: &ProjectArgs,
     read: ReadArgs,
 ) -> Result<(Vec<Probe>, u64), CliError> {
     let mut request = ListProbesRequest {
         page_size: PAGE_SIZE,
         page_token: String::new(),
         status: status.map_or(0, Into::into),
-        project: project.project.clone().unwrap_or_default(),
+        project: project.name(),
         consistency: read.consistency(),
     };
     let mut probes = Vec::new();
@@ -211,12 +214,12 @@ async fn list(
 async fn history(
     cluster: &Cluster,
     id: String,
-    project: ProbeProjectArgs,
+    project: ProjectArgs,
     read: ReadArgs,
 ) -> Result<(Vec<ProbeSlot>, u64), CliError> {
     let mut request = ListProbeSlotsRequest {
         id,
-        project: project.project.unwrap_or_default(),
+        project: project.name(),
         page_size: PAGE_SIZE,
         page_token: String::new(),
         consistency: read.consistency(),

@@ -26,7 +26,16 @@ impl Resource for Probe {
     }
 
     fn table(wide: bool) -> Table {
-        let mut headings = vec!["NAME", "HEALTH", "SINCE", "TEST", "SCHEDULE", "LAST SLOT", "NEXT", "ID"];
+        let mut headings = vec![
+            "NAME",
+            "HEALTH",
+            "SINCE",
+            "TEST",
+            "SCHEDULE",
+            "LAST SLOT",
+            "NEXT",
+            "ID",
+        ];
         if wide {
             headings.extend(["PROJECT", "LAST RUN", "#REVISION"]);
         }
@@ -70,7 +79,14 @@ impl Resource for Probe {
         if definition.thresholds.is_empty() {
             return why;
         }
-        let mut table = Table::new(&["METRIC", "STATISTIC", "#WARNING", "#CRITICAL", "#LAST VALUE", "RESULT"]);
+        let mut table = Table::new(&[
+            "METRIC",
+            "STATISTIC",
+            "#WARNING",
+            "#CRITICAL",
+            "#LAST VALUE",
+            "RESULT",
+        ]);
         for threshold in &definition.thresholds {
             table.row(metric_row(threshold, &health));
         }
@@ -146,7 +162,11 @@ impl Resource for ProbeSlot {
             Cell::new(instant(self.slot.as_ref())),
             Cell::new(end(self)),
             Cell::new(errors),
-            if self.health == 0 { Cell::new("-") } else { health_cell(self.health) },
+            if self.health == 0 {
+                Cell::new("-")
+            } else {
+                health_cell(self.health)
+            },
             Cell::new(or_dash(&metrics.join(", "))),
             Cell::new(or_dash(&self.run_id)),
         ];
@@ -228,7 +248,10 @@ mod tests {
         let mut table = Probe::table(true);
         probe.row(true, &mut table);
         let text = table.render();
-        assert!(text.contains("fra   DEGRADED") && text.contains("every 5m") && text.contains("paused"), "{text}");
+        assert!(
+            text.contains("fra   DEGRADED") && text.contains("every 5m") && text.contains("paused"),
+            "{text}"
+        );
         let details = probe.details();
         assert!(details.starts_with("DEGRADED: mos mean is 3.2\n"), "{details}");
         let line = details.lines().last().unwrap_or_default();
@@ -264,6 +287,9 @@ mod tests {
         }
         .row(true, &mut table);
         let text = table.render();
-        assert!(text.contains("1/10") && text.contains("DEGRADED") && text.contains("mos 3.2"), "{text}");
+        assert!(
+            text.contains("1/10") && text.contains("DEGRADED") && text.contains("mos 3.2"),
+            "{text}"
+        );
     }
 }
