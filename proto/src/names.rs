@@ -78,6 +78,8 @@ named! {
     MemberRole "MEMBER_ROLE_",
     LivenessProfile "LIVENESS_PROFILE_",
     AfterDrain "AFTER_DRAIN_",
+    ResourceKind "RESOURCE_KIND_",
+    ResetReason "RESET_REASON_",
     WorkerEventKind "WORKER_EVENT_KIND_",
     Role "ROLE_",
     ProbeStatus "PROBE_STATUS_",

@@ -108,6 +108,7 @@ async fn submit(channel: Connection) -> Result<Timed> {
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],
         id: String::new(),
+        ..Default::default()
     };
     let mut client = WatchClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
     let mut feed = client.watch(request).await?.into_inner();

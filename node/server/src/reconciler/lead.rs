@@ -12,8 +12,10 @@ use super::probes::ProbePlanner;
 use super::runs::RunPlanner;
 use crate::context::Context;
 
-/// Changes that come within this time are looked at together.
-const DEBOUNCE: Duration = Duration::from_millis(5);
+/// Least rest before a look at what changed: what commits together is looked at together.
+const SHORTEST_REST: Duration = Duration::from_micros(300);
+/// Most rest before a look at what changed, and the rest before a plan that was refused is made again.
+const LONGEST_REST: Duration = Duration::from_millis(5);
 /// The longest sleep: cluster time is slewed, so far deadlines are measured again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -56,7 +58,7 @@ impl Lead {
                     Some(item) => {
                         self.note(item);
                         if self.dirty.wants_look() {
-                            debounce.get_or_insert_with(|| Instant::now() + DEBOUNCE);
+                            debounce.get_or_insert_with(|| Instant::now() + self.rest());
                         }
                     }
                     None => return,
@@ -68,7 +70,7 @@ impl Lead {
                     }
                     // Plans that were refused because the state moved on come again at once, but not in the same breath.
                     if self.dirty.wants_pass() {
-                        debounce = Some(Instant::now() + DEBOUNCE);
+                        debounce = Some(Instant::now() + LONGEST_REST);
                     }
                 }
             }
@@ -78,7 +80,7 @@ impl Lead {
     fn note(&mut self, item: FeedItem) {
         match item {
             FeedItem::Changes { changes, .. } => self.dirty.note(&changes),
-            FeedItem::Reset { revision } => {
+            FeedItem::Reset { revision, .. } => {
                 tracing::info!(%revision, "the change feed was reset; looking at everything that is live");
                 self.everything();
             }
@@ -96,6 +98,11 @@ impl Lead {
         self.fleet.pass(&mut self.dirty).await?;
         self.probes.pass(&mut self.dirty).await?;
         self.runs.pass(&mut self.dirty).await
+    }
+
+    /// As long as the last plan took to make: a run that comes alone is not kept waiting, and planning takes at most half of a core.
+    fn rest(&self) -> Duration {
+        self.runs.planning().clamp(SHORTEST_REST, LONGEST_REST)
     }
 
     fn next_wake(&self) -> Instant {

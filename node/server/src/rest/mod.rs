@@ -1,5 +1,6 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
+mod events;
 mod extract;
 mod keys;
 mod openapi;
@@ -10,7 +11,7 @@ mod tests;
 mod workers;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -35,6 +36,7 @@ pub fn router(api: Api) -> Router {
         )
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(axum::middleware::from_fn(telemetry::rest))
         .with_state(api)
 }
@@ -80,6 +82,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(probes::pause))
         .routes(routes!(probes::resume))
         .routes(routes!(probes::slots))
+        .routes(routes!(events::events))
 }
 
 async fn no_such_path(request: Request) -> ApiError {
