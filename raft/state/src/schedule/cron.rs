@@ -246,7 +246,7 @@ const fn has(bits: u64, value: u64) -> bool {
 
 /// Month and day of the month, both from 1, of the Gregorian calendar. Years are counted from March, so that a leap day is the last
 /// of its year, and 400 years are a whole number of days.
-const fn month_and_day(since_1970: u64) -> (u64, u64) {
+pub(super) const fn month_and_day(since_1970: u64) -> (u64, u64) {
     // Days from the 1st of March of the year 0.
     let of_era = (since_1970 % 146_097 + 719_468) % 146_097;
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

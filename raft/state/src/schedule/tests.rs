@@ -1,4 +1,7 @@
 //! Covers: R218
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use proptest::prelude::*;
 
 use super::*;
 
@@ -165,4 +168,99 @@ fn the_end_of_time_is_no_slot() {
     let year_2097 = Time(4_007_836_800_000);
     assert!(cron("0 0 29 2 *").next_after(year_2097).is_some());
     assert!(THURSDAY.is_multiple_of(DAY));
+}
+
+/// Month and day of a day since 1970, counted day by day: slow, and plainly right.
+fn calendar(since_1970: u64) -> (u64, u64) {
+    let mut left = since_1970;
+    for year in 1970.. {
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let february = if leap { 29 } else { 28 };
+        let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        for (month, length) in (1..).zip(lengths) {
+            if left < length {
+                return (month, left + 1);
+            }
+            left -= length;
+        }
+    }
+    unreachable!("years have no end")
+}
+
+#[test]
+fn the_calendar_is_the_gregorian_one() {
+    for day in 0..200_000 {
+        assert_eq!(cron::month_and_day(day), calendar(day), "{day}");
+    }
+}
+
+/// A field of an expression and the values that it names, worked out apart.
+fn field(first: u64, last: u64) -> impl Strategy<Value = (String, Vec<u64>)> {
+    let all: Vec<u64> = (first..=last).collect();
+    let value = first..=last;
+    prop_oneof![
+        3 => Just(("*".to_owned(), all.clone())),
+        2 => value.clone().prop_map(|value| (value.to_string(), vec![value])),
+        2 => (value.clone(), value.clone()).prop_map(|(a, b)| {
+            let (from, to) = (a.min(b), a.max(b));
+            (format!("{from}-{to}"), (from..=to).collect())
+        }),
+        2 => (value.clone(), 1..=last).prop_map(move |(from, step)| {
+            let values = (from..=last).filter(|value| (value - from).is_multiple_of(step)).collect();
+            (format!("{from}-{last}/{step}"), values)
+        }),
+        1 => (value.clone(), value).prop_map(|(a, b)| (format!("{a},{b}"), vec![a, b])),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_next_slot_is_the_first_minute_that_fits(
+        (minute, minutes) in field(0, 59),
+        (hour, hours) in field(0, 23),
+        (day, days) in field(1, 28),
+        (month, months) in field(1, 12),
+        (weekday, weekdays) in field(0, 6),
+        from in 0..4_000_000_000_000u64,
+    ) {
+        let text = format!("{minute} {hour} {day} {month} {weekday}");
+        let cron = cron(&text);
+        let either = day != "*" && weekday != "*";
+        let fits = |since: u64| {
+            let (of_day, since_1970) = (since % 1_440, since / 1_440);
+            let (of_year, of_month) = calendar(since_1970);
+            let (by_month, by_week) = (days.contains(&of_month), weekdays.contains(&((since_1970 + 4) % 7)));
+            let on_day = if either { by_month || by_week } else { by_month && by_week };
+            minutes.contains(&(of_day % 60)) && hours.contains(&(of_day / 60)) && months.contains(&of_year) && on_day
+        };
+        let next = cron.next_after(Time(from)).unwrap();
+        prop_assert!(next.0 > from && next.0 % MINUTE == 0 && fits(next.0 / MINUTE), "{} {:?}", text, next);
+        prop_assert!(cron.is_at(next));
+        // Nothing was passed over, as far as one can look in a test.
+        let first = from / MINUTE + 1;
+        for since in first..(next.0 / MINUTE).min(first + 2_000) {
+            prop_assert!(!fits(since), "{} {} before {:?}", text, since, next);
+        }
+    }
+
+    #[test]
+    fn any_text_is_refused_or_read_and_comes_back(text in "[0-9A-Za-z*/,\\- \u{0}é]{0,40}") {
+        if let Ok(cron) = Cron::parse(&text) {
+            prop_assert_eq!(Cron::parse(cron.as_str()), Ok(cron.clone()));
+            let next = cron.next_after(Time(0));
+            prop_assert!(next.is_some_and(|next| cron.is_at(next)));
+        }
+    }
+
+    #[test]
+    fn slots_of_any_schedule_go_forward(bytes in any::<[u8; 16]>(), which in 0..6usize, from in any::<u64>()) {
+        let probe = ProbeId::from_bytes(bytes);
+        let schedule = match Interval::ALL.get(which) {
+            Some(interval) => Schedule::Every(*interval),
+            None => Schedule::Cron(cron(["* * * * *", "0 0 29 2 *"][which - 4])),
+        };
+        if let Some(next) = schedule.next_after(Time(from), probe) {
+            prop_assert!(next.0 > from && schedule.is_slot(next, probe) && schedule.due(next, probe) >= next);
+        }
+    }
 }
