@@ -123,6 +123,10 @@ mod tests {
         round_trip::<v1::WorkerStatus>(6);
         round_trip::<v1::WorkerKind>(2);
         round_trip::<v1::MemberRole>(2);
+        round_trip::<v1::ProbeStatus>(4);
+        round_trip::<v1::SkipReason>(2);
+        round_trip::<v1::Statistic>(6);
+        round_trip::<v1::Direction>(2);
     }
 
     #[test]
