@@ -21,6 +21,13 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// `domain` of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "reeve";
 
+/// gRPC sends an error in its trailers, and clients refuse trailers of more than a few kilobytes: then nothing of it is seen.
+const MAX_MESSAGE_BYTES: usize = 1_024;
+const MAX_VALUE_BYTES: usize = 256;
+const MAX_VIOLATION_BYTES: usize = 3_000;
+/// REST could say more, but nobody reads more.
+const MAX_JSON_VIOLATION_BYTES: usize = 64 << 10;
+
 /// How long a caller should wait for a leader; elections end well before.
 const RETRY_ELECTION: Duration = Duration::from_millis(500);
 
@@ -348,6 +355,40 @@ fn describe_violations(violations: &[FieldViolation]) -> String {
     format!("invalid: {}", each.join("; "))
 }
 
+/// The first violations, as many as fit, and how many there are more.
+fn told(violations: &[FieldViolation], most: usize) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let fit = violations.iter().take_while(|violation| {
+        bytes += violation.field.len() + violation.rule.len();
+        bytes <= most
+    });
+    let mut told: Vec<_> = fit.cloned().collect();
+    if told.is_empty()
+        && let Some(first) = violations.first()
+    {
+        told.push(FieldViolation {
+            field: cut(&first.field, MAX_VALUE_BYTES),
+            rule: cut(&first.rule, MAX_VALUE_BYTES),
+        });
+    }
+    let more = violations.len() - told.len();
+    if more > 0 {
+        told.push(FieldViolation {
+            field: String::new(),
+            rule: format!("and {more} more"),
+        });
+    }
+    told
+}
+
+/// The text, or its beginning.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(most)])
+}
+
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         let description = error.describe();
@@ -355,16 +396,20 @@ impl From<ApiError> for Status {
         let metadata: HashMap<String, String> = description
             .metadata
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .map(|(key, value)| ((*key).to_owned(), cut(value, MAX_VALUE_BYTES)))
             .collect();
         details.set_error_info(description.reason.clone(), DOMAIN, metadata);
-        for violation in &description.violations {
+        for violation in told(&description.violations, MAX_VIOLATION_BYTES) {
             details.add_bad_request_violation(&violation.field, &violation.rule);
         }
         if let Some(after) = description.retry_after {
             details.set_retry_info(Some(after));
         }
-        Self::with_error_details(description.code, error.to_string(), details)
+        Self::with_error_details(
+            description.code,
+            cut(&error.to_string(), MAX_MESSAGE_BYTES),
+            details,
+        )
     }
 }
 
@@ -411,8 +456,7 @@ impl ApiError {
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
-            fields: description
-                .violations
+            fields: told(&description.violations, MAX_JSON_VIOLATION_BYTES)
                 .into_iter()
                 .map(|violation| ErrorFieldJson {
                     field: violation.field,
@@ -427,7 +471,7 @@ impl ApiError {
             error: ErrorBodyJson {
                 code: code_name(description.code).to_owned(),
                 reason: description.reason.into_owned(),
-                message: self.to_string(),
+                message: cut(&self.to_string(), MAX_JSON_VIOLATION_BYTES),
                 details,
             },
         }

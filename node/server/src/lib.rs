@@ -7,6 +7,8 @@ pub mod config;
 mod context;
 mod convert;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gateway;
 mod grpc;
 pub mod liveness;

@@ -15,6 +15,9 @@ pub(crate) const EXIT_FAILED: u8 = 3;
 /// What was waited for did not happen in time.
 pub(crate) const EXIT_TIMED_OUT: u8 = 4;
 
+/// Ctrl-C while something was followed, which goes on: what shells make of SIGINT.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {

@@ -11,6 +11,7 @@ mod demo;
 mod dev;
 mod drain_progress;
 mod error;
+mod feed;
 mod follow;
 mod output;
 mod process;
@@ -24,6 +25,17 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 use crate::error::CliError;
 use crate::output::{Output, note};
+
+/// Reads a definition as `reeve test apply` does, for the fuzzer.
+///
+/// # Errors
+/// Every rule that the text breaks.
+#[doc(hidden)]
+pub fn parse_definition(
+    text: &str,
+) -> Result<reeve_proto::v1::TestDefinition, Vec<reeve_proto::definition::FieldViolation>> {
+    definition_file::parse(text)
+}
 
 /// Parses the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
@@ -60,6 +72,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
             },
             Command::Probe(command) => cmd::probe::run(global, output, command).await,
             Command::Key(command) => cmd::key::run(global, output, command).await,
+            Command::Events(args) => cmd::events::run(global, output, *args).await,
             Command::Status { read } => cmd::status::run(global, output, read).await,
             Command::Top => top::run(global).await,
             Command::Cluster(command) => cmd::cluster::run(global, output, command).await,

@@ -37,6 +37,8 @@ mod tests;
 mod types;
 
 pub use codec::{DecodeError, decode_envelope, encode_envelope};
+#[doc(hidden)]
+pub use codec::{row_from_bytes, row_to_bytes};
 pub use config::{RaftTimings, SnapshotPolicy, StoreConfig};
 pub use error::{AdminError, Compacted, OpenError, ProposeError, ReadError, UnavailableReason};
 pub use fatal::FatalError;

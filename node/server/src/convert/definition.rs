@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reeve_proto::v1;
 use reeve_state::command::FieldViolation;
-use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
+use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, MAX_GROUPS, default_max_execution, validate};
 use reeve_state::record::{
     Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, TestDefinition,
 };
@@ -68,9 +68,15 @@ impl Decoder {
             .span("queue_timeout", wire.queue_timeout.as_ref())
             .unwrap_or(DEFAULT_QUEUE_TIMEOUT);
         let max_execution = self.span("max_execution", wire.max_execution.as_ref());
+        let found = wire.groups.len();
+        if found > MAX_GROUPS {
+            // Nothing is said of each of them.
+            self.violation("groups", format!("at most {MAX_GROUPS} groups, found {found}"));
+        }
         let groups = wire
             .groups
             .iter()
+            .filter(|_| found <= MAX_GROUPS)
             .enumerate()
             .map(|(index, group)| self.group(index, group))
             .collect();

@@ -355,3 +355,25 @@ fn reasons_have_the_form_that_error_info_asks_for() {
         assert!(reason.chars().all(form), "{reason}: {error}");
     }
 }
+
+#[test]
+fn an_error_with_much_to_say_is_cut_to_what_clients_take() {
+    let many: Vec<FieldViolation> = (0..2_000)
+        .map(|group| FieldViolation {
+            field: format!("groups[{group}].executor"),
+            rule: "is required".into(),
+        })
+        .collect();
+    let long = ApiError::invalid("é".repeat(10_000), "x".repeat(1 << 20));
+    let unknown = ApiError::NotFound {
+        kind: ObjectKind::Test,
+        id: "é".repeat(1 << 20),
+    };
+    for error in [ApiError::Invalid(many), long, unknown] {
+        let status = Status::from(error);
+        let percent_encoded = status.message().len() * 3;
+        let base64 = status.details().len() * 4 / 3;
+        assert!(percent_encoded + base64 < 12 << 10, "{percent_encoded} {base64}");
+        assert!(status.message().ends_with('…'), "{}", status.message());
+    }
+}

@@ -153,6 +153,26 @@ pub(super) fn brief(reason: &str) -> String {
     reason.chars().take(MOST).collect()
 }
 
+/// Decodes whatever a worker says: all of the above, for the fuzzer.
+pub fn decoded(worker: WorkerId, message: &v1::session_request::Message) -> Result<(), BadField> {
+    use v1::session_request::Message;
+    match message {
+        Message::Hello(hello) => {
+            token_hash(&hello.token).ok_or_else(|| BadField::new("hello.token", "is not one"))?;
+            incarnation(&hello.incarnation)?;
+            health("hello.health", hello.health.as_ref())?;
+            held(&hello.held).map(drop)
+        }
+        Message::Heartbeat(heartbeat) => health("heartbeat.health", heartbeat.health.as_ref()).map(drop),
+        Message::Report(said) => report(worker, said).map(drop),
+        Message::Drain(drain) => {
+            brief(&drain.reason);
+            Ok(())
+        }
+        Message::Goodbye(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {

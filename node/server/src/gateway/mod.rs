@@ -17,6 +17,8 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decode::decoded;
+
 use std::sync::Arc;
 
 use metrics::describe_counter;

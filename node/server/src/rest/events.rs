@@ -77,8 +77,9 @@ pub async fn events(
     headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let items = items(&api, call, &headers, query).await?;
-    let events = items.scan(Revision(0), |told, item| {
+    let from = Revision(last_event_id(&headers)?.unwrap_or(query.from));
+    let items = items(&api, call, from, query).await?;
+    let events = items.scan(from, |told, item| {
         let event = item.map_or_else(|error| end(&error), |item| event(item, told));
         futures::future::ready(Some(Ok::<_, Infallible>(event)))
     });
@@ -89,13 +90,9 @@ pub async fn events(
 async fn items(
     api: &Api,
     call: Call,
-    headers: &HeaderMap,
+    from: Revision,
     query: EventsQuery,
 ) -> Result<impl Stream<Item = Result<Item, ApiError>> + Send + use<>, ApiError> {
-    let from = match last_event_id(headers)? {
-        Some(id) => id,
-        None => query.from,
-    };
     let request = v1::WatchRequest {
         kinds: kinds(query.kind.as_deref())?,
         run: query.run,
@@ -107,7 +104,7 @@ async fn items(
         ..v1::WatchRequest::default()
     };
     let wish = Wish {
-        after: (from > 0).then_some(Revision(from)),
+        after: (from.0 > 0).then_some(from),
         initial: query.initial,
         request,
         on_reset: OnReset::GoOn,

@@ -62,9 +62,17 @@ pub async fn send(
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
-    stream.write_all(request.as_bytes()).await?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await?;
+    // A node that has heard enough answers before everything is said, and hears no more.
+    let (mut answers, mut asks) = stream.split();
+    let mut bytes = Vec::new();
+    let (_, read) = tokio::join!(
+        asks.write_all(request.as_bytes()),
+        answers.read_to_end(&mut bytes)
+    );
+    if bytes.is_empty() {
+        read?;
+    }
+    let text = String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     Ok(Answer {

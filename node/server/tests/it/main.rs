@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod admission;
+mod bad_input;
 mod cluster;
 mod drain;
+mod events;
 mod grpc;
 mod http;
+mod moving;
 mod node;
 mod ops;
 mod ping;
@@ -15,4 +18,5 @@ mod registry;
 mod rest;
 mod rest_workers;
 mod session;
+mod sse;
 mod watch;

@@ -54,6 +54,7 @@ impl Interceptor for Bearer {
 
 pub struct Node {
     pub http: SocketAddr,
+    pub grpc: SocketAddr,
     pub channel: Channel,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), NodeError>>,
@@ -109,6 +110,7 @@ impl Node {
             .connect_lazy();
         Self {
             http,
+            grpc,
             channel,
             shutdown,
             task,

@@ -2,11 +2,13 @@
 
 #[cfg(test)]
 mod documented;
+mod events;
 mod key;
 mod probe;
 mod project;
 mod worker;
 
+pub(crate) use events::EventsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use probe::{ProbeCommand, ProbeCreateArgs};
 pub(crate) use project::ProjectArgs;
@@ -149,6 +151,8 @@ pub(crate) enum Command {
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Print changes as they happen, across the deaths of nodes; -o jsonl for programs.
+    Events(Box<EventsArgs>),
     /// The cluster, its workers and its runs on one screen, once.
     Status {
         #[command(flatten)]
@@ -419,6 +423,10 @@ mod tests {
             "reeve probe pause p",
             "reeve probe resume p --request-id x",
             "reeve probe delete p",
+            "reeve events",
+            "reeve events --kind run,worker --run r1 --status running,FAILED -o jsonl",
+            "reeve events --worker w1 --test smoke --project p --from 17",
+            "reeve events --initial --timeout 5s",
             "reeve status",
             "reeve top",
             "reeve cluster status",
@@ -443,6 +451,8 @@ mod tests {
                 "expected one of PENDING, QUEUED, RUNNING",
             ),
             ("reeve run list --timeout 5", "no unit"),
+            ("reeve events --kind robot", "expected one of TEST, RUN, WORKER"),
+            ("reeve events --from 1 --initial", "cannot be used with"),
             ("reeve run list --timeout 0s", "more than zero"),
             (
                 "reeve worker create --name n --region r --label nonsense",

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub(crate) mod events;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod probe;

@@ -17,7 +17,7 @@ use super::{PAGE_SIZE, present};
 use crate::args::{GlobalArgs, OutputFormat, ReadArgs, RunCommand};
 use crate::client::{Cluster, request_id, short_reason};
 use crate::cmd::cluster::any_status;
-use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED};
+use crate::error::{CliError, EXIT_CANNOT_RUN, EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED};
 use crate::follow::{Seen, follow};
 use crate::output::{Output, assignment_table, note, summary};
 use crate::progress::Progress;
@@ -139,7 +139,15 @@ async fn to_the_end(global: &GlobalArgs, output: &Output, id: &str, show: bool) 
             .into_iter()
             .map(|member| member.grpc_addr),
     );
-    let run = follow_with_progress(&cluster, output, id, global.timeout, show).await?;
+    let following = follow_with_progress(&cluster, output, id, global.timeout, show);
+    let run = tokio::select! {
+        run = following => run?,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            note(&format!("\nthe run goes on: `reeve run watch {id}` follows it again, `reeve run stop {id}` ends it"));
+            return Ok(EXIT_INTERRUPTED);
+        }
+    };
     match output.format {
         // Every change was printed as it came, the last one included.
         OutputFormat::Jsonl if show => {}

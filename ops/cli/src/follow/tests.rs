@@ -84,6 +84,7 @@ impl Watch for Script {
                     .send(Ok(WatchResponse {
                         revision,
                         event: Some(event),
+                        change: revision,
                     }))
                     .await;
             }

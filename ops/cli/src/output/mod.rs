@@ -3,6 +3,7 @@
 mod assignments;
 mod cluster;
 mod colour;
+mod event;
 mod key;
 mod probe;
 mod run;
@@ -14,7 +15,8 @@ mod worker;
 pub(crate) use assignments::assignment_table;
 pub(crate) use cluster::{NodeView, cluster_json, cluster_table, member_table};
 pub(crate) use colour::{Colour, colours};
-pub(crate) use run::{in_phase, phase_counts, summary};
+pub(crate) use event::print_event;
+pub(crate) use run::{in_phase, outcome_counts, phase_counts, summary};
 pub(crate) use status::{StatusView, status_json, status_text};
 pub(crate) use table::{Table, age, duration_text, or_dash};
 pub(crate) use worker::{drain_line, kind_label, print_dry_run, print_events, resource_texts, wait_lines};

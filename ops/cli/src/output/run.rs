@@ -97,6 +97,26 @@ pub(crate) fn phase_counts(run: &Run) -> String {
     parts.join("  ")
 }
 
+/// `SUCCESS 120  CALL_FAILED 3`: the outcomes that there are, in order.
+pub(crate) fn outcome_counts(run: &Run) -> String {
+    let counts = run.endpoints.clone().unwrap_or_default();
+    let parts: Vec<String> = EndpointOutcome::all()
+        .into_iter()
+        .map(|outcome| (outcome, with_outcome(&counts, outcome)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(outcome, count)| format!("{} {count}", outcome.name()))
+        .collect();
+    parts.join("  ")
+}
+
+fn with_outcome(counts: &EndpointCounts, outcome: EndpointOutcome) -> u32 {
+    let with = counts
+        .by_outcome
+        .iter()
+        .filter(|count| count.outcome() == outcome);
+    with.map(|count| count.count).sum()
+}
+
 /// The reason, the explanation, the timeline and the outcomes of a run.
 pub(crate) fn summary(run: &Run) -> String {
     let mut text = String::new();
@@ -163,12 +183,7 @@ fn outcomes(counts: &EndpointCounts) -> String {
     let mut table = Table::new(&["OUTCOME", "#ENDPOINTS", "#SHARE"]);
     let total = f64::from(counts.total.max(1));
     for outcome in EndpointOutcome::all() {
-        let count: u32 = counts
-            .by_outcome
-            .iter()
-            .filter(|count| count.outcome() == outcome)
-            .map(|count| count.count)
-            .sum();
+        let count = with_outcome(counts, outcome);
         if count > 0 {
             let share = format!("{:.1} %", f64::from(count) * 100.0 / total);
             table.row(vec![
@@ -243,7 +258,7 @@ mod tests {
         }
     }
 
-    // Covers: R113, R142
+    // Covers: R113, R142, R158, R206
     #[test]
     fn a_finished_run_shows_durations_between_transitions_and_outcomes() {
         let run = Run {
@@ -286,8 +301,10 @@ mod tests {
              CALL_FAILED          5   2.5 %"
         );
         assert_eq!(phase_counts(&run), "CLOSED 200");
+        assert_eq!(outcome_counts(&run), "SUCCESS 195  CALL_FAILED 5");
     }
 
+    // Covers: R173, R196
     #[test]
     fn a_run_that_could_not_be_placed_says_why_and_what_would_help() {
         let run = Run {

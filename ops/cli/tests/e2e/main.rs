@@ -7,6 +7,7 @@ mod commands;
 mod deaths;
 mod disks;
 mod drains;
+mod events;
 mod faults;
 mod health;
 mod http;

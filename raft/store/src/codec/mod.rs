@@ -22,9 +22,8 @@ use reeve_state::command::{Command, Envelope};
 use reeve_state::time::{Millis, Time};
 use thiserror::Error;
 
-pub(crate) use row::{
-    TABLES, key_of, meta_from_bytes, meta_to_bytes, row_after, row_from_bytes, row_key, row_to_bytes,
-};
+pub(crate) use row::{TABLES, key_of, meta_from_bytes, meta_to_bytes, row_after, row_key};
+pub use row::{row_from_bytes, row_to_bytes};
 
 /// Bytes that are not what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

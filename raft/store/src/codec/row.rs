@@ -139,7 +139,7 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
 }
 
 /// The bytes of a row.
-pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
+pub fn row_to_bytes(row: &Row) -> Vec<u8> {
     use wire::row::Row as Kind;
     let kind = match row {
         Row::Test(row) => Kind::Test(row.to_proto()),
@@ -159,7 +159,7 @@ pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
 }
 
 /// A row from its bytes.
-pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
+pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
     use wire::row::Row as Kind;
     let proto = wire::Row::decode(bytes)?;
     let row = match proto.row.ok_or(DecodeError::UnknownKind("row"))? {

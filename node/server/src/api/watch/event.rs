@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use prost::Message;
 use reeve_proto::json::{DeletedJson, ProbeJson, RunJson, TestJson, WorkerJson};
 use reeve_proto::v1;
 use reeve_proto::v1::resource::Resource;
@@ -46,6 +47,17 @@ impl Event {
             put,
             change,
             json: OnceLock::new(),
+        }
+    }
+
+    /// About how much memory it takes, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.put {
+            Some(Resource::Test(test)) => test.encoded_len(),
+            Some(Resource::Run(run)) => run.encoded_len(),
+            Some(Resource::Worker(worker)) => worker.encoded_len(),
+            Some(Resource::Probe(probe)) => probe.encoded_len(),
+            None => 0,
         }
     }
 

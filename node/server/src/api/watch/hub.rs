@@ -18,6 +18,8 @@ use super::replay::{Replay, Step, View};
 
 /// Batches that wait for the slowest watcher; one that falls behind further replays the feed for itself.
 const BATCHES: usize = 256;
+/// The largest batch that is kept for them, bytes on the wire; what is larger they take from the feed, which is bounded as a whole.
+const BATCH_BYTES: usize = 512 << 10;
 
 /// What watchers get.
 #[derive(Clone, Debug)]
@@ -188,6 +190,10 @@ fn tell(units: Vec<Unit>, keys: bool) -> Option<Batch> {
         .filter(|(index, unit)| !unit.events.is_empty() || index + 1 == last)
         .map(|(_, unit)| unit)
         .collect();
+    let events = units.iter().flat_map(|unit| &unit.events);
+    if events.map(|event| event.bytes()).sum::<usize>() > BATCH_BYTES {
+        return Some(Batch::Gap { replaced: false });
+    }
     (says || keys).then(|| Batch::Units {
         units: units.into(),
         keys,

@@ -163,9 +163,10 @@ impl Replay {
     }
 
     fn event(&self, view: &View<'_>, row: &Row, deleted: bool, at: Revision) -> Option<Arc<Event>> {
-        let tags = match row {
-            Row::Run(run) => self.run_tags(run),
-            row => kinds::tags(&self.state, row)?,
+        let tags = if let Row::Run(run) = row {
+            self.run_tags(run)
+        } else {
+            kinds::tags(&self.state, row)?
         };
         if !view.filter.passes(&tags, deleted) {
             return None;

@@ -237,7 +237,12 @@ impl Watcher {
         if let Some(unit) = replay.counts(&mut view, seen, now + COUNTS_INTERVAL) {
             self.tell(&unit);
         }
+        let told = self.pending.back().map(|item| item.complete);
         self.complete = self.complete.max(seen);
+        if told != Some(self.complete) {
+            // Where nothing of it was asked for: so far it is.
+            self.say(Said::Bookmark);
+        }
         self.source = Source::Live { hub: then, seen };
     }
 
