@@ -13,7 +13,7 @@ use reeve_state::record::{Assignment, Run};
 
 use super::super::Api;
 use super::event::Tags;
-use crate::convert::{enums, run, test};
+use crate::convert::{enums, probe, run, test};
 
 /// What a changed row means to watchers.
 pub enum Touch {
@@ -36,6 +36,7 @@ pub fn touch(change: &Change) -> Touch {
     match change {
         Change::Test(delta) => object(delta, Row::Test),
         Change::Worker(delta) => object(delta, Row::Worker),
+        Change::Probe(delta) => object(delta, Row::Probe),
         Change::Run(delta) if delta.after.is_some() => Touch::Run(delta.key),
         Change::Run(delta) => object(delta, Row::Run),
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
@@ -45,6 +46,7 @@ pub fn touch(change: &Change) -> Touch {
         | Change::Request(_)
         | Change::Event(_)
         | Change::Project(_)
+        | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_) => Touch::Nothing,
     }
@@ -79,7 +81,8 @@ pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
         Kind::Test => state.tests().cloned().map(Row::Test).collect(),
         Kind::Run => state.runs().cloned().map(Row::Run).collect(),
         Kind::Worker => state.workers().cloned().map(Row::Worker).collect(),
-        Kind::Project | Kind::Probe | Kind::Webhook | Kind::Unspecified => Vec::new(),
+        Kind::Probe => state.probes().cloned().map(Row::Probe).collect(),
+        Kind::Project | Kind::Webhook | Kind::Unspecified => Vec::new(),
     }
 }
 
@@ -113,12 +116,21 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             ..Tags::default()
         }),
         Row::Run(row) => Some(run_tags(row, state.assignments(row.id))),
+        Row::Probe(row) => Some(Tags {
+            kind: Kind::Probe,
+            id: row.id.to_string(),
+            test: Some(row.definition.test),
+            project: Some(row.project.clone()),
+            status: Some(row.health.status().name()),
+            ..Tags::default()
+        }),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_) => None,
+        | Row::Project(_)
+        | Row::ProbeSlot(_) => None,
     }
 }
 
@@ -145,12 +157,14 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Test(row) => Some(Resource::Test(test::test(row))),
         Row::Worker(row) => Some(Resource::Worker(api.worker_message(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
+        Row::Probe(row) => Some(Resource::Probe(probe::probe(state, row))),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_) => None,
+        | Row::Project(_)
+        | Row::ProbeSlot(_) => None,
     }
 }
 
