@@ -69,7 +69,9 @@ pub fn kind(row: &Row) -> Option<Kind> {
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_) => None,
+        | Row::Project(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
@@ -118,7 +120,9 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_) => None,
+        | Row::Project(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
@@ -150,7 +154,9 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_) => None,
+        | Row::Project(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
