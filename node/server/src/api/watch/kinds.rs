@@ -66,12 +66,16 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Test(_) => Some(Kind::Test),
         Row::Worker(_) => Some(Kind::Worker),
         Row::Run(_) => Some(Kind::Run),
+        Row::Probe(_) => Some(Kind::Probe),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_) => None,
+        | Row::Project(_)
+        | Row::ProbeSlot(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
@@ -130,7 +134,9 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
         | Row::Event(_)
         | Row::Key(_)
         | Row::Project(_)
-        | Row::ProbeSlot(_) => None,
+        | Row::ProbeSlot(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
@@ -164,7 +170,9 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         | Row::Event(_)
         | Row::Key(_)
         | Row::Project(_)
-        | Row::ProbeSlot(_) => None,
+        | Row::ProbeSlot(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
