@@ -187,10 +187,9 @@ impl Watcher {
                 }
                 Change::Worker(delta) => {
                     let state = self.api.context.store.local();
-                    let put = delta
-                        .after
-                        .as_ref()
-                        .map(|row| v1::resource::Resource::Worker(self.api.worker_message(&state, row)));
+                    let put = delta.after.as_ref().map(|row| {
+                        v1::resource::Resource::Worker(self.api.worker_message(&state, row, &self.call))
+                    });
                     events.extend(self.event(v1::ResourceKind::Worker, delta.key.to_string(), put));
                 }
                 Change::Run(delta) if delta.after.is_none() => {

@@ -464,7 +464,7 @@ mod tests {
             ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
             ("reeve dev --nodes 0", "0 is not in"),
             ("reeve project create p --max-endpoints 0", "at least 1, or none"),
-            ("reeve project set p --max-runs -1", "number from 1 on, or none"),
+            ("reeve project set p --max-runs=-1", "number from 1 on, or none"),
             ("reeve project set p --subscription maybe", "active or inactive"),
             ("reeve project credits p --add 5", "--reason"),
             ("reeve project credits p --reason r", "--add"),
