@@ -554,7 +554,7 @@ mod tests {
             ),
             ("reeve dev --nodes 0", "0 is not in"),
             ("reeve project create p --max-endpoints 0", "at least 1, or none"),
-            ("reeve project set p --max-runs -1", "number from 1 on, or none"),
+            ("reeve project set p --max-runs=-1", "number from 1 on, or none"),
             ("reeve project set p --subscription maybe", "active or inactive"),
             ("reeve project credits p --add 5", "--reason"),
             ("reeve project credits p --reason r", "--add"),
