@@ -234,7 +234,7 @@ proptest! {
             minutes.contains(&(of_day % 60)) && hours.contains(&(of_day / 60)) && months.contains(&of_year) && on_day
         };
         let next = cron.next_after(Time(from)).unwrap();
-        prop_assert!(next.0 > from && next.0 % MINUTE == 0 && fits(next.0 / MINUTE), "{} {:?}", text, next);
+        prop_assert!(next.0 > from && next.0.is_multiple_of(MINUTE) && fits(next.0 / MINUTE), "{} {:?}", text, next);
         prop_assert!(cron.is_at(next));
         // Nothing was passed over, as far as one can look in a test.
         let first = from / MINUTE + 1;
