@@ -126,7 +126,7 @@ async fn a_hundred_thousand_groups_are_refused_with_the_rule() {
     // What a caller sent comes back cut, or the answer could not be sent at all.
     let request = v1::GetTestRequest {
         id: "x".repeat(3 << 20),
-        consistency: 0,
+        ..Default::default()
     };
     let status = node.tests().get_test(request).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{}", status.message().len());
