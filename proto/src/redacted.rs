@@ -24,6 +24,7 @@ redacted! {
     BootstrapKeyResponse { key },
     CreateKeyResponse { key },
     Hello { incarnation, capacity, health, held, version, wall_ms, draining },
+    PutChunkRequest { run_id, epoch, kind, seq, rows, last, dropped },
 }
 
 #[cfg(test)]

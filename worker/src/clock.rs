@@ -131,7 +131,9 @@ impl ClusterClock {
         Some(MonoMs(cluster_time_ms.saturating_sub(self.offset_ms()?)))
     }
 
-    fn offset_ms(&self) -> Option<i64> {
+    /// What is to be added to our own clock for cluster time; None before the first Welcome.
+    #[must_use]
+    pub fn offset_ms(&self) -> Option<i64> {
         self.best().map(|sample| sample.offset_ms).or(self.first_guess_ms)
     }
 

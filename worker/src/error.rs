@@ -59,6 +59,9 @@ pub enum WorkerError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The system gives no thread for writing evidence.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// A newer process runs with the same token. The newest session wins, so this one must not come back: it would end
     /// what the newer one holds.
     #[error("superseded: a newer process holds the session of this worker")]
@@ -102,6 +105,7 @@ impl WorkerError {
             | Self::Http { .. }
             | Self::RegistrationRefused { .. }
             | Self::NotUnregistered
+            | Self::Thread(_)
             | Self::DrainIncomplete { .. } => 1,
         }
     }

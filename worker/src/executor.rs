@@ -60,6 +60,14 @@ pub struct Work {
 }
 
 impl Work {
+    /// Whether its endpoints only play their calls (D14a).
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        match &self.spec {
+            Spec::Sim(_) => true,
+        }
+    }
+
     /// Checks an offer. The error names the field and the rule; the worker answers with it that it is not ready.
     pub fn from_offer(offer: Offer) -> Result<Self, String> {
         let past_end = offer
@@ -124,13 +132,48 @@ pub struct EndpointChange {
     pub outcome: EndpointOutcome,
 }
 
+/// The same figures of many endpoints at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Samples {
+    /// When.
+    pub at: MonoMs,
+    /// What was measured.
+    pub metrics: Vec<&'static str>,
+    /// Of which endpoints: offsets from the assignment's first.
+    pub offsets: Vec<u32>,
+    /// For each endpoint a value of each metric, in thousandths of its unit.
+    pub values: Vec<i64>,
+}
+
+impl Samples {
+    /// How many endpoints.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Each endpoint with its values.
+    pub fn rows(&self) -> impl Iterator<Item = (u32, &[i64])> {
+        let values = self.values.chunks_exact(self.metrics.len().max(1));
+        self.offsets.iter().copied().zip(values)
+    }
+}
+
 /// What an executor has to say.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The answer to `prepare`: ready, or why not.
     Prepared(AssignmentKey, Result<(), String>),
-    /// Endpoints moved. Later changes of the same endpoint come later in the list.
-    Changed(AssignmentKey, Vec<EndpointChange>),
+    /// Endpoints moved at that instant. Later changes of the same endpoint come later in the list.
+    Changed(AssignmentKey, MonoMs, Vec<EndpointChange>),
+    /// Endpoints were measured.
+    Sampled(AssignmentKey, Samples),
 }
 
 /// Where executors put their events. Cheap to clone; never blocks.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 
 use crate::backoff::BackoffLimits;
 use crate::cause::{Cause, CauseKind};
@@ -21,6 +22,8 @@ const INCOMING: usize = 256;
 /// What a link has to say.
 #[derive(Debug)]
 pub enum LinkEvent {
+    /// The connection stands; what is beside the session goes over it too.
+    Connected(Channel),
     /// A message of the node.
     Message(session_response::Message),
     /// The last event.
@@ -101,6 +104,9 @@ async fn drive(
         Ok(channel) => channel,
         Err(cause) => return cause,
     };
+    if events.send(LinkEvent::Connected(channel.clone())).await.is_err() {
+        return Cause::new(CauseKind::Broken, "no longer wanted");
+    }
     let opened = async {
         let mut client = WorkerGatewayClient::new(channel);
         let mut responses = client.session(ReceiverStream::new(requests)).await?.into_inner();

@@ -181,6 +181,7 @@ fn definition() -> TestDefinition {
                 setup_min: seconds(0),
                 setup_max: seconds(0),
                 outcomes: Vec::new(),
+                quality: None,
             })),
         }],
     }

@@ -9,6 +9,7 @@ mod fleet;
 pub mod liveness;
 pub mod placement;
 pub mod registry;
+pub mod retention;
 pub mod runs;
 
 use reeve_state::command::Command;

@@ -328,6 +328,29 @@ fn invalid_configuration() {
     assert!(world.starts(wish));
 }
 
+// Covers: R137 (D9)
+#[test]
+fn a_definition_that_becomes_wrong_while_its_run_waits_ends_it_at_once() {
+    let mut world = World::new();
+    let worker = world.worker("eu", 100);
+    let named = Selector {
+        worker: Some(worker),
+        ..any()
+    };
+    world.running(definition(vec![group("g", 70, any())]));
+    let run = world.tried(definition(vec![group("g", 40, named)]));
+    assert_eq!(world.status(run), RunStatus::Queued);
+    world.link(worker, Link::Down);
+    let delete = DeleteWorker {
+        worker,
+        offline_for: None,
+        force: true,
+    };
+    world.apply(Command::DeleteWorker(delete)).unwrap();
+    world.step(run);
+    assert_eq!(world.reason(run).0, RunReasonCode::InvalidConfiguration);
+}
+
 // Covers: R198 (D8, D10)
 #[test]
 fn cancelled() {

@@ -107,6 +107,7 @@ fn hundred_runs() -> State {
         setup_min: Millis(1),
         setup_max: Millis(2),
         outcomes: Vec::new(),
+        quality: None,
     };
     let selector = Selector {
         region: Some("eu-west".to_owned()),

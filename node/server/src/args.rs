@@ -145,6 +145,12 @@ pub struct NodeArgs {
     /// How long endpoints have to hang up when a run is stopped, milliseconds [default: 30000]
     #[arg(long, env = "REEVE_STOP_GRACE_MS", value_name = "MS")]
     pub stop_grace_ms: Option<u64>,
+    /// Where evidence of runs is stored: file:///FOLDER or s3://BUCKET/PREFIX [default: DATA_DIR/objects]
+    #[arg(long, env = "REEVE_OBJECT_STORE", value_name = "URL")]
+    pub object_store: Option<String>,
+    /// How long a run is kept after its end, with its evidence, seconds [default: 2592000]
+    #[arg(long, env = "REEVE_RUN_RETENTION_S", value_name = "S")]
+    pub run_retention_s: Option<u64>,
     /// How long a node that stops waits for what is under way, milliseconds [default: 5000]
     #[arg(long, env = "REEVE_SHUTDOWN_TIMEOUT_MS", value_name = "MS")]
     pub shutdown_timeout_ms: Option<u64>,
@@ -223,6 +229,8 @@ impl NodeArgs {
             ready_timeout_ms: self.ready_timeout_ms.or(other.ready_timeout_ms),
             start_delay_ms: self.start_delay_ms.or(other.start_delay_ms),
             stop_grace_ms: self.stop_grace_ms.or(other.stop_grace_ms),
+            object_store: self.object_store.or(other.object_store),
+            run_retention_s: self.run_retention_s.or(other.run_retention_s),
             shutdown_timeout_ms: self.shutdown_timeout_ms.or(other.shutdown_timeout_ms),
         }
     }

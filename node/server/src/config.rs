@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::args::NodeArgs;
 use crate::bootstrap::BootstrapKey;
+use crate::evidence::ObjectsSetting;
 
 pub use peers::{format_peers, parse_peers};
 pub use secret::GivenSecret;
@@ -107,6 +108,10 @@ pub struct NodeConfig {
     pub start_delay: Duration,
     /// How long endpoints have to hang up when a run is stopped (D8).
     pub stop_grace: Duration,
+    /// Where evidence of runs is stored.
+    pub object_store: ObjectsSetting,
+    /// How long a run is kept after its end.
+    pub run_retention: Duration,
     /// How long a node that stops waits for what is under way.
     pub shutdown_timeout: Duration,
 }
@@ -146,13 +151,27 @@ impl NodeConfig {
             }
         };
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
+        let data_dir = args
+            .data_dir
+            .unwrap_or_else(|| PathBuf::from("reeve-data").join(&name));
+        let object_store = match args
+            .object_store
+            .as_deref()
+            .map(ObjectsSetting::parse)
+            .transpose()
+        {
+            Ok(given) => given.unwrap_or_else(|| ObjectsSetting::Folder(data_dir.join("objects"))),
+            Err(rule) => {
+                let field = "object_store";
+                violations.push(Violation { field, rule });
+                ObjectsSetting::Folder(data_dir.join("objects"))
+            }
+        };
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default));
         let snapshot = SnapshotPolicy::default();
         let mut config = Self {
             id: NodeId(id),
-            data_dir: args
-                .data_dir
-                .unwrap_or_else(|| PathBuf::from("reeve-data").join(&name)),
+            data_dir,
             name,
             cluster_id: args.cluster_id.unwrap_or_else(|| "reeve".to_owned()),
             grpc_addr: args.grpc_addr.unwrap_or_else(|| loopback(50_052)),
@@ -186,6 +205,8 @@ impl NodeConfig {
             ready_timeout: ms(args.ready_timeout_ms, 10_000),
             start_delay: ms(args.start_delay_ms, 500),
             stop_grace: ms(args.stop_grace_ms, 30_000),
+            object_store,
+            run_retention: Duration::from_secs(args.run_retention_s.unwrap_or(30 * 86_400)),
             shutdown_timeout: ms(args.shutdown_timeout_ms, 5_000),
         };
         let join = args.join.unwrap_or(false);

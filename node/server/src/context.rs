@@ -6,6 +6,7 @@ use reeve_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NodeConfig;
+use crate::evidence::Evidence;
 use crate::liveness::Liveness;
 
 /// Handed to every part of the node; a clone is cheap.
@@ -17,6 +18,8 @@ pub struct Context {
     pub config: Arc<NodeConfig>,
     /// Who was heard, and when.
     pub liveness: Liveness,
+    /// Objects and live figures.
+    pub evidence: Evidence,
     /// Cancelled when the node stops.
     pub shutdown: CancellationToken,
 }

@@ -102,6 +102,19 @@ pub enum ApiError {
         /// The path.
         path: String,
     },
+    /// Too many questions read evidence.
+    #[error("too many questions read evidence at once; try again")]
+    EvidenceBusy,
+    /// The evidence of a run is too much for one call.
+    #[error(
+        "the evidence of the run is {bytes} bytes, a call reads at most {most}; read the objects themselves"
+    )]
+    EvidenceTooLarge {
+        /// What it is.
+        bytes: u64,
+        /// What a call reads.
+        most: u64,
+    },
     /// A bug: the answer of the state does not fit the question.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -190,6 +203,14 @@ impl ApiError {
                     .with("method", method)
                     .with("path", path)
             }
+            Self::EvidenceBusy => {
+                Description::new(Code::ResourceExhausted, "EVIDENCE_BUSY").retry(Duration::from_secs(1))
+            }
+            Self::EvidenceTooLarge { bytes, most } => {
+                Description::new(Code::FailedPrecondition, "EVIDENCE_TOO_LARGE")
+                    .with("bytes", bytes)
+                    .with("most", most)
+            }
             Self::Internal(_) => Description::new(Code::Internal, "INTERNAL"),
         }
     }
@@ -206,6 +227,8 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
         ObjectKind::Key => "KEY_NOT_FOUND",
+        ObjectKind::Evidence => "EVIDENCE_NOT_FOUND",
+        ObjectKind::Summary => "SUMMARY_NOT_FOUND",
         ObjectKind::Project => "PROJECT_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
@@ -441,6 +464,8 @@ impl IntoResponse for ApiError {
             | Self::ShuttingDown
             | Self::Shedding
             | Self::NoSuchPath(_)
+            | Self::EvidenceBusy
+            | Self::EvidenceTooLarge { .. }
             | Self::Internal(_) => http_status(description.code),
         };
         let body = self.to_json();

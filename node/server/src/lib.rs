@@ -7,6 +7,7 @@ pub mod config;
 mod context;
 mod convert;
 pub mod error;
+pub mod evidence;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gateway;

@@ -15,6 +15,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::api::Api;
 use crate::config::{ConfigError, NodeConfig};
 use crate::context::Context;
+use crate::evidence::{self, Evidence};
 use crate::gateway::Gateway;
 use crate::liveness::{self, Liveness};
 use crate::{bootstrap, grpc, reconciler, rest, telemetry};
@@ -64,13 +65,16 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     let http_listener = listen("http_addr", config.http_addr).await?;
     let config = Arc::new(config);
     let liveness = Liveness::new(&config);
-    let internal = Routes::new(liveness::exchange_service(&liveness));
+    let evidence = Evidence::open(&config)?;
+    let internal = Routes::new(liveness::exchange_service(&liveness))
+        .add_service(evidence::evidence_service(&evidence, &config));
     let store = Store::open(config.store_config(), Some(internal)).await?;
     // Cancelled for the parts only after the node is told, or finds, that it has to stop.
     let context = Context {
         store,
         config,
         liveness,
+        evidence,
         shutdown: CancellationToken::new(),
     };
     tracing::info!(
@@ -135,6 +139,7 @@ impl Parts {
         tasks.spawn(gateway.run());
         tasks.spawn(liveness::exchange::run(context.clone()));
         tasks.spawn(reconciler::run(context.clone()));
+        tasks.spawn(evidence::run(context.clone()));
         if let Some(hash) = context.config.bootstrap_key {
             tasks.spawn(bootstrap::run(context.clone(), hash));
         }

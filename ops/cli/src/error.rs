@@ -131,6 +131,13 @@ fn what_to_do(reason: &str) -> Option<&'static str> {
         "ROLE_TOO_LOW" => Some(
             "`reeve key whoami` shows your role; an admin makes a key of another with `reeve key create --role ROLE`",
         ),
+        "OTHER_PROJECT" => Some(
+            "`reeve key whoami` shows your project; an admin makes a key of another with `reeve key create --project NAME`",
+        ),
+        "PROJECT_NOT_FOUND" => Some("`reeve project list` shows those that you may see"),
+        "PROJECT_IN_USE" => Some(
+            "`reeve test list --project NAME`, `reeve run list --project NAME` and `reeve key list` show what is of it",
+        ),
         "KEYS_EXIST" => {
             Some("use a key that the cluster has; an admin makes another with `reeve key create`")
         }
@@ -216,6 +223,8 @@ mod tests {
             (Code::Unauthenticated, "KEY_MISSING", "`reeve key bootstrap`"),
             (Code::Unauthenticated, "KEY_REJECTED", "`reeve key create`"),
             (Code::PermissionDenied, "ROLE_TOO_LOW", "`reeve key whoami`"),
+            (Code::PermissionDenied, "OTHER_PROJECT", "`reeve key whoami`"),
+            (Code::FailedPrecondition, "PROJECT_IN_USE", "`reeve key list`"),
             (Code::FailedPrecondition, "KEYS_EXIST", "use a key"),
         ] {
             let details = ErrorDetails::with_error_info(reason, "reeve", HashMap::new());

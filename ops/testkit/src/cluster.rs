@@ -132,6 +132,11 @@ impl Cluster {
                 "--http-addr",
                 &node.http,
             ])
+            .arg("--object-store")
+            .arg(format!(
+                "file://{}",
+                self.spec.directory.join("objects").display()
+            ))
             .arg("--data-dir")
             .arg(self.spec.directory.join(&node.name))
             .args(&self.spec.flags)

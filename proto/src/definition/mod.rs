@@ -7,6 +7,7 @@ mod duration;
 mod from_wire;
 mod loss;
 mod outcomes;
+mod quality;
 mod to_wire;
 
 #[cfg(test)]
@@ -15,7 +16,8 @@ mod properties;
 mod tests;
 
 pub use document::{
-    CalleeDocument, DefinitionDocument, FailAboveDocument, GroupDocument, SimDocument, WorkerLossDocument,
+    CalleeDocument, DefinitionDocument, FailAboveDocument, GroupDocument, QualityDocument, SimDocument,
+    WorkerLossDocument,
 };
 pub use duration::{format_duration, parse_duration};
 

@@ -4,7 +4,7 @@ use prost_types::Duration;
 
 use super::document::{DefinitionDocument, DurationText, GroupDocument, SimDocument};
 use super::duration::{parse_duration, parse_range};
-use super::{FieldViolation, loss, outcomes};
+use super::{FieldViolation, loss, outcomes, quality};
 use crate::v1;
 
 impl TryFrom<DefinitionDocument> for v1::TestDefinition {
@@ -83,6 +83,9 @@ fn to_sim(path: &str, sim: SimDocument, violations: &mut Vec<FieldViolation>) ->
         setup_min,
         setup_max,
         outcomes,
+        quality: sim
+            .quality
+            .map(|figures| quality::to_wire(&format!("{path}.quality"), &figures, violations)),
     }
 }
 

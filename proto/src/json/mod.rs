@@ -7,8 +7,10 @@ mod compare;
 mod drain;
 mod error;
 mod event;
+mod evidence;
 mod explain;
 mod key;
+mod project;
 mod registry;
 mod run;
 mod test;
@@ -24,11 +26,17 @@ pub use compare::{
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
 pub use event::{BookmarkJson, DeletedJson, ResetJson};
+pub use evidence::{
+    EndpointEventJson, EndpointEvidenceJson, EndpointSampleJson, EvidenceGapJson, GroupDistributionJson,
+    LiveMetricJson, MetricJson, MetricsJson, RunMetricsJson, RunSampleJson, RunSeriesJson, RunWorkerJson,
+    SeriesPointJson,
+};
 pub use explain::{
     CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson,
     WorkerVerdictJson,
 };
 pub use key::{CreatedKeyJson, KeyJson};
+pub use project::{CreditAdjustmentJson, ProjectJson, ProjectUsageJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,
 };

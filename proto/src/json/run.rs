@@ -55,6 +55,12 @@ pub struct RunJson {
     /// Why it could not be placed (D10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<ExplanationJson>,
+    /// Endpoint-minutes taken from the project's credits; absent: they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits_reserved: Option<u64>,
+    /// Endpoint-minutes of these that it used; the rest went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits_used: Option<u64>,
     /// As it was when the run was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<DefinitionDocument>,
@@ -251,6 +257,8 @@ impl From<&v1::Run> for RunJson {
             queue_deadline: time(&run.queue_deadline),
             execution_deadline: time(&run.execution_deadline),
             explanation: run.explanation.as_ref().map(ExplanationJson::from),
+            credits_reserved: run.credits_reserved,
+            credits_used: run.credits_used,
             definition: run.definition.as_ref().map(DefinitionDocument::from),
             revision: run.revision,
         }

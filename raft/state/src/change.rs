@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::id::{KeyId, ProjectName, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Project, RequestKey, RequestRecord, Run, Test, Worker,
-    WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Project, RequestKey, RequestRecord,
+    Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -39,11 +39,24 @@ pub enum Change {
     Event(Delta<WorkerEventKey, WorkerEvent>),
     /// A caller's key.
     Key(Delta<KeyId, ApiKey>),
+    /// A chunk of evidence.
+    Manifest(Delta<ManifestKey, Manifest>),
+    /// A run's summary.
+    Summary(Delta<RunId, RunSummary>),
     /// A project.
     Project(Delta<ProjectName, Project>),
 }
 
 impl<K, V> Delta<K, V> {
+    /// A row that goes.
+    pub(crate) const fn removal(key: K, before: Arc<V>) -> Self {
+        Self {
+            key,
+            before: Some(before),
+            after: None,
+        }
+    }
+
     fn inverse(self) -> Self {
         Self {
             key: self.key,
@@ -65,6 +78,8 @@ impl Change {
             Self::Request(delta) => Self::Request(delta.inverse()),
             Self::Event(delta) => Self::Event(delta.inverse()),
             Self::Key(delta) => Self::Key(delta.inverse()),
+            Self::Manifest(delta) => Self::Manifest(delta.inverse()),
+            Self::Summary(delta) => Self::Summary(delta.inverse()),
             Self::Project(delta) => Self::Project(delta.inverse()),
         }
     }
@@ -89,6 +104,10 @@ pub enum Row {
     Event(Arc<WorkerEvent>),
     /// A caller's key.
     Key(Arc<ApiKey>),
+    /// A chunk of evidence.
+    Manifest(Arc<Manifest>),
+    /// A run's summary.
+    Summary(Arc<RunSummary>),
     /// A project.
     Project(Arc<Project>),
 }

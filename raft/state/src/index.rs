@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::id::{ProjectName, WorkerId};
-use crate::record::{ApiKey, Assignment, RequestRecord, Run, Test, Usage, Worker};
+use crate::id::{ProjectName, RunId, WorkerId};
+use crate::record::{ApiKey, Assignment, RequestRecord, Run, RunSummary, Test, Usage, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
 use crate::transition::run::RunStatus;
@@ -65,6 +65,16 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Manifest(row) => Change::Manifest(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Summary(row) => Change::Summary(Delta {
+                key: row.run,
+                before: None,
+                after: Some(row),
+            }),
             Row::Project(row) => Change::Project(Delta {
                 key: row.name.clone(),
                 before: None,
@@ -85,6 +95,8 @@ impl State {
             Change::Request(delta) => write(&mut self.requests, delta),
             Change::Event(delta) => write(&mut self.events, delta),
             Change::Key(delta) => write(&mut self.keys, delta),
+            Change::Manifest(delta) => write(&mut self.manifests, delta),
+            Change::Summary(delta) => write(&mut self.summaries, delta),
             Change::Project(delta) => write(&mut self.projects, delta),
         }
     }
@@ -132,6 +144,20 @@ pub(crate) fn usage_of(row: &Run) -> Usage {
 /// A run's project and definition never change.
 fn runs_alike(before: &Run, after: &Run) -> bool {
     usage_of(before) == usage_of(after)
+}
+
+/// Since when a run is terminal.
+fn ended(row: &Run) -> Option<(Time, RunId)> {
+    let entry = row.life.timeline().last()?;
+    entry.status.is_terminal().then_some((entry.at, row.id))
+}
+
+/// Whether a run executed and ended, so that it is to have a summary.
+fn to_be_summarised(row: &Run) -> bool {
+    match row.life.status() {
+        RunStatus::Completed | RunStatus::Failed => true,
+        RunStatus::Pending | RunStatus::Queued | RunStatus::Running | RunStatus::CannotRunForNow => false,
+    }
 }
 
 fn assignments_alike(before: &Assignment, after: &Assignment) -> bool {
@@ -182,7 +208,7 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) | Change::Event(_) | Change::Project(_) => {}
+            Change::Chunk(_) | Change::Event(_) | Change::Project(_) | Change::Manifest(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -194,6 +220,10 @@ impl Index {
             Change::Key(delta) => {
                 delta.before.iter().for_each(|row| self.forget_key(row));
                 delta.after.iter().for_each(|row| self.learn_key(row));
+            }
+            Change::Summary(delta) => {
+                delta.before.iter().for_each(|row| self.forget_summary(row));
+                delta.after.iter().for_each(|row| self.learn_summary(row));
             }
         }
     }
@@ -208,6 +238,10 @@ impl Index {
 
     fn forget_run(&mut self, row: &Run) {
         self.live_runs.remove(&row.id);
+        self.unsummarised.remove(&row.id);
+        if let Some(since) = ended(row) {
+            self.ended_runs.remove(&since);
+        }
         self.use_up(row, u64::saturating_sub);
     }
 
@@ -216,6 +250,21 @@ impl Index {
         if !row.life.status().is_terminal() {
             self.live_runs.insert(row.id);
         }
+        if to_be_summarised(row) {
+            self.unsummarised.insert(row.id);
+        }
+        if let Some(since) = ended(row) {
+            self.ended_runs.insert(since);
+        }
+    }
+
+    /// A summary goes only with its run, and before it: what is left to summarise is taken out with the run.
+    fn forget_summary(&mut self, row: &RunSummary) {
+        self.unsummarised.insert(row.run);
+    }
+
+    fn learn_summary(&mut self, row: &RunSummary) {
+        self.unsummarised.remove(&row.run);
     }
 
     /// Adds what a run takes up to its project's usage, or takes it away.

@@ -26,7 +26,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 13] = [
+pub const LAWS: [(&str, Law); 15] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -55,6 +55,14 @@ pub const LAWS: [(&str, Law); 13] = [
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
     (
+        "evidence belongs to an assignment that started",
+        evidence_has_an_assignment,
+    ),
+    (
+        "only a run that executed and ended has a summary",
+        summaries_after_the_end,
+    ),
+    (
         "a run that began has as many endpoints in phases as it has endpoints",
         runs_conserved,
     ),
@@ -73,7 +81,7 @@ pub const LAWS: [(&str, Law); 13] = [
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 7] = [
+pub const STEP_LAWS: [(&str, StepLaw); 8] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -82,6 +90,7 @@ pub const STEP_LAWS: [(&str, StepLaw); 7] = [
         "closed endpoints never change, phases only move forward",
         endpoints_forward,
     ),
+    ("evidence and summaries never change", evidence_is_final),
     (
         "no run is queued above its project's plan",
         projects::queued_within_plan,
@@ -275,6 +284,34 @@ fn deleted_hold_nothing(state: &State, broken: &mut Vec<String>) {
     }
 }
 
+fn evidence_has_an_assignment(state: &State, broken: &mut Vec<String>) {
+    for row in state.manifests.values() {
+        let assignment = state.assignments.get(&row.key.assignment);
+        if !assignment.is_some_and(|assignment| assignment.started) {
+            broken.push(format!("{:?}: assignment {assignment:?}", row.key));
+        }
+    }
+    for key in state.assignments.keys() {
+        if !state.runs.contains_key(&key.run) {
+            broken.push(format!("{key:?} of a run that does not exist"));
+        }
+    }
+    for key in state.chunks.keys() {
+        if !state.assignments.contains_key(&key.assignment) {
+            broken.push(format!("{key:?} of an assignment that does not exist"));
+        }
+    }
+}
+
+fn summaries_after_the_end(state: &State, broken: &mut Vec<String>) {
+    for row in state.summaries.values() {
+        let status = state.runs.get(&row.run).map(|run| run.life.status());
+        if !matches!(status, Some(RunStatus::Completed | RunStatus::Failed)) {
+            broken.push(format!("{:?} is {status:?}", row.run));
+        }
+    }
+}
+
 fn time_goes_forward(before: &State, after: &State, broken: &mut Vec<String>) {
     if after.meta.revision < before.meta.revision || after.meta.cluster_time < before.meta.cluster_time {
         broken.push(format!("{:?} after {:?}", after.meta, before.meta));
@@ -284,12 +321,29 @@ fn time_goes_forward(before: &State, after: &State, broken: &mut Vec<String>) {
 fn timelines_only_grow(before: &State, after: &State, broken: &mut Vec<String>) {
     for was in before.runs.values() {
         let Some(is) = after.runs.get(&was.id) else {
-            broken.push(format!("{:?} is gone", was.id));
+            if !was.life.status().is_terminal() {
+                broken.push(format!("{:?} is gone", was.id));
+            }
             continue;
         };
         let grown = is.life.timeline().starts_with(was.life.timeline());
         if !grown || (was.life.status().is_terminal() && is.life != was.life) {
             broken.push(format!("{:?}: {:?} became {:?}", was.id, was.life, is.life));
+        }
+    }
+}
+
+fn evidence_is_final(before: &State, after: &State, broken: &mut Vec<String>) {
+    for (key, was) in &before.manifests {
+        let is = after.manifests.get(key);
+        if is != Some(was) && after.runs.contains_key(&key.assignment.run) {
+            broken.push(format!("{key:?}: {was:?} became {is:?}"));
+        }
+    }
+    for (run, was) in &before.summaries {
+        let is = after.summaries.get(run);
+        if is != Some(was) && after.runs.contains_key(run) {
+            broken.push(format!("{run:?}: {was:?} became {is:?}"));
         }
     }
 }
@@ -318,7 +372,9 @@ fn new_work_only_online(before: &State, after: &State, broken: &mut Vec<String>)
 fn endpoints_forward(before: &State, after: &State, broken: &mut Vec<String>) {
     for was in before.assignments.values() {
         let Some(is) = after.assignments.get(&was.key) else {
-            broken.push(format!("{:?} is gone", was.key));
+            if after.runs.contains_key(&was.key.run) {
+                broken.push(format!("{:?} is gone", was.key));
+            }
             continue;
         };
         if was == is {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::change::Row;
 use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, Project, RequestKey, RequestRecord, Run,
-    Test, Usage, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey,
+    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -223,6 +223,38 @@ impl State {
         self.keys.values()
     }
 
+    /// The chunks of a run's evidence that are recorded, by assignment, kind and number.
+    pub fn manifests(&self, run: RunId) -> impl Iterator<Item = &Arc<Manifest>> {
+        let key = |ordinal, kind, seq| ManifestKey {
+            assignment: AssignmentKey { run, ordinal },
+            kind,
+            seq,
+        };
+        let from = key(0, EvidenceKind::Metrics, 0);
+        let to = key(u32::MAX, EvidenceKind::Events, u32::MAX);
+        self.manifests.range(from..=to).map(|(_, row)| row)
+    }
+
+    /// One chunk of evidence.
+    pub fn manifest(&self, key: ManifestKey) -> Option<&Arc<Manifest>> {
+        self.manifests.get(&key)
+    }
+
+    /// What a run's evidence comes to; `None` until it ended and was looked at.
+    pub fn summary(&self, run: RunId) -> Option<&Arc<RunSummary>> {
+        self.summaries.get(&run)
+    }
+
+    /// Runs that executed and ended, and have no summary yet.
+    pub fn unsummarised_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.index.unsummarised.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// Runs that ended, longest ago first.
+    pub fn ended_runs(&self) -> impl Iterator<Item = (Time, RunId)> + '_ {
+        self.index.ended_runs.iter().copied()
+    }
+
     /// The project of this name; `default`, which always exists, has no row.
     pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
         self.projects.get(name)
@@ -265,6 +297,8 @@ impl State {
         let requests = self.requests.values().cloned().map(Row::Request);
         let events = self.events.values().cloned().map(Row::Event);
         let keys = self.keys.values().cloned().map(Row::Key);
+        let manifests = self.manifests.values().cloned().map(Row::Manifest);
+        let summaries = self.summaries.values().cloned().map(Row::Summary);
         let projects = self.projects.values().cloned().map(Row::Project);
         tests
             .chain(runs)
@@ -274,6 +308,8 @@ impl State {
             .chain(requests)
             .chain(events)
             .chain(keys)
+            .chain(manifests)
+            .chain(summaries)
             .chain(projects)
     }
 }

@@ -6,8 +6,8 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::id::{KeyHash, KeyId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Project, RequestKey, RequestRecord, Run, Test, Usage,
-    Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Project, RequestKey, RequestRecord,
+    Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -48,6 +48,8 @@ pub struct State {
     pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
     pub(crate) events: OrdMap<WorkerEventKey, Arc<WorkerEvent>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
+    pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
     pub(crate) projects: OrdMap<ProjectName, Arc<Project>>,
     pub(crate) index: Index,
 }
@@ -76,6 +78,10 @@ pub(crate) struct Index {
     pub(crate) key_by_name: OrdMap<String, KeyId>,
     /// Keys, revoked ones too: which says why it is refused.
     pub(crate) key_by_hash: OrdMap<KeyHash, KeyId>,
+    /// Runs that are terminal, by since when.
+    pub(crate) ended_runs: OrdSet<(Time, RunId)>,
+    /// Runs that executed and ended, and have no summary yet.
+    pub(crate) unsummarised: OrdSet<RunId>,
     /// What the runs of each project take up; projects without live runs are not in here.
     pub(crate) usage: OrdMap<ProjectName, Usage>,
 }

@@ -5,6 +5,7 @@
 
 mod drain;
 mod end;
+mod evidence;
 mod heartbeat;
 mod notice;
 mod session;
@@ -31,7 +32,8 @@ use crate::cause::Told;
 use crate::clock::{Clock, ClusterClock, MonoMs};
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
-use crate::executor::{Event, EventSink, Executors};
+use crate::evidence::{Recorder, Uploader};
+use crate::executor::{AssignmentKey, Event, EventSink, Executors};
 use crate::fleet::Fleet;
 use crate::health::HealthProbe;
 use crate::http::{self, SharedHealth};
@@ -65,7 +67,7 @@ pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<()
         Some(addr) => Some(http::serve(addr, Arc::clone(&shown), telemetry.handle()).await?),
         None => None,
     };
-    Agent::new(config, &capacity, telemetry, shown, health)
+    Agent::new(config, &capacity, telemetry, shown, health)?
         .run(shutdown)
         .await
 }
@@ -97,6 +99,10 @@ struct Agent {
     telemetry: Telemetry,
     shown: SharedHealth,
     health: HealthProbe,
+    recorder: Recorder,
+    uploader: Uploader,
+    /// Assignments of which all evidence is stored.
+    stored: mpsc::UnboundedReceiver<AssignmentKey>,
     config: WorkerConfig,
 }
 
@@ -107,13 +113,15 @@ impl Agent {
         telemetry: Telemetry,
         shown: SharedHealth,
         health: HealthProbe,
-    ) -> Self {
+    ) -> Result<Self, WorkerError> {
         let clock = Clock::start();
         let (sink, events) = EventSink::channel();
         let executors = Executors {
             sim: Arc::new(Sim::spawn(clock.clone(), sink)),
         };
-        Self {
+        let (uploader, stored) = Uploader::start(clock.clone());
+        let recorder = Recorder::start(clock.clone(), uploader.intake()).map_err(WorkerError::Thread)?;
+        Ok(Self {
             nodes: NodeList::new(config.nodes.clone()),
             backoff: Backoff::default(),
             fleet: Fleet::new(capacity.endpoints, executors),
@@ -136,8 +144,11 @@ impl Agent {
             telemetry,
             shown,
             health,
+            recorder,
+            uploader,
+            stored,
             config,
-        }
+        })
     }
 
     async fn run(mut self, shutdown: CancellationToken) -> Result<(), WorkerError> {
@@ -175,12 +186,14 @@ impl Agent {
                 () = shutdown.cancelled(), if self.drain.is_none() => self.begin_drain(),
                 event = next_event(self.session.as_mut()) => self.on_link(event),
                 Some(event) = self.events.recv() => self.on_executor(event),
+                Some(key) = self.stored.recv() => self.fleet.evidence_stored(&key),
                 () = sleep_until(wake) => {}
             }
         }
     }
 
     fn do_what_is_due(&mut self, now: MonoMs) {
+        self.note_evidence(now);
         match &self.session {
             None if now >= self.retry_at => self.open(),
             None => {}
@@ -188,6 +201,7 @@ impl Agent {
                 self.beat(now);
                 self.tell_drain(now);
                 self.report(now);
+                self.tell_live();
             }
             Some(_) => {}
         }
@@ -224,6 +238,7 @@ impl Agent {
         let mut next = Some(first);
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = next else { return };
+            self.write_down(&event);
             self.fleet
                 .event(event, &self.cluster, self.clock.now(), |outcome| {
                     self.telemetry.closed(outcome)
@@ -231,6 +246,7 @@ impl Agent {
             next = self.events.try_recv().ok();
         }
         if let Some(event) = next {
+            self.write_down(&event);
             self.fleet
                 .event(event, &self.cluster, self.clock.now(), |outcome| {
                     self.telemetry.closed(outcome)

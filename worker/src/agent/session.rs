@@ -2,6 +2,7 @@
 
 use crate::agent::heartbeat::Heartbeats;
 use crate::link::Link;
+use tonic::transport::Channel;
 
 /// A connection, from the first packet to the last.
 pub struct Session {
@@ -9,6 +10,10 @@ pub struct Session {
     pub stage: Stage,
     /// Whether the node was told on this stream that we drain.
     pub told_drain: bool,
+    /// The connection below it.
+    pub channel: Option<Channel>,
+    /// Whether the node takes evidence.
+    pub evidence: bool,
 }
 
 /// How far it is.

@@ -39,11 +39,18 @@ impl Agent {
             link,
             stage: Stage::Opening,
             told_drain: self.drain.is_some(),
+            channel: None,
+            evidence: false,
         });
     }
 
     pub(super) fn on_link(&mut self, event: LinkEvent) {
         match event {
+            LinkEvent::Connected(channel) => {
+                if let Some(session) = &mut self.session {
+                    session.channel = Some(channel);
+                }
+            }
             LinkEvent::Message(message) => self.on_message(message),
             LinkEvent::Ended(cause) => self.on_end(cause),
         }
@@ -101,6 +108,7 @@ impl Agent {
         }
         let interval = Duration::from_millis(u64::from(welcome.heartbeat_interval_ms));
         session.stage = Stage::Up(Heartbeats::new(interval, now));
+        session.evidence = welcome.evidence;
         // The Hello of this stream said so, if it did.
         if let Some(drain) = self.drain.as_mut().filter(|_| session.told_drain) {
             drain.confirmed = true;
@@ -122,6 +130,7 @@ impl Agent {
         self.fleet.resume(&welcome.resumed);
         self.told.clear();
         self.notice.new_session();
+        self.open_uploads();
     }
 
     fn on_heartbeat_ack(&mut self, ack: HeartbeatAck, now: MonoMs) {
@@ -148,6 +157,7 @@ impl Agent {
         let Some(session) = self.session.take() else {
             return;
         };
+        self.uploader.disconnected();
         let now = self.clock.now();
         let node = &session.link.node;
         self.telemetry.disconnected(cause.kind);

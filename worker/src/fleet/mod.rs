@@ -49,6 +49,18 @@ pub struct Fleet {
     executors: Executors,
     held: BTreeMap<AssignmentKey, Held>,
     draining: bool,
+    notes: Vec<Note>,
+}
+
+/// What whoever writes evidence down has to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// Endpoints execute from the common start instant on.
+    Started(Arc<Work>, MonoMs),
+    /// Every endpoint is CLOSED.
+    Complete(AssignmentKey),
+    /// Nothing is held any more.
+    LetGo(AssignmentKey),
 }
 
 impl Fleet {
@@ -60,6 +72,26 @@ impl Fleet {
             executors,
             held: BTreeMap::new(),
             draining: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What happened since the last call, in order.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Closed waits for the evidence of the assignment, but not beyond `until`.
+    pub fn hold_closed(&mut self, key: &AssignmentKey, until: MonoMs) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.reporter.hold_closed(until);
+        }
+    }
+
+    /// The evidence is stored: Closed need not wait.
+    pub fn evidence_stored(&mut self, key: &AssignmentKey) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.reporter.release_closed();
         }
     }
 
@@ -182,7 +214,9 @@ impl Fleet {
         };
         match &mut held.stage {
             Stage::Preparing { start_at_ms } => *start_at_ms = Some(start.start_at_ms),
-            Stage::Ready => held.begin(&self.executors, start.start_at_ms, cluster, now),
+            Stage::Ready => self
+                .notes
+                .extend(held.begin(&self.executors, start.start_at_ms, cluster, now)),
             Stage::Started | Stage::Stopping | Stage::LetGo => {}
         }
     }
@@ -207,6 +241,7 @@ impl Fleet {
         };
         if stop.abandon {
             held.let_go(&self.executors);
+            self.notes.push(Note::LetGo(key));
             return;
         }
         let outcome = EndpointOutcome::try_from(stop.outcome).unwrap_or_default();
@@ -219,9 +254,12 @@ impl Fleet {
     /// The drain deadline passed: whatever still runs ends with OSERROR (D5a). What was not started is given back
     /// untouched: its endpoints never began, so there is nothing to report about them.
     pub fn hang_up_all(&mut self) {
-        for held in self.held.values_mut() {
+        for (key, held) in &mut self.held {
             match held.stage {
-                Stage::Preparing { .. } | Stage::Ready => held.let_go(&self.executors),
+                Stage::Preparing { .. } | Stage::Ready => {
+                    held.let_go(&self.executors);
+                    self.notes.push(Note::LetGo(key.clone()));
+                }
                 Stage::Started | Stage::Stopping => {
                     held.hang_up(&self.executors, Some(EndpointOutcome::Oserror));
                 }
@@ -240,16 +278,22 @@ impl Fleet {
     ) {
         match event {
             Event::Prepared(key, answer) => self.prepared(&key, answer, cluster, now),
-            Event::Changed(key, changes) => {
+            Event::Changed(key, _, changes) => {
                 let Some(held) = self.held.get_mut(&key) else {
                     return;
                 };
+                let mut ended = false;
                 for change in changes {
                     if held.reporter.record(change) && change.phase == EndpointPhase::Closed {
                         closed(change.outcome);
+                        ended = true;
                     }
                 }
+                if ended && held.reporter.all_closed() {
+                    self.notes.push(Note::Complete(key));
+                }
             }
+            Event::Sampled(..) => {}
         }
     }
 
@@ -275,7 +319,8 @@ impl Fleet {
         if let Stage::Preparing { start_at_ms } = held.stage {
             held.stage = Stage::Ready;
             if let Some(start_at_ms) = start_at_ms {
-                held.begin(&self.executors, start_at_ms, cluster, now);
+                self.notes
+                    .extend(held.begin(&self.executors, start_at_ms, cluster, now));
             }
         }
     }
@@ -314,6 +359,7 @@ impl Fleet {
     fn forget(&mut self, key: &AssignmentKey) {
         if let Some(work) = self.held.remove(key).and_then(|held| held.work) {
             self.executors.of(&work).release(key);
+            self.notes.push(Note::LetGo(key.clone()));
         }
     }
 }
@@ -324,12 +370,16 @@ impl Held {
         self.work.as_ref().map(|work| work.endpoints)
     }
 
-    fn begin(&mut self, executors: &Executors, start_at_ms: i64, cluster: &ClusterClock, now: MonoMs) {
-        let Some(work) = &self.work else { return };
+    fn begin(
+        &mut self,
+        executors: &Executors,
+        start_at_ms: i64,
+        cluster: &ClusterClock,
+        now: MonoMs,
+    ) -> Option<Note> {
+        let work = self.work.as_ref()?;
         // A start comes over a session, so that cluster time is known.
-        let Some(start) = cluster.to_monotonic(start_at_ms) else {
-            return;
-        };
+        let start = cluster.to_monotonic(start_at_ms)?;
         let late = Duration::from_millis(u64::try_from(now.0.saturating_sub(start.0)).unwrap_or(0));
         if late >= LATE_FROM {
             warn!(assignment = %work.key, start_at_ms, ?late, "started late: the order came after the start instant");
@@ -339,6 +389,7 @@ impl Held {
         }
         self.stage = Stage::Started;
         executors.of(work).start(&work.key, start);
+        Some(Note::Started(Arc::clone(work), start))
     }
 
     /// Drops everything at once; only Closed is still to be reported.

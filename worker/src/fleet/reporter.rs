@@ -68,6 +68,8 @@ pub struct Reporter {
     acked: u64,
     in_flight: Option<InFlight>,
     last_progress: MonoMs,
+    /// Closed is not said before, once all endpoints are.
+    closed_due: MonoMs,
     /// How late the work began, until that is under way.
     late: Option<Duration>,
 }
@@ -84,8 +86,25 @@ impl Reporter {
             acked: 0,
             in_flight: None,
             last_progress: AT_ONCE,
+            closed_due: AT_ONCE,
             late: None,
         }
+    }
+
+    /// Closed waits for something else, but not beyond `until`.
+    pub fn hold_closed(&mut self, until: MonoMs) {
+        self.closed_due = until;
+    }
+
+    /// Closed need not wait any more.
+    pub fn release_closed(&mut self) {
+        self.closed_due = AT_ONCE;
+    }
+
+    /// Whether every endpoint is CLOSED.
+    #[must_use]
+    pub fn all_closed(&self) -> bool {
+        self.ledger.all_closed()
     }
 
     /// The work is prepared.
@@ -153,9 +172,9 @@ impl Reporter {
         match &self.opening {
             Opening::Undecided => None,
             Opening::NotReady(_) | Opening::Nothing => Some(AT_ONCE),
-            Opening::Ready if self.acked == 0 || self.late.is_some() || self.ledger.all_closed() => {
-                Some(AT_ONCE)
-            }
+            Opening::Ready if self.acked == 0 || self.late.is_some() => Some(AT_ONCE),
+            Opening::Ready if self.ledger.all_closed() && !self.ledger.has_changes() => Some(self.closed_due),
+            Opening::Ready if self.ledger.all_closed() => Some(AT_ONCE),
             Opening::Ready => self
                 .ledger
                 .has_changes()
@@ -313,6 +332,23 @@ mod tests {
         reporter.ready();
         assert_eq!(sent(reporter, 0), Some((1, "ready", vec![], false)));
         assert_eq!(reporter.acknowledged(1, false, MonoMs(1)), Progressed::Open);
+    }
+
+    #[test]
+    fn closed_waits_for_what_it_is_held_for_and_no_longer() {
+        for (released, due) in [(false, 5_000), (true, 10)] {
+            let mut reporter = reporter(1);
+            open(&mut reporter);
+            moved(&mut reporter, 0, Phase::Closed);
+            reporter.hold_closed(MonoMs(5_000));
+            assert_eq!(sent(&mut reporter, 5), Some((2, "progress", vec![0], false)));
+            assert_eq!(reporter.acknowledged(2, false, MonoMs(6)), Progressed::Open);
+            assert_eq!(sent(&mut reporter, 7), None);
+            if released {
+                reporter.release_closed();
+            }
+            assert_eq!(sent(&mut reporter, due), Some((3, "closed", vec![], false)));
+        }
     }
 
     #[test]

@@ -87,7 +87,11 @@ impl World {
             phase,
             outcome,
         };
-        self.event(Event::Changed(AssignmentKey::new("r", epoch), vec![change]));
+        self.event(Event::Changed(
+            AssignmentKey::new("r", epoch),
+            MonoMs(0),
+            vec![change],
+        ));
     }
 
     fn start(&mut self, epoch: u64) {

@@ -27,6 +27,12 @@ impl Draw {
         Self(mix(seed ^ mix(u64::from(index).wrapping_add(STEP))))
     }
 
+    /// The sequence of endpoint `index` of the group for second `second` of its run, apart from its own.
+    #[must_use]
+    pub fn of_second(seed: u64, index: u32, second: u64) -> Self {
+        Self::new(mix(seed ^ STEP).wrapping_add(mix(second.wrapping_add(1))), index)
+    }
+
     /// The next number below `bound`; 0 if the bound is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(STEP);

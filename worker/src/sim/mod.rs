@@ -71,6 +71,9 @@ async fn turn(shared: Arc<Shared>) {
             for event in table.advance(shared.clock.now()) {
                 shared.sink.emit(event);
             }
+            for event in table.sample(shared.clock.now()) {
+                shared.sink.emit(event);
+            }
             if table.pending() == 0 {
                 break;
             }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase, SimExecutor};
+use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase, SimExecutor, SimQuality};
 
 use super::draw::Draw;
 
@@ -20,6 +20,8 @@ pub struct SimSpec {
     duration_ms: u64,
     /// Upper ends of the shares, in parts per million, rising to a million.
     outcomes: Vec<(u32, Outcome)>,
+    /// Figures that calls are said to have, in the order of [`QUALITY`]; empty: none.
+    pub quality: Vec<(&'static str, u32, u32)>,
 }
 
 /// Enters `phase` at `at_ms` after the endpoint's start.
@@ -40,7 +42,40 @@ pub struct Script {
     len: usize,
 }
 
+/// The figures that can be scripted (D14a).
+const QUALITY: [&str; 4] = ["mos", "jitter_ms", "rtt_ms", "fraction_lost"];
+
+fn quality(quality: Option<&SimQuality>) -> Result<Vec<(&'static str, u32, u32)>, String> {
+    let Some(quality) = quality else {
+        return Ok(Vec::new());
+    };
+    let ranges = [
+        quality.mos,
+        quality.jitter_ms,
+        quality.rtt_ms,
+        quality.fraction_lost,
+    ];
+    let scripted = QUALITY.into_iter().zip(ranges);
+    scripted
+        .filter_map(|(name, range)| Some((name, range?)))
+        .map(|(name, range)| {
+            if range.min_milli > range.max_milli {
+                return Err(format!("sim.quality.{name}: min_milli must not exceed max_milli"));
+            }
+            Ok((name, range.min_milli, range.max_milli))
+        })
+        .collect()
+}
+
 impl SimSpec {
+    /// What an endpoint's call sounds like in one second of it.
+    pub fn figures(&self, mut draw: Draw, values: &mut Vec<i64>) {
+        for (_, min, max) in &self.quality {
+            let value = u64::from(*min) + draw.below(u64::from(max - min) + 1);
+            values.push(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+
     /// Checks a definition; the error names field and rule.
     pub fn new(definition: &SimExecutor, duration: Duration) -> Result<Self, String> {
         let setup_min_ms = setup_ms("sim.setup_min", definition.setup_min.as_ref())?;
@@ -72,6 +107,7 @@ impl SimSpec {
             setup_max_ms,
             duration_ms,
             outcomes,
+            quality: quality(definition.quality.as_ref())?,
         })
     }
 
@@ -168,6 +204,7 @@ mod tests {
             setup_min: Some(time(min_ms)),
             setup_max: Some(time(max_ms)),
             outcomes: shares.iter().map(share).collect(),
+            quality: None,
         }
     }
 

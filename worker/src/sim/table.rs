@@ -9,11 +9,13 @@ use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use super::draw::{Draw, seed};
 use super::script::{Script, SimSpec, TEARDOWN_MS};
 use crate::clock::MonoMs;
-use crate::executor::{AssignmentKey, EndpointChange, Event, Work};
+use crate::executor::{AssignmentKey, EndpointChange, Event, Samples, Work};
 use crate::wheel::Wheel;
 
 /// One tick of the wheel.
 pub const TICK_MS: i64 = 10;
+/// Quality is said once in this time.
+const SECOND_MS: i64 = 1_000;
 
 /// One endpoint. Its script is drawn again at each step rather than kept.
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +61,27 @@ impl Assignment {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Table {
+    next_sample: MonoMs,
     wheel: Wheel,
     rows: Vec<Row>,
     free: Vec<u32>,
     assignments: Vec<Option<Assignment>>,
     by_key: BTreeMap<AssignmentKey, u32>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            next_sample: MonoMs(i64::MIN),
+            wheel: Wheel::default(),
+            rows: Vec::new(),
+            free: Vec::new(),
+            assignments: Vec::new(),
+            by_key: BTreeMap::new(),
+        }
+    }
 }
 
 /// Bytes that one endpoint costs here: its row, its place in the wheel, and the two lists of row numbers.
@@ -140,6 +156,7 @@ impl Table {
             };
             return Some(Event::Changed(
                 key.clone(),
+                now,
                 (0..assignment.work.endpoints).map(closed).collect(),
             ));
         }
@@ -160,7 +177,7 @@ impl Table {
                 changes.push(change(row.offset, Phase::Closed, before_call));
             }
         }
-        Some(Event::Changed(key.clone(), changes))
+        Some(Event::Changed(key.clone(), now, changes))
     }
 
     /// Forgets an assignment and frees its rows.
@@ -188,9 +205,44 @@ impl Table {
         }
         let event = |(index, changes): (u32, Vec<EndpointChange>)| {
             let assignment = self.assignments[index as usize].as_ref()?;
-            Some(Event::Changed(assignment.work.key.clone(), changes))
+            Some(Event::Changed(assignment.work.key.clone(), now, changes))
         };
         changes.into_iter().filter_map(event).collect()
+    }
+
+    /// Once a second, what the calls sound like, where that is scripted (D14a).
+    pub fn sample(&mut self, now: MonoMs) -> Vec<Event> {
+        if now < self.next_sample {
+            return Vec::new();
+        }
+        self.next_sample = MonoMs((now.0.div_euclid(SECOND_MS) + 1) * SECOND_MS);
+        let scripted = |assignment: &&Assignment| !assignment.spec.quality.is_empty();
+        let assignments = self.assignments.iter().flatten().filter(scripted);
+        let samples = assignments.map(|assignment| (assignment, self.samples_of(assignment, now)));
+        samples
+            .filter(|(_, samples)| !samples.is_empty())
+            .map(|(assignment, samples)| Event::Sampled(assignment.work.key.clone(), samples))
+            .collect()
+    }
+
+    fn samples_of(&self, assignment: &Assignment, now: MonoMs) -> Samples {
+        let since = now.0.saturating_sub(assignment.start.0).max(0).unsigned_abs();
+        let mut samples = Samples {
+            at: now,
+            metrics: assignment.spec.quality.iter().map(|(name, ..)| *name).collect(),
+            offsets: Vec::new(),
+            values: Vec::new(),
+        };
+        for id in &assignment.rows {
+            let row = self.rows[*id as usize];
+            if row.phase == Phase::Incall as u8 {
+                let index = assignment.work.first_endpoint + row.offset;
+                let draw = Draw::of_second(assignment.seed, index, since / SECOND_MS.unsigned_abs());
+                assignment.spec.figures(draw, &mut samples.values);
+                samples.offsets.push(row.offset);
+            }
+        }
+        samples
     }
 
     /// Endpoints on the wheel. While there are none, time need not be told.
@@ -284,6 +336,7 @@ mod tests {
             setup_min: Some(time),
             setup_max: Some(time),
             outcomes: Vec::new(),
+            quality: None,
         }
     }
 
@@ -295,8 +348,8 @@ mod tests {
 
     fn changes(events: Vec<Event>) -> Vec<EndpointChange> {
         let of = |event| match event {
-            Event::Changed(_, changes) => changes,
-            Event::Prepared(..) => panic!("not here"),
+            Event::Changed(_, _, changes) => changes,
+            Event::Prepared(..) | Event::Sampled(..) => panic!("not here"),
         };
         events.into_iter().flat_map(of).collect()
     }
@@ -428,12 +481,58 @@ mod tests {
         assert_eq!([outcomes(0, 300), outcomes(300, 700)].concat(), whole);
     }
 
+    // Covers: D14a, R153
+    #[test]
+    fn scripted_quality_is_said_once_a_second_of_calls_only_and_stays_within_its_range() {
+        use reeve_proto::v1::{MilliRange, SimQuality};
+        let mut scripted = definition(500);
+        let range = |min_milli, max_milli| Some(MilliRange { min_milli, max_milli });
+        scripted.quality = Some(SimQuality {
+            mos: range(3_800, 4_400),
+            fraction_lost: range(0, 2),
+            ..SimQuality::default()
+        });
+        let mut table = Table::default();
+        let work = work("r", 5, scripted);
+        started(&mut table, &work, MonoMs(0), MonoMs(0));
+        let mut values = Vec::new();
+        for now in (0..30_000).step_by(10) {
+            table.advance(MonoMs(now));
+            for event in table.sample(MonoMs(now)) {
+                let Event::Sampled(key, samples) = event else {
+                    panic!("{event:?}")
+                };
+                assert_eq!((key, samples.at), (work.key.clone(), MonoMs(now)));
+                assert_eq!(samples.metrics, ["mos", "fraction_lost"]);
+                values.extend(
+                    samples
+                        .rows()
+                        .map(|(offset, values)| (offset, values[0], values[1])),
+                );
+            }
+        }
+        let count = |offset| values.iter().filter(|(of, ..)| *of == offset).count();
+        assert_eq!(
+            (0..5).map(count).collect::<Vec<_>>(),
+            [20; 5],
+            "twenty seconds of call each"
+        );
+        assert!(
+            values
+                .iter()
+                .all(|(_, mos, lost)| (3_800..=4_400).contains(mos) && (0..=2).contains(lost))
+        );
+        let distinct: std::collections::BTreeSet<_> = values.iter().map(|(_, mos, _)| mos).collect();
+        assert!(distinct.len() > 50, "drawn anew each second");
+    }
+
     #[test]
     fn one_worker_holds_100_000_endpoints_in_bounded_memory() {
         const ENDPOINTS: u32 = 100_000;
         const {
             assert!(
-                BYTES_PER_ENDPOINT + crate::fleet::BYTES_PER_ENDPOINT <= 64,
+                BYTES_PER_ENDPOINT + crate::fleet::BYTES_PER_ENDPOINT + crate::evidence::BYTES_PER_ENDPOINT
+                    <= 64,
                 "bytes per endpoint"
             )
         };

@@ -11,7 +11,10 @@ use reeve_proto::v1::session_request::Message as Request;
 use reeve_proto::v1::session_response::Message as Response;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
 use reeve_proto::v1::workers_server::WorkersServer;
-use reeve_proto::v1::{DrainAck, HeartbeatAck, Hello, SessionRequest, SessionResponse, Welcome};
+use reeve_proto::v1::{
+    DrainAck, HeartbeatAck, Hello, PutChunkRequest, PutChunkResponse, SessionRequest, SessionResponse,
+    Welcome,
+};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -114,6 +117,15 @@ impl WorkerGateway for Gateway {
         });
         Ok(Answer::new(Box::pin(ReceiverStream::new(responses))))
     }
+
+    async fn put_chunk(&self, call: Call<PutChunkRequest>) -> Result<Answer<PutChunkResponse>, Status> {
+        let mut state = self.cluster.state();
+        if state.stores_nothing {
+            return Err(Status::unavailable("the chunk cannot be stored"));
+        }
+        state.chunks.push(call.into_inner());
+        Ok(Answer::new(PutChunkResponse {}))
+    }
 }
 
 type Sender = mpsc::Sender<Result<SessionResponse, Status>>;
@@ -181,6 +193,7 @@ impl Gateway {
             cluster_time_ms: cluster_time_ms(),
             report_interval_ms: 50,
             resumed,
+            evidence: true,
         })
     }
 
@@ -205,6 +218,10 @@ impl Gateway {
             Request::Drain(_) => {
                 self.cluster.state().drains += 1;
                 Some(Response::DrainAck(DrainAck {}))
+            }
+            Request::Live(live) => {
+                self.cluster.state().live.push(live);
+                None
             }
             Request::Goodbye(goodbye) => {
                 let mut state = self.cluster.state();

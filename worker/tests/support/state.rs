@@ -8,7 +8,8 @@ use parking_lot::{Mutex, MutexGuard};
 use reeve_proto::v1::report::Event;
 use reeve_proto::v1::session_response::Message;
 use reeve_proto::v1::{
-    EndpointPhase, HeldAssignment, Hello, Offer, Progress, Report, ReportAck, Start, Stop,
+    EndpointPhase, HeldAssignment, Hello, LiveReport, Offer, Progress, PutChunkRequest, Report, ReportAck,
+    Start, Stop,
 };
 use tokio::sync::broadcast;
 
@@ -74,6 +75,12 @@ impl Assignment {
 /// The shared state.
 #[derive(Default)]
 pub struct State {
+    /// Evidence that came.
+    pub chunks: Vec<PutChunkRequest>,
+    /// Seconds that came.
+    pub live: Vec<LiveReport>,
+    /// Evidence cannot be stored.
+    pub stores_nothing: bool,
     pub assignments: BTreeMap<u64, Assignment>,
     /// Node, time and content of every Hello with a good token.
     pub hellos: Vec<(String, Instant, Hello)>,

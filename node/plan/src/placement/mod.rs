@@ -39,7 +39,7 @@ pub struct Unplaceable {
 static NOBODY: BTreeSet<WorkerId> = BTreeSet::new();
 
 /// Most workers that an explanation names one by one, where it is kept with its run.
-pub(crate) const LISTED_STORED: usize = 50;
+pub(crate) const LISTED_STORED: usize = 10;
 
 /// Most workers that an explanation names one by one, where it is made for an answer.
 pub(crate) const LISTED_LIVE: usize = 1_000;

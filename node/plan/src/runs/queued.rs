@@ -9,6 +9,7 @@ use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::WorkerStatus;
 
+use super::pending::invalid;
 use super::{Pass, RunPlan};
 use crate::Planned;
 use crate::fleet::View;
@@ -24,6 +25,9 @@ const NAMED: usize = 3;
 impl Pass<'_> {
     /// Places it, or waits for capacity up to its queue deadline (D11).
     pub(super) fn unplaced(&mut self, run: &Run) -> RunPlan {
+        if let Some(why) = invalid(self.state, &run.definition) {
+            return self.reject(run, why);
+        }
         let config = self.config;
         let queued_at = run.life.entered(RunStatus::Queued).unwrap_or(run.created_at);
         let deadline = run

@@ -61,6 +61,7 @@ impl Api {
         let page = PageRequest::decode(&list, request.page_size, &request.page_token)?;
         let before = page.after(|key| key.try_into().ok().map(RunId::from_bytes))?;
         let state = self.read(request.consistency, call).await?;
+        scope.must_exist(&state)?;
         let test = test_filter(&state, &scope, &request.test)?;
         let rows = state
             .runs_before(before)

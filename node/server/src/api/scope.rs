@@ -1,14 +1,18 @@
 //! Which projects a call is about (D27a): its key's, or the one that an admin names.
 
-use reeve_state::command::Refusal;
+use reeve_state::State;
+use reeve_state::command::{ObjectKind, Refusal};
 use reeve_state::id::ProjectName;
 use reeve_state::record::Role;
 
 use super::call::Caller;
+use crate::error::ApiError;
 
 /// Where a call looks.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
+    /// Whether the caller named the project.
+    pub(super) named: bool,
     /// Names are looked up in this one, and what is created is of it.
     pub(super) project: ProjectName,
     /// Whether objects of other projects exist for the call.
@@ -16,6 +20,17 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// A project that the caller named has to exist: a list of nothing would hide the mistake.
+    pub(super) fn must_exist(&self, state: &State) -> Result<(), ApiError> {
+        if self.named && !state.project_exists(&self.project) {
+            return Err(ApiError::NotFound {
+                kind: ObjectKind::Project,
+                id: self.project.to_string(),
+            });
+        }
+        Ok(())
+    }
+
     /// Whether what is of this project exists for the call.
     pub(super) fn shows(&self, project: &ProjectName) -> bool {
         self.everywhere || self.project == *project
@@ -31,6 +46,7 @@ impl Caller {
         let admin = self.role == Role::Admin;
         if named.is_empty() {
             return Ok(Scope {
+                named: false,
                 project: ProjectName::from(self.project.as_str()),
                 everywhere: admin,
             });
@@ -42,6 +58,7 @@ impl Caller {
             });
         }
         Ok(Scope {
+            named: true,
             project: ProjectName::from(named),
             everywhere: false,
         })

@@ -71,6 +71,7 @@ impl Api {
         let page = PageRequest::decode(&list, request.page_size, &request.page_token)?;
         let after = page.after(|key| key.try_into().ok().map(TestId::from_bytes))?;
         let state = self.read(request.consistency, call).await?;
+        scope.must_exist(&state)?;
         let rows = state
             .tests()
             .skip_while(|row| after.is_some_and(|after| row.id <= after))
@@ -97,7 +98,7 @@ impl Api {
         Ok(v1::DeleteTestResponse {})
     }
 
-    /// The id behind an id or a name. An id is taken as it is: whether it exists for the caller is decided in the log.
+    /// The id behind an id or a name. An id without a project is taken as it is: whether it exists for the caller is decided in the log.
     pub(super) async fn test_id(
         &self,
         text: &str,
@@ -105,7 +106,9 @@ impl Api {
         scope: &Scope,
         asked: &Asked,
     ) -> Result<TestId, ApiError> {
-        if let Ok(id) = text.parse() {
+        if let Ok(id) = text.parse()
+            && !scope.named
+        {
             return Ok(id);
         }
         let state = self.read_latest(call).await?;

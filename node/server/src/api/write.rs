@@ -6,7 +6,7 @@ use std::time::Instant;
 use prost::Message;
 use reeve_state::State;
 use reeve_state::command::{Command, Envelope, Reply, RequestTag};
-use reeve_state::id::{KeyId, Revision, WorkerId};
+use reeve_state::id::{KeyId, ProjectName, Revision, WorkerId};
 use reeve_state::record::{ObjectRef, RequestKey};
 use reeve_store::{Lane, ProposeError};
 use sha2::{Digest, Sha256};
@@ -79,6 +79,16 @@ impl Written {
         match self.object {
             ObjectRef::Key(id) => Ok(id),
             ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Project(_) => {
+                Err(OTHER_OBJECT)
+            }
+        }
+    }
+
+    /// The project that it was about.
+    pub(super) fn project(&self) -> Result<&ProjectName, ApiError> {
+        match &self.object {
+            ObjectRef::Project(name) => Ok(name),
+            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Key(_) => {
                 Err(OTHER_OBJECT)
             }
         }

@@ -26,11 +26,27 @@ impl NodeConfig {
         self.check_raft(&mut check);
         self.check_workers(&mut check);
         self.check_runs(&mut check);
+        self.check_evidence(&mut check);
         if violations.is_empty() {
             Ok(())
         } else {
             Err(ConfigError { violations })
         }
+    }
+
+    fn check_evidence(&self, check: &mut impl FnMut(bool, &'static str, String)) {
+        let unsupported = self.object_store.unsupported();
+        check(
+            unsupported.is_none(),
+            "object_store",
+            unsupported.unwrap_or_default(),
+        );
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        check(
+            (Duration::from_secs(1)..=century).contains(&self.run_retention),
+            "run_retention_s",
+            "must be between 1 and 3153600000".to_owned(),
+        );
     }
 
     fn check_identity(&self, check: &mut impl FnMut(bool, &'static str, String)) {

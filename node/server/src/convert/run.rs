@@ -52,6 +52,8 @@ pub fn run_with(state: &State, run: &Run, assignments: &[Arc<Assignment>]) -> v1
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
         project: run.project.to_string(),
+        credits_reserved: run.credits_reserved,
+        credits_used: run.credits_used,
     }
 }
 

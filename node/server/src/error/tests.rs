@@ -276,11 +276,10 @@ async fn grpc_and_rest_say_the_same_of_every_error() {
         let info = status.get_details_error_info().expect(reason);
         assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, DOMAIN));
 
-        let allowed = matches!(error, ApiError::MethodNotAllowed { .. });
-        let expected = if allowed {
-            StatusCode::METHOD_NOT_ALLOWED
-        } else {
-            http_status(code)
+        let expected = match error {
+            ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => http_status(code),
         };
         let message = error.to_string();
         let (http, json) = body(error).await;

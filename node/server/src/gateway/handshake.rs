@@ -130,9 +130,11 @@ fn hello(first: Result<Option<SessionRequest>, Status>) -> Result<Hello, Session
         .message;
     match message {
         Some(Said::Hello(hello)) => Ok(hello),
-        Some(Said::Heartbeat(_) | Said::Report(_) | Said::Drain(_) | Said::Goodbye(_)) | None => Err(
-            SessionEnd::Bad(BadField::new("message", "the first message must be hello")),
-        ),
+        Some(Said::Heartbeat(_) | Said::Report(_) | Said::Drain(_) | Said::Goodbye(_) | Said::Live(_))
+        | None => Err(SessionEnd::Bad(BadField::new(
+            "message",
+            "the first message must be hello",
+        ))),
     }
 }
 
@@ -245,5 +247,6 @@ fn welcome_message(gateway: &Gateway, state: &State, grant: &SessionGrant) -> We
                 acked_seq: resumed.acked_seq,
             })
             .collect(),
+        evidence: true,
     }
 }

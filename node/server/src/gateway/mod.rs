@@ -23,13 +23,14 @@ use std::sync::Arc;
 
 use metrics::describe_counter;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
-use reeve_proto::v1::{SessionRequest, SessionResponse};
+use reeve_proto::v1::{PutChunkRequest, PutChunkResponse, SessionRequest, SessionResponse};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::context::Context;
+use crate::evidence;
 use end::SessionEnd;
 use hub::Hub;
 
@@ -109,6 +110,16 @@ impl WorkerGateway for Gateway {
             .map_err(|_| Status::internal("the response stream was closed before it began"))?;
         tokio::spawn(self.clone().serve(request.into_inner(), outbound, farewell));
         Ok(Response::new(ReceiverStream::new(responses)))
+    }
+
+    async fn put_chunk(
+        &self,
+        request: Request<PutChunkRequest>,
+    ) -> Result<Response<PutChunkResponse>, Status> {
+        let request = request.into_inner();
+        let token = decode::token_hash(&request.token);
+        evidence::put_chunk(&self.context, token, request).await?;
+        Ok(Response::new(PutChunkResponse {}))
     }
 }
 

@@ -159,6 +159,11 @@ impl Session {
                 Ok(())
             }
             Some(Said::Goodbye(goodbye)) => Err(self.goodbye(&goodbye).await),
+            Some(Said::Live(live)) => {
+                let (state, worker) = (self.context.store.local(), self.registration.handle.worker);
+                self.context.evidence.live().note(&state, worker, live);
+                Ok(())
+            }
             Some(Said::Hello(_)) => Err(BadField::new("message", "hello is only the first message").into()),
             None => Err(BadField::new("message", "is required").into()),
         }

@@ -94,6 +94,49 @@ impl v1::runs_server::Runs for Grpc {
         answer(self.0.list_run_endpoints(request, &call).await)
     }
 
+    async fn get_run_metrics(
+        &self,
+        request: Request<v1::GetRunMetricsRequest>,
+    ) -> Result<Response<v1::GetRunMetricsResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.get_run_metrics(request, &call).await)
+    }
+
+    async fn get_run_series(
+        &self,
+        request: Request<v1::GetRunSeriesRequest>,
+    ) -> Result<Response<v1::GetRunSeriesResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.get_run_series(request, &call).await)
+    }
+
+    async fn get_endpoint_evidence(
+        &self,
+        request: Request<v1::GetEndpointEvidenceRequest>,
+    ) -> Result<Response<v1::GetEndpointEvidenceResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.get_endpoint_evidence(request, &call).await)
+    }
+
+    type WatchRunMetricsStream = Pin<Box<dyn Stream<Item = Result<v1::RunSample, Status>> + Send>>;
+
+    async fn watch_run_metrics(
+        &self,
+        request: Request<v1::WatchRunMetricsRequest>,
+    ) -> Result<Response<Self::WatchRunMetricsStream>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        let samples = self.0.watch_run_metrics(request, call).await?;
+        answer(Ok(Box::pin(samples.map(|item| item.map_err(Status::from)))))
+    }
+
+    async fn list_run_workers(
+        &self,
+        request: Request<v1::ListRunWorkersRequest>,
+    ) -> Result<Response<v1::ListRunWorkersResponse>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        answer(self.0.list_run_workers(request, &call).await)
+    }
+
     async fn explain_run(
         &self,
         request: Request<v1::ExplainRunRequest>,

@@ -59,6 +59,8 @@ impl Dirty {
                 | Change::Request(_)
                 | Change::Event(_)
                 | Change::Key(_)
+                | Change::Manifest(_)
+                | Change::Summary(_)
                 // A plan that allows more starts no run: what waits has its place in it already.
                 | Change::Project(_) => {}
             }

@@ -1,11 +1,13 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
 mod events;
+mod evidence;
 mod extract;
 mod keys;
 mod openapi;
 mod ops;
 mod plan;
+mod projects;
 mod runs;
 mod tests;
 mod workers;
@@ -62,6 +64,8 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(plan::plan))
         .routes(routes!(plan::compare))
         .routes(routes!(runs::stop))
+        .routes(routes!(evidence::metrics))
+        .routes(routes!(evidence::workers))
         .routes(routes!(workers::list, workers::create))
         .routes(routes!(workers::online))
         .routes(routes!(workers::get, workers::change::delete))
@@ -80,6 +84,9 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
         .routes(routes!(events::events))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::get, projects::update, projects::delete))
+        .routes(routes!(projects::credits))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

@@ -58,6 +58,7 @@ const ERRORS: [(&str, &str); 10] = [
         (name = "ping workers", description = "What workers without a session call."),
         (name = "keys", description = "Keys of callers."),
         (name = "events", description = "Changes as they happen."),
+        (name = "projects", description = "Whose tests and runs are, and what their plans allow."),
         (name = "operations", description = "For those who run a node."),
     )
 )]
@@ -96,6 +97,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         ("get", &mut item.get),
         ("post", &mut item.post),
         ("delete", &mut item.delete),
+        ("patch", &mut item.patch),
     ];
     methods
         .into_iter()

@@ -41,6 +41,8 @@ fn count(change: &Change) {
         | Change::Worker(_)
         | Change::Request(_)
         | Change::Key(_)
+        | Change::Manifest(_)
+        | Change::Summary(_)
         | Change::Project(_) => {}
     }
 }

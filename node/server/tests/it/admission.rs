@@ -47,6 +47,9 @@ const METHODS: &[(&str, &[(&str, Needs)])] = &[
             ("ListRuns", Read),
             ("StopRun", Operate),
             ("ListRunEndpoints", Read),
+            ("PlanRun", Read),
+            ("ExplainRun", Read),
+            ("CompareRuns", Read),
         ],
     ),
     (
@@ -77,6 +80,17 @@ const METHODS: &[(&str, &[(&str, Needs)])] = &[
         ],
     ),
     (
+        "Projects",
+        &[
+            ("CreateProject", Administer),
+            ("GetProject", Read),
+            ("ListProjects", Read),
+            ("UpdateProject", Administer),
+            ("DeleteProject", Administer),
+            ("AdjustCredits", Administer),
+        ],
+    ),
+    (
         "Cluster",
         &[
             ("GetStatus", Read),
@@ -103,6 +117,8 @@ const PATHS: &[(&str, &str, Needs)] = &[
     ("GET", "/runs/x/endpoints", Read),
     ("GET", "/runs/x/explain", Read),
     ("POST", "/runs/x/stop", Operate),
+    ("POST", "/runs/plan", Read),
+    ("GET", "/runs/x/compare", Read),
     ("GET", "/workers", Read),
     ("POST", "/workers", Operate),
     ("GET", "/workers/online", Read),
@@ -124,6 +140,12 @@ const PATHS: &[(&str, &str, Needs)] = &[
     ("DELETE", "/keys/x", Administer),
     ("POST", "/keys/bootstrap", Nothing),
     ("GET", "/events", Read),
+    ("GET", "/projects", Read),
+    ("POST", "/projects", Administer),
+    ("GET", "/projects/x", Read),
+    ("PATCH", "/projects/x", Administer),
+    ("DELETE", "/projects/x", Administer),
+    ("POST", "/projects/x/credits", Administer),
     ("GET", "/healthz", Nothing),
     ("GET", "/readyz", Nothing),
     ("GET", "/metrics", Nothing),
@@ -226,7 +248,9 @@ async fn the_table_names_every_path_of_the_description() {
     let description = description.unwrap().json();
     let mut described = vec!["GET /openapi.json".to_owned()];
     for (path, item) in description["paths"].as_object().unwrap() {
-        let path = path.replace("{uuid}", "x").replace("{id}", "x");
+        let path = ["{uuid}", "{id}", "{name}"]
+            .iter()
+            .fold(path.clone(), |path, name| path.replace(name, "x"));
         let methods = item.as_object().unwrap().keys();
         described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
     }

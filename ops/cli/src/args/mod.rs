@@ -3,13 +3,15 @@
 #[cfg(test)]
 mod documented;
 mod events;
+mod evidence;
 mod key;
 mod project;
 mod worker;
 
 pub(crate) use events::EventsArgs;
+pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
-pub(crate) use project::ProjectArgs;
+pub(crate) use project::{CreditArgs, LimitArgs, ProjectArgs, ProjectCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
 use std::path::PathBuf;
@@ -143,6 +145,9 @@ pub(crate) enum Command {
     /// Keys of callers: who may do what.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Projects: whose tests and runs are, and what their plans allow.
+    #[command(subcommand)]
+    Project(ProjectCommand),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -266,6 +271,15 @@ pub(crate) enum RunCommand {
     Wait {
         /// Id.
         id: String,
+    },
+    /// Figures of a run: so far while it runs, partial ones after it FAILED.
+    Metrics(MetricsArgs),
+    /// The workers of a run, with their events while it was under way.
+    Workers {
+        /// Id.
+        id: String,
+        #[command(flatten)]
+        read: ReadArgs,
     },
     /// Tell why a run is where it is: what stands in its way, worker by worker, and what would help.
     Explain {
@@ -509,6 +523,17 @@ mod tests {
             ),
             ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
             ("reeve dev --nodes 0", "0 is not in"),
+            ("reeve project create p --max-endpoints 0", "at least 1, or none"),
+            ("reeve project set p --max-runs -1", "number from 1 on, or none"),
+            ("reeve project set p --subscription maybe", "active or inactive"),
+            ("reeve project credits p --add 5", "--reason"),
+            ("reeve project credits p --reason r", "--add"),
+            (
+                "reeve project credits p --add 5 --set 5 --reason r",
+                "cannot be used with",
+            ),
+            ("reeve project create p --credits -1", "invalid"),
+            ("reeve project create", "NAME"),
         ] {
             let error = parse(line).expect_err(line).to_string();
             assert!(error.contains(words), "{line}: {error}");

@@ -13,7 +13,7 @@ use reeve_proto::v1::{
 };
 
 use super::watch::watch as watch_list;
-use super::{PAGE_SIZE, present};
+use super::{PAGE_SIZE, metrics, present};
 use crate::args::{GlobalArgs, OutputFormat, ReadArgs, RunCommand};
 use crate::client::{Cluster, request_id, short_reason};
 use crate::cmd::cluster::any_status;
@@ -101,6 +101,8 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
         }
         RunCommand::Watch { id } => to_the_end(global, output, &id, true).await,
         RunCommand::Wait { id } => to_the_end(global, output, &id, false).await,
+        RunCommand::Metrics(args) => metrics::metrics(global, output, args).await,
+        RunCommand::Workers { id, read } => metrics::workers(global, output, id, read).await,
         RunCommand::Explain { id, read } => super::explain::explain(global, output, id, read).await,
         RunCommand::Plan(args) => super::explain::plan(global, output, &args).await,
         RunCommand::Compare { a, b, read } => super::explain::compare(global, output, a, b, read).await,

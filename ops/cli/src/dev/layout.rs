@@ -197,6 +197,15 @@ impl Layout {
         self.nodes.iter().map(|node| node.grpc.clone()).collect()
     }
 
+    /// One folder for the evidence of all nodes, so that it outlives each of them.
+    fn objects(&self) -> String {
+        let folder = self.data_dir.join("objects");
+        format!(
+            "file://{}",
+            std::path::absolute(&folder).unwrap_or(folder).display()
+        )
+    }
+
     /// The command line of a node, without the program.
     pub(crate) fn node_args(&self, node: &NodeEntry) -> Vec<String> {
         let peers: Vec<String> = self
@@ -220,6 +229,7 @@ impl Layout {
             ("--raft-addr", node.raft.clone()),
             ("--http-addr", node.http.clone()),
             ("--peers", peers.join(";")),
+            ("--object-store", self.objects()),
         ] {
             args.extend([flag.to_owned(), value]);
         }

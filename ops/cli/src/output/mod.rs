@@ -5,9 +5,11 @@ mod cluster;
 mod colour;
 mod compare;
 mod event;
+mod evidence;
 mod explain;
 mod key;
 mod reading;
+mod project;
 mod run;
 mod status;
 mod table;
@@ -19,6 +21,7 @@ pub(crate) use cluster::{NodeView, cluster_json, cluster_table, member_table};
 pub(crate) use colour::{Colour, colours};
 pub(crate) use compare::comparison_text;
 pub(crate) use event::print_event;
+pub(crate) use evidence::{endpoint_text, metrics_text, run_workers_text, sample_line, series_table};
 pub(crate) use explain::explanation_text;
 pub(crate) use run::{in_phase, outcome_counts, phase_counts, summary};
 pub(crate) use status::{StatusView, status_json, status_text};
@@ -93,6 +96,11 @@ impl Output {
             serde_json::to_string_pretty(document)
         };
         self.line(&text.map_err(std::io::Error::from)?)
+    }
+
+    /// Prints one document of a stream, on one line.
+    pub(crate) fn json_line<T: Serialize>(&self, document: &T) -> Result<(), CliError> {
+        self.line(&serde_json::to_string(document).map_err(std::io::Error::from)?)
     }
 
     /// Prints one object.

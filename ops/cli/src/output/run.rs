@@ -142,6 +142,13 @@ pub(crate) fn summary(run: &Run) -> String {
     for remark in reading(run) {
         let _ = write!(text, "\n{remark}");
     }
+    if let Some(reserved) = run.credits_reserved {
+        let used = match run.credits_used {
+            Some(used) => format!("{used} used"),
+            None => "not settled yet".to_owned(),
+        };
+        let _ = writeln!(text, "\nCredits: {reserved} endpoint-minutes reserved, {used}");
+    }
     let explanation = explanation(run);
     if !explanation.is_empty() {
         let _ = writeln!(text, "\n{explanation}");

@@ -107,6 +107,7 @@ impl Actor {
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
             | Command::Report(_)
+            | Command::RecordChunk(_)
             | Command::KeepLateReports(_) => Self::Worker,
             Command::SetDrain(command) => command
                 .drain
@@ -132,6 +133,8 @@ impl Actor {
             | Command::PurgeWorker(_)
             | Command::CreateKey(_)
             | Command::RevokeKey(_)
+            | Command::PurgeRun(_)
+            | Command::RecordSummary(_)
             | Command::PutProject(_)
             | Command::DeleteProject(_)
             | Command::AdjustCredits(_) => Self::Reconciler,

@@ -3,6 +3,7 @@
 mod access;
 mod assignment;
 mod drain;
+mod evidence;
 mod history;
 mod key;
 mod project;
@@ -124,6 +125,9 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PurgeWorker(command) => registry::purge(tx, command),
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
+        Command::RecordChunk(command) => evidence::record_chunk(tx, command),
+        Command::PurgeRun(command) => evidence::purge_run(tx, command),
+        Command::RecordSummary(command) => evidence::record_summary(tx, command),
         Command::KeepLateReports(command) => assignment::keep_late(tx, command),
         Command::PutProject(command) => project::put(tx, command, created_by),
         Command::DeleteProject(command) => project::delete(tx, command),

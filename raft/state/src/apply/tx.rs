@@ -9,8 +9,8 @@ use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
 use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Project, RequestKey, RequestRecord, Run, Test,
-    Worker, WorkerEvent, WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Manifest, ManifestKey, Project, RequestKey,
+    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -27,6 +27,8 @@ enum RowKey {
     Request(RequestKey),
     Event(WorkerEventKey),
     Key(KeyId),
+    Manifest(ManifestKey),
+    Summary(RunId),
     Project(ProjectName),
 }
 
@@ -304,6 +306,65 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Key(delta.key), Change::Key(delta));
     }
 
+    pub(super) fn put_manifest(&mut self, mut row: Manifest) {
+        row.revision = self.revision();
+        let before = self.state.manifests.get(&row.key).cloned();
+        let delta = Delta {
+            key: row.key,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Manifest(delta.key), Change::Manifest(delta));
+    }
+
+    pub(super) fn put_summary(&mut self, mut row: RunSummary) {
+        row.revision = self.revision();
+        let before = self.state.summaries.get(&row.run).cloned();
+        let delta = Delta {
+            key: row.run,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Summary(delta.key), Change::Summary(delta));
+    }
+
+    /// Forgets a run with everything that belongs to it; the summary before the run, as the index needs it.
+    pub(super) fn remove_run(&mut self, run: &Arc<Run>) {
+        let manifests: Vec<Arc<Manifest>> = self.state.manifests(run.id).cloned().collect();
+        for row in manifests {
+            self.set(
+                RowKey::Manifest(row.key),
+                Change::Manifest(Delta::removal(row.key, row)),
+            );
+        }
+        if let Some(row) = self.state.summaries.get(&run.id).cloned() {
+            self.set(
+                RowKey::Summary(run.id),
+                Change::Summary(Delta::removal(run.id, row)),
+            );
+        }
+        let assignments: Vec<Arc<Assignment>> = self.state.assignments(run.id).cloned().collect();
+        for row in assignments {
+            for chunk in 0..row.chunks() {
+                let key = ChunkKey {
+                    assignment: row.key,
+                    chunk,
+                };
+                if let Some(chunk) = self.state.chunks.get(&key).cloned() {
+                    self.set(RowKey::Chunk(key), Change::Chunk(Delta::removal(key, chunk)));
+                }
+            }
+            self.set(
+                RowKey::Assignment(row.key),
+                Change::Assignment(Delta::removal(row.key, row)),
+            );
+        }
+        self.set(
+            RowKey::Run(run.id),
+            Change::Run(Delta::removal(run.id, Arc::clone(run))),
+        );
+    }
+
     pub(super) fn put_project(&mut self, mut row: Project) {
         row.revision = self.revision();
         let before = self.state.projects.get(&row.name).cloned();
@@ -378,6 +439,8 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Request(first), Change::Request(last)) => Change::Request(keep(first, last)),
         (Change::Event(first), Change::Event(last)) => Change::Event(keep(first, last)),
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
+        (Change::Manifest(first), Change::Manifest(last)) => Change::Manifest(keep(first, last)),
+        (Change::Summary(first), Change::Summary(last)) => Change::Summary(keep(first, last)),
         (Change::Project(first), Change::Project(last)) => Change::Project(keep(first, last)),
         (
             Change::Test(_)
@@ -388,6 +451,8 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Request(_)
             | Change::Event(_)
             | Change::Key(_)
+            | Change::Manifest(_)
+            | Change::Summary(_)
             | Change::Project(_),
             last,
         ) => last,

@@ -1,5 +1,6 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
+mod evidence;
 mod key;
 mod project;
 mod reply;
@@ -13,6 +14,7 @@ use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
+pub use evidence::{PurgeRun, RecordChunk, RecordSummary};
 pub use key::{CreateKey, RevokeKey};
 pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
@@ -128,6 +130,12 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 90: a chunk of evidence is in an object store.
+    RecordChunk(RecordChunk),
+    /// 91: forgets a run with everything that belongs to it.
+    PurgeRun(PurgeRun),
+    /// 92: what a run's evidence comes to.
+    RecordSummary(RecordSummary),
     /// 44: keeps what was reported after an epoch was over, as evidence (D14).
     KeepLateReports(KeepLateReports),
     /// 60: creates a project, or changes its plan.
@@ -170,6 +178,9 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::RecordChunk(_) => 90,
+            Self::PurgeRun(_) => 91,
+            Self::RecordSummary(_) => 92,
             Self::KeepLateReports(_) => 44,
             Self::PutProject(_) => 60,
             Self::DeleteProject(_) => 61,
@@ -208,6 +219,9 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::RecordChunk(_) => "record_chunk",
+            Self::PurgeRun(_) => "purge_run",
+            Self::RecordSummary(_) => "record_summary",
             Self::KeepLateReports(_) => "keep_late_reports",
             Self::PutProject(_) => "put_project",
             Self::DeleteProject(_) => "delete_project",
@@ -247,6 +261,9 @@ impl Command {
             | Self::Report(_)
             | Self::ExpireToken(_)
             | Self::PurgeWorker(_)
+            | Self::RecordChunk(_)
+            | Self::PurgeRun(_)
+            | Self::RecordSummary(_)
             | Self::KeepLateReports(_) => None,
         }
     }

@@ -85,6 +85,10 @@ pub enum ObjectKind {
     Assignment,
     /// A caller's key.
     Key,
+    /// A chunk of evidence.
+    Evidence,
+    /// A run's summary.
+    Summary,
     /// A project.
     Project,
 }
@@ -98,6 +102,8 @@ impl ObjectKind {
             Self::Worker => "worker",
             Self::Assignment => "assignment",
             Self::Key => "key",
+            Self::Evidence => "evidence",
+            Self::Summary => "summary",
             Self::Project => "project",
         }
     }

@@ -8,6 +8,7 @@
 
 mod definitions;
 mod drains;
+mod evidence;
 mod history;
 mod keys;
 mod lives;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::id::AssignmentEpoch;
-use reeve_state::record::{Assignment, OnWorkerLoss, TestDefinition, WorkerEventKind};
+use reeve_state::record::{Assignment, EvidenceKind, OnWorkerLoss, TestDefinition, WorkerEventKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -16,6 +16,7 @@ use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{DrainActor, WorkerStatus};
 use reeve_state::{State, apply};
 
+use crate::world::evidence::{chunk, purge_run, summary};
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
 use project::{ProjectAct, project_act, project_command};
@@ -43,6 +44,10 @@ enum Act {
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
     Registry(RegistryAct),
+    /// A chunk of evidence, as often as not one that is there.
+    Chunk(u8, u32, bool, u32, u8),
+    Summary(u8),
+    PurgeRun(u8),
     Project(ProjectAct),
     /// Time passes, and nothing else.
     Pass(Millis),
@@ -90,7 +95,7 @@ fn act() -> impl Strategy<Value = Act> {
         10 => registry(),
         2 => projects(),
         3 => asked,
-        1 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
+        2 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
 }
 
@@ -111,6 +116,10 @@ fn run_act() -> impl Strategy<Value = Act> {
         1 => (any_worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
         12 => (run(), 0..3u32, prop_oneof![8 => Just(1i8), 1 => -1..3i8], event())
             .prop_map(|(r, o, s, e)| Act::Report(r, o, s, e)),
+        3 => (run(), 0..3u32, any::<bool>(), 0..2u32, 0..2u8)
+            .prop_map(|(r, o, k, s, h)| Act::Chunk(r, o, k, s, h)),
+        2 => run().prop_map(Act::Summary),
+        1 => run().prop_map(Act::PurgeRun),
     ]
 }
 
@@ -222,6 +231,20 @@ fn help(world: &World, run: u8) -> Command {
     }
 }
 
+fn evidence(world: &World, run: u8, ordinal: u32, metrics: bool, (seq, hash): (u32, u8)) -> Command {
+    let kind = if metrics {
+        EvidenceKind::Metrics
+    } else {
+        EvidenceKind::Events
+    };
+    let assignment = world.state.assignments(run_id(run)).nth(ordinal as usize);
+    let worker = assignment.map_or(worker_id(1), |assignment| assignment.worker);
+    Command::RecordChunk(RecordChunk {
+        sha256: [hash; 32],
+        ..chunk(run, ordinal, worker, kind, seq)
+    })
+}
+
 fn command(world: &World, act: &Act) -> Command {
     let known = |run: &u8| world.state.run(run_id(*run)).is_some();
     match act {
@@ -289,6 +312,11 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
         Act::Registry(act) => registry_command(world, act),
+        Act::Chunk(run, ordinal, metrics, seq, hash) => {
+            evidence(world, *run, *ordinal, *metrics, (*seq, *hash))
+        }
+        Act::Summary(run) => summary(*run, true),
+        Act::PurgeRun(run) => purge_run(*run, Millis(0)),
         Act::Project(act) => project_command(act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
@@ -373,6 +401,7 @@ fn random_acts_reach_every_status() {
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
+    let (mut chunks, mut late, mut summaries, mut purged) = (0, 0, 0, 0);
     let mut spent = false;
     let mut plans = BTreeSet::new();
     // Rare things need patience; a few hundred sequences do.
@@ -383,7 +412,16 @@ fn random_acts_reach_every_status() {
             .current();
         let mut world = world();
         for act in &acts {
+            let runs_before = world.state.runs().count();
             let answer = perform(&mut world, act);
+            purged += usize::from(world.state.runs().count() < runs_before);
+            for run in 1..=RUNS {
+                let manifests = world.state.manifests(run_id(run));
+                let (on_time, after): (Vec<_>, Vec<_>) = manifests.partition(|row| !row.late);
+                chunks += on_time.len();
+                late += after.len();
+                summaries += usize::from(world.state.summary(run_id(run)).is_some());
+            }
             if let Err(Refusal::OverPlan(fault)) = answer {
                 plans.insert(fault.code());
             }
@@ -402,10 +440,15 @@ fn random_acts_reach_every_status() {
             && workers.len() == WorkerStatus::ALL.len()
             && events.len() == WorkerEventKind::ALL.len()
             && plans.len() == bills.len();
-        if all && spent {
+        let evidence = chunks > 0 && late > 0 && summaries > 0 && purged > 0;
+        if all && spent && evidence {
             break;
         }
     }
+    assert!(
+        chunks > 0 && late > 0 && summaries > 0 && purged > 0,
+        "{chunks} {late} {summaries} {purged}"
+    );
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);

@@ -44,7 +44,7 @@ fn a_report_applies_once_and_only_in_order() {
     assert_eq!(world.closed(1), 1);
 }
 
-// Covers: R22
+// Covers: R22 (D14; capacity is free when the worker has let go, not before)
 #[test]
 fn what_a_worker_reports_after_it_was_given_up_is_refused() {
     let mut world = World::running(2, 10);

@@ -380,6 +380,7 @@ fn a_stop_before_running_cancels() {
     }
 }
 
+// D8: a stop is not a status, and stopping twice changes nothing.
 #[test]
 fn a_stop_while_running_hangs_up_and_completes() {
     let mut world = World::running(2, 10);
@@ -402,7 +403,7 @@ fn a_stop_while_running_hangs_up_and_completes() {
     assert_eq!(world.ended_in(1, EndpointOutcome::Oserror), 10);
 }
 
-// Covers: R216
+// Covers: R215, R216, R217
 #[test]
 fn a_retry_is_a_run_of_its_own() {
     let mut world = World::running(1, 10);

@@ -1,6 +1,7 @@
 //! Given, when, then: a state, the commands that are applied to it, and what must hold. Every step is checked against
 //! every named invariant.
 
+pub mod evidence;
 pub mod project;
 pub mod registry;
 
@@ -72,6 +73,7 @@ pub fn group(name: &str, endpoints: u32) -> Group {
             setup_min: Millis(200),
             setup_max: Millis(800),
             outcomes: Vec::new(),
+            quality: None,
         }),
     }
 }

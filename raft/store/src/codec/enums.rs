@@ -1,7 +1,9 @@
 //! The numbers that stand for enumerations. Never renumbered; 0 is never used.
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind};
-use reeve_state::record::{Access, ChangeKind, PlacementFilter, Role, WorkerEventKind, WorkerKind};
+use reeve_state::record::{
+    Access, ChangeKind, EvidenceKind, PlacementFilter, Role, WorkerEventKind, WorkerKind,
+};
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
@@ -37,7 +39,16 @@ macro_rules! numbered {
 }
 
 numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
-numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 6 => Project });
+numbered!(ObjectKind {
+    1 => Test,
+    2 => Run,
+    3 => Worker,
+    4 => Assignment,
+    5 => Key,
+    6 => Project,
+    20 => Evidence,
+    21 => Summary,
+});
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });
@@ -54,6 +65,7 @@ numbered!(WorkerEventKind {
     10 => TokenExpired,
     11 => Deleted,
 });
+numbered!(EvidenceKind { 1 => Metrics, 2 => Events });
 numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
 numbered!(LivenessProfile { 1 => Session, 2 => Ping });
 numbered!(AfterDrain { 1 => Disconnect, 2 => Resume });

@@ -4,6 +4,7 @@
 
 mod command;
 mod enums;
+mod evidence;
 mod project;
 mod raft;
 mod record;

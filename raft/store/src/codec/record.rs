@@ -232,6 +232,7 @@ impl Wire for SimExecutor {
             setup_min_ms: self.setup_min.0,
             setup_max_ms: self.setup_max.0,
             outcomes: protos(&self.outcomes),
+            quality: self.quality.as_ref().map(Wire::to_proto),
         }
     }
 
@@ -240,6 +241,7 @@ impl Wire for SimExecutor {
             setup_min: span(proto.setup_min_ms),
             setup_max: span(proto.setup_max_ms),
             outcomes: list(proto.outcomes)?,
+            quality: optional(proto.quality)?,
         })
     }
 }

@@ -8,8 +8,8 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Project, RequestKey, RequestRecord, Run, Test, Worker,
-    WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, Project, RequestKey,
+    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -26,11 +26,13 @@ mod table {
     pub(super) const REQUEST: u8 = 6;
     pub(super) const EVENT: u8 = 7;
     pub(super) const KEY: u8 = 8;
+    pub(super) const MANIFEST: u8 = 14;
+    pub(super) const SUMMARY: u8 = 15;
     pub(super) const PROJECT: u8 = 9;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::PROJECT;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::SUMMARY;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -43,6 +45,8 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Request(delta) => request_key(&delta.key),
         Change::Event(delta) => event_key(&delta.key),
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
+        Change::Manifest(delta) => manifest_key(&delta.key),
+        Change::Summary(delta) => key(table::SUMMARY, delta.key.as_bytes()),
         Change::Project(delta) => key(table::PROJECT, delta.key.as_str().as_bytes()),
     }
 }
@@ -58,6 +62,8 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Request(row) => request_key(&row.key),
         Row::Event(row) => event_key(&row.key),
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
+        Row::Manifest(row) => manifest_key(&row.key),
+        Row::Summary(row) => key(table::SUMMARY, row.run.as_bytes()),
         Row::Project(row) => key(table::PROJECT, row.name.as_str().as_bytes()),
     }
 }
@@ -87,6 +93,16 @@ fn event_key(event: &WorkerEventKey) -> Vec<u8> {
     key
 }
 
+fn manifest_key(manifest: &ManifestKey) -> Vec<u8> {
+    let mut key = assignment_key(table::MANIFEST, &manifest.assignment);
+    key.push(match manifest.kind {
+        EvidenceKind::Metrics => 1,
+        EvidenceKind::Events => 2,
+    });
+    key.extend_from_slice(&manifest.seq.to_be_bytes());
+    key
+}
+
 /// The caller's length comes first, so that no two pairs share a key.
 fn request_key(request: &RequestKey) -> Vec<u8> {
     let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
@@ -106,6 +122,8 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Request(delta) => delta.after.clone().map(Row::Request),
         Change::Event(delta) => delta.after.clone().map(Row::Event),
         Change::Key(delta) => delta.after.clone().map(Row::Key),
+        Change::Manifest(delta) => delta.after.clone().map(Row::Manifest),
+        Change::Summary(delta) => delta.after.clone().map(Row::Summary),
         Change::Project(delta) => delta.after.clone().map(Row::Project),
     }
 }
@@ -122,6 +140,8 @@ pub fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Request(row) => Kind::Request(row.to_proto()),
         Row::Event(row) => Kind::Event(row.to_proto()),
         Row::Key(row) => Kind::Key(row.to_proto()),
+        Row::Manifest(row) => Kind::Manifest(row.to_proto()),
+        Row::Summary(row) => Kind::Summary(row.to_proto()),
         Row::Project(row) => Kind::Project(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
@@ -143,6 +163,8 @@ pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
         Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
+        Kind::Manifest(row) => Row::Manifest(Arc::new(Manifest::from_proto(row)?)),
+        Kind::Summary(row) => Row::Summary(Arc::new(RunSummary::from_proto(row)?)),
         Kind::Project(row) => Row::Project(Arc::new(Project::from_proto(row)?)),
     };
     Ok(row)

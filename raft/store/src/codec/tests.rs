@@ -1,6 +1,7 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod evidence;
 mod project;
 mod registry;
 mod runs;
@@ -22,6 +23,7 @@ use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus,
 use reeve_state::transition::worker::*;
 
 use super::*;
+use evidence::{evidence_commands, evidence_rows};
 use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 use runs::run_commands;
@@ -76,6 +78,7 @@ fn definition() -> Arc<TestDefinition> {
             outcome: EndpointOutcome::Timeout,
             share_ppm: 5,
         }],
+        quality: None,
     };
     Arc::new(TestDefinition {
         name: "load".to_owned(),
@@ -125,7 +128,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 32;
+const COMMANDS: usize = 35;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -263,6 +266,7 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(evidence_commands())
     .chain(run_commands())
     .chain(project_commands())
     .collect()
@@ -544,6 +548,9 @@ fn rows() -> Vec<Row> {
         })),
         Row::Project(Arc::new(project_row())),
     ]
+    .into_iter()
+    .chain(evidence_rows())
+    .collect()
 }
 
 fn full_worker() -> Worker {

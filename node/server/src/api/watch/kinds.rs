@@ -41,7 +41,12 @@ pub fn touch(change: &Change) -> Touch {
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
         Change::Key(_) => Touch::Keys,
         // The counts of a chunk are in its assignment, and both change together.
-        Change::Chunk(_) | Change::Request(_) | Change::Event(_) | Change::Project(_) => Touch::Nothing,
+        Change::Chunk(_)
+        | Change::Request(_)
+        | Change::Event(_)
+        | Change::Project(_)
+        | Change::Manifest(_)
+        | Change::Summary(_) => Touch::Nothing,
     }
 }
 

@@ -74,7 +74,9 @@ impl Replay {
                 | Change::Request(_)
                 | Change::Event(_)
                 | Change::Key(_)
-                | Change::Project(_) => {}
+                | Change::Project(_)
+                | Change::Manifest(_)
+                | Change::Summary(_) => {}
             }
         }
         replay
@@ -159,7 +161,9 @@ impl Replay {
             | Change::Request(_)
             | Change::Event(_)
             | Change::Key(_)
-            | Change::Project(_) => {}
+            | Change::Project(_)
+            | Change::Manifest(_)
+            | Change::Summary(_) => {}
         }
     }
 

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::args::NodeArgs;
 use crate::context::Context;
+use crate::evidence::{self, Evidence};
 use crate::gateway::{Gateway, decode};
 use crate::liveness::{self, Liveness};
 use crate::reconciler;
@@ -75,12 +76,14 @@ impl World {
         .load()
         .unwrap();
         let liveness = Liveness::new(&config);
+        let evidence = Evidence::open(&config).unwrap();
         let internal = Routes::new(liveness::exchange_service(&liveness));
         let store = Store::open(config.store_config(), Some(internal)).await.unwrap();
         let context = Context {
             store,
             config: Arc::new(config),
             liveness,
+            evidence,
             shutdown: CancellationToken::new(),
         };
         let listener = TcpListener::bind(context.config.grpc_addr).await.unwrap();
@@ -89,6 +92,7 @@ impl World {
         tokio::spawn(service.clone().run());
         tokio::spawn(liveness::exchange::run(context.clone()));
         tokio::spawn(reconciler::run(context.clone()));
+        tokio::spawn(evidence::run(context.clone()));
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(service.into_service())
@@ -153,6 +157,7 @@ impl World {
             setup_min: Millis(10),
             setup_max: Millis(20),
             outcomes: Vec::new(),
+            quality: None,
         };
         let group = |(name, endpoints, callee): &(&str, u32, Option<&str>)| Group {
             name: (*name).to_owned(),

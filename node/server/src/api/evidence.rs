@@ -1,0 +1,396 @@
+//! Evidence of runs, as people ask for it (R143, R153, R158, R178, R213).
+
+use std::collections::BTreeMap;
+
+use reeve_proto::names::Named;
+use reeve_proto::v1;
+use reeve_state::State;
+use reeve_state::record::{Aggregate, Assignment, EndpointCounts, EvidenceKind, Executor, METRICS, Run};
+use reeve_state::transition::run::RunStatus;
+
+use super::read::find_run;
+use super::{Api, Call};
+use crate::convert::{enums, run as convert};
+use crate::error::ApiError;
+use crate::evidence::{
+    Gap, GapReason, Selection, Source, distribution, figures_of, gaps, late_counts_until, milli, timestamp,
+    with_success_rate,
+};
+
+/// Most bytes of chunks, as stored, that one call reads.
+const MOST_BYTES: u64 = 512 * 1024 * 1024;
+/// Shortest and longest step of a series.
+const STEPS_MS: std::ops::RangeInclusive<u32> = 1_000..=3_600_000;
+/// Most samples of one endpoint in an answer.
+const MOST_SAMPLES: usize = 100_000;
+
+impl Api {
+    /// The figures of a run: of its summary, or of what came so far.
+    pub async fn get_run_metrics(
+        &self,
+        request: v1::GetRunMetricsRequest,
+        call: &Call,
+    ) -> Result<v1::GetRunMetricsResponse, ApiError> {
+        let state = self.read(request.consistency, call).await?;
+        let run = find_run(&state, call, &request.id)?;
+        let mut missing = gaps(&state, run.id);
+        let summary = state.summary(run.id);
+        let metrics = match summary {
+            Some(summary) => summary.metrics.clone(),
+            None => {
+                let (metrics, unreadable) = self.figures_so_far(&state, run, call).await?;
+                missing.extend(unreadable);
+                metrics
+            }
+        };
+        let counts = state.run_counts(run.id);
+        let manifests = || state.manifests(run.id);
+        Ok(v1::GetRunMetricsResponse {
+            run_id: run.id.to_string(),
+            status: enums::run_status(run.life.status()).into(),
+            complete: summary.is_some_and(|summary| summary.complete),
+            summarised: summary.is_some(),
+            metrics: metrics
+                .iter()
+                .map(|(name, figures)| aggregate(name, figures))
+                .collect(),
+            phases: distribution::<v1::EndpointPhase>(&counts.phases),
+            outcomes: distribution::<v1::EndpointOutcome>(&counts.outcomes),
+            groups: groups(&state, run),
+            simulated: is_simulated(run),
+            gaps: missing.iter().map(|gap| wire_gap(&state, run, gap)).collect(),
+            chunks: count(manifests().count()),
+            late_chunks: count(manifests().filter(|manifest| manifest.late).count()),
+            revision: convert::revision(&state, run).0,
+        })
+    }
+
+    /// A run that has not begun has nothing to read.
+    async fn figures_so_far(
+        &self,
+        state: &State,
+        run: &Run,
+        call: &Call,
+    ) -> Result<(BTreeMap<String, Aggregate>, Vec<Gap>), ApiError> {
+        let (figures, unreadable) = match run.life.status() {
+            RunStatus::Pending | RunStatus::Queued | RunStatus::CannotRunForNow => Default::default(),
+            RunStatus::Running | RunStatus::Completed | RunStatus::Failed => {
+                let source = self.source(state, run, call)?;
+                source.within(figures_of(&source.source, state, run)).await?
+            }
+        };
+        Ok((with_success_rate(figures.aggregates(), state, run), unreadable))
+    }
+
+    /// One metric over time.
+    pub async fn get_run_series(
+        &self,
+        request: v1::GetRunSeriesRequest,
+        call: &Call,
+    ) -> Result<v1::GetRunSeriesResponse, ApiError> {
+        let metric = METRICS
+            .into_iter()
+            .find(|metric| *metric == request.metric)
+            .ok_or_else(|| {
+                ApiError::invalid(
+                    "series",
+                    format!("{:?} is not one of {}", request.metric, METRICS.join(", ")),
+                )
+            })?;
+        let step_ms = if request.step_ms == 0 {
+            *STEPS_MS.start()
+        } else {
+            request.step_ms
+        };
+        if !STEPS_MS.contains(&step_ms) {
+            return Err(ApiError::invalid("step", "must be between 1s and 1h"));
+        }
+        let state = self.read(request.consistency, call).await?;
+        let run = find_run(&state, call, &request.id)?;
+        let ordinals = match request.group.as_str() {
+            "" => Vec::new(),
+            group => of_group(&state, run, group)?
+                .iter()
+                .map(|assignment| assignment.key.ordinal)
+                .collect(),
+        };
+        let selection = Selection {
+            kind: EvidenceKind::Metrics,
+            ordinals,
+        };
+        let until = late_counts_until(run).and_then(|at| i64::try_from(at.0).ok());
+        let source = self.source(&state, run, call)?;
+        let steps: BTreeMap<i64, Step> = BTreeMap::new();
+        let folded = source
+            .source
+            .fold(&state, run.id, &selection, steps, move |steps, row, late| {
+                let counts = !late || until.is_some_and(|until| row.at <= until);
+                let value = row.figures().find(|(name, _)| *name == metric);
+                if let Some((_, value)) = value.filter(|_| counts) {
+                    steps
+                        .entry(row.at.div_euclid(step_ms.into()))
+                        .or_default()
+                        .add(milli(value));
+                }
+            });
+        let (steps, unreadable) = source.within(folded).await?;
+        let missing = gaps(&state, run.id)
+            .into_iter()
+            .filter(|gap| selection.ordinals.is_empty() || selection.ordinals.contains(&gap.ordinal));
+        Ok(v1::GetRunSeriesResponse {
+            run_id: run.id.to_string(),
+            metric: metric.to_owned(),
+            step_ms,
+            points: steps
+                .iter()
+                .map(|(at, step)| step.point(at * i64::from(step_ms)))
+                .collect(),
+            gaps: missing
+                .chain(unreadable)
+                .map(|gap| wire_gap(&state, run, &gap))
+                .collect(),
+        })
+    }
+
+    /// Everything about one endpoint; what came late is there and says so (D14).
+    pub async fn get_endpoint_evidence(
+        &self,
+        request: v1::GetEndpointEvidenceRequest,
+        call: &Call,
+    ) -> Result<v1::GetEndpointEvidenceResponse, ApiError> {
+        let state = self.read(request.consistency, call).await?;
+        let run = find_run(&state, call, &request.id)?;
+        let index = request.index;
+        let of_group = of_group(&state, run, &request.group)?;
+        let holds = |assignment: &&&Assignment| {
+            (assignment.first..assignment.first + assignment.count).contains(&index)
+        };
+        let ordinals: Vec<u32> = of_group
+            .iter()
+            .filter(holds)
+            .map(|assignment| assignment.key.ordinal)
+            .collect();
+        if ordinals.is_empty() {
+            return Err(ApiError::invalid(
+                "endpoint",
+                format!("no endpoint {index} of group {:?} has started", request.group),
+            ));
+        }
+        let source = self.source(&state, run, call)?;
+        let selection = |kind| Selection {
+            kind,
+            ordinals: ordinals.clone(),
+        };
+        let (metrics, events) = (selection(EvidenceKind::Metrics), selection(EvidenceKind::Events));
+        let read = async {
+            let samples =
+                source
+                    .source
+                    .fold(&state, run.id, &metrics, Vec::new(), move |samples, row, late| {
+                        if row.endpoint == index && samples.len() < MOST_SAMPLES {
+                            samples.push(sample(row, late));
+                        }
+                    });
+            let (samples, unreadable) = samples.await;
+            let log = source
+                .source
+                .fold(&state, run.id, &events, Vec::new(), move |log, row, late| {
+                    if row.endpoint == index && log.len() < MOST_SAMPLES {
+                        log.push(event(row, late));
+                    }
+                });
+            let (log, unreadable_too) = log.await;
+            (samples, log, [unreadable, unreadable_too].concat())
+        };
+        let (mut samples, mut log, unreadable) = source.within(read).await?;
+        samples.sort_by_key(|sample| at(sample.at.as_ref()));
+        log.sort_by_key(|event| (at(event.at.as_ref()), event.phase));
+        let missing = gaps(&state, run.id)
+            .into_iter()
+            .filter(|gap| ordinals.contains(&gap.ordinal));
+        Ok(v1::GetEndpointEvidenceResponse {
+            run_id: run.id.to_string(),
+            group: request.group,
+            index,
+            samples,
+            events: log,
+            gaps: missing
+                .chain(unreadable)
+                .map(|gap| wire_gap(&state, run, &gap))
+                .collect(),
+        })
+    }
+
+    /// A place among those who read, if what there is to read is not too much.
+    fn source(&self, state: &State, run: &Run, call: &Call) -> Result<Reading<'_>, ApiError> {
+        let bytes = state.manifests(run.id).map(|manifest| manifest.bytes).sum();
+        if bytes > MOST_BYTES {
+            return Err(ApiError::EvidenceTooLarge {
+                bytes,
+                most: MOST_BYTES,
+            });
+        }
+        let place = self.context.evidence.reads().try_acquire();
+        Ok(Reading {
+            source: Source(self.context.clone()),
+            deadline: call.deadline,
+            _place: place.map_err(|_| ApiError::EvidenceBusy)?,
+        })
+    }
+}
+
+/// A question that reads chunks.
+struct Reading<'a> {
+    source: Source,
+    deadline: std::time::Instant,
+    _place: tokio::sync::SemaphorePermit<'a>,
+}
+
+impl Reading<'_> {
+    async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, ApiError> {
+        tokio::time::timeout_at(self.deadline.into(), work)
+            .await
+            .map_err(|_| ApiError::EvidenceBusy)
+    }
+}
+
+#[derive(Default)]
+struct Step {
+    count: u64,
+    sum: i64,
+    min: i64,
+    max: i64,
+}
+
+impl Step {
+    fn add(&mut self, milli: i64) {
+        (self.min, self.max) = match self.count {
+            0 => (milli, milli),
+            _ => (self.min.min(milli), self.max.max(milli)),
+        };
+        self.count += 1;
+        self.sum = self.sum.saturating_add(milli);
+    }
+
+    fn point(&self, at_ms: i64) -> v1::SeriesPoint {
+        v1::SeriesPoint {
+            at: Some(timestamp(at_ms)),
+            count: self.count,
+            min: whole(self.min),
+            mean: whole(self.sum) / self.count.max(1) as f64,
+            max: whole(self.max),
+        }
+    }
+}
+
+fn whole(milli: i64) -> f64 {
+    milli as f64 / 1_000.0
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn at(time: Option<&prost_types::Timestamp>) -> (i64, i32) {
+    time.map(|time| (time.seconds, time.nanos)).unwrap_or_default()
+}
+
+fn aggregate(metric: &str, figures: &Aggregate) -> v1::MetricAggregate {
+    v1::MetricAggregate {
+        metric: metric.to_owned(),
+        count: figures.count,
+        min: whole(figures.min_milli),
+        mean: whole(figures.mean_milli),
+        p50: whole(figures.p50_milli),
+        p95: whole(figures.p95_milli),
+        p99: whole(figures.p99_milli),
+        max: whole(figures.max_milli),
+    }
+}
+
+fn sample(row: &crate::evidence::Row<'_>, late: bool) -> v1::EndpointSample {
+    v1::EndpointSample {
+        at: Some(timestamp(row.at)),
+        values: row
+            .figures()
+            .map(|(metric, value)| (metric.to_owned(), value))
+            .collect(),
+        late,
+    }
+}
+
+fn event(row: &crate::evidence::Row<'_>, late: bool) -> v1::EndpointEvent {
+    let phase = row.phase.as_deref().and_then(v1::EndpointPhase::from_name);
+    let outcome = row.outcome.as_deref().and_then(v1::EndpointOutcome::from_name);
+    v1::EndpointEvent {
+        at: Some(timestamp(row.at)),
+        phase: phase.unwrap_or_default().into(),
+        outcome: outcome.unwrap_or_default().into(),
+        late,
+    }
+}
+
+fn is_simulated(run: &Run) -> bool {
+    run.definition.groups.iter().any(|group| match &group.executor {
+        Executor::Sim(_) => true,
+    })
+}
+
+fn of_group<'a>(state: &'a State, run: &Run, name: &str) -> Result<Vec<&'a Assignment>, ApiError> {
+    let groups = &run.definition.groups;
+    let group = groups
+        .iter()
+        .position(|group| group.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+            ApiError::invalid("group", format!("{name:?} is not one of {}", names.join(", ")))
+        })?;
+    let of_group = |assignment: &&Assignment| assignment.started && assignment.group as usize == group;
+    Ok(state
+        .assignments(run.id)
+        .map(AsRef::as_ref)
+        .filter(of_group)
+        .collect())
+}
+
+fn groups(state: &State, run: &Run) -> Vec<v1::GroupDistribution> {
+    let mut sums = vec![EndpointCounts::default(); run.definition.groups.len()];
+    for assignment in state.assignments(run.id) {
+        if let Some(sum) = sums.get_mut(assignment.group as usize) {
+            sum.add(&assignment.counts);
+        }
+    }
+    let groups = run.definition.groups.iter().zip(sums);
+    groups
+        .map(|(group, counts)| v1::GroupDistribution {
+            group: group.name.clone(),
+            endpoints: group.endpoints,
+            phases: distribution::<v1::EndpointPhase>(&counts.phases),
+            outcomes: distribution::<v1::EndpointOutcome>(&counts.outcomes),
+        })
+        .collect()
+}
+
+fn wire_gap(state: &State, run: &Run, gap: &Gap) -> v1::EvidenceGap {
+    let reason = GapReason::name(gap.reason).to_owned();
+    let detail = gap.detail.clone();
+    let assignment = state
+        .assignments(run.id)
+        .find(|assignment| assignment.key.ordinal == gap.ordinal);
+    let Some(assignment) = assignment else {
+        return v1::EvidenceGap {
+            reason,
+            detail,
+            ..v1::EvidenceGap::default()
+        };
+    };
+    let group = run.definition.groups.get(assignment.group as usize);
+    v1::EvidenceGap {
+        worker_id: assignment.worker.to_string(),
+        group: group.map(|group| group.name.clone()).unwrap_or_default(),
+        first_endpoint: assignment.first,
+        endpoints: assignment.count,
+        reason,
+        detail,
+    }
+}

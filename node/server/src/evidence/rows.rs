@@ -1,0 +1,130 @@
+//! Rows of a chunk: JSON lines, gzip.
+
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
+
+/// Most bytes that a chunk may unpack to; a worker's own chunks stay far below.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest line.
+const MOST_LINE_BYTES: u64 = 64 * 1024;
+
+/// One row: figures, or a change of phase.
+#[derive(Debug, Deserialize)]
+pub struct Row<'a> {
+    /// Cluster time, Unix milliseconds.
+    pub at: i64,
+    /// The group.
+    #[serde(borrow)]
+    pub group: Cow<'a, str>,
+    /// Index within the group.
+    pub endpoint: u32,
+    setup_time_ms: Option<f64>,
+    call_duration_ms: Option<f64>,
+    start_lateness_ms: Option<f64>,
+    mos: Option<f64>,
+    jitter_ms: Option<f64>,
+    rtt_ms: Option<f64>,
+    fraction_lost: Option<f64>,
+    /// Of a change.
+    #[serde(borrow)]
+    pub phase: Option<Cow<'a, str>>,
+    /// Of a change to CLOSED.
+    #[serde(borrow)]
+    pub outcome: Option<Cow<'a, str>>,
+}
+
+impl Row<'_> {
+    /// Its figures, by metric.
+    pub fn figures(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let figures = [
+            ("setup_time_ms", self.setup_time_ms),
+            ("call_duration_ms", self.call_duration_ms),
+            ("start_lateness_ms", self.start_lateness_ms),
+            ("mos", self.mos),
+            ("jitter_ms", self.jitter_ms),
+            ("rtt_ms", self.rtt_ms),
+            ("fraction_lost", self.fraction_lost),
+        ];
+        figures
+            .into_iter()
+            .filter_map(|(metric, value)| Some((metric, value?)))
+    }
+}
+
+/// Calls `take` with each row. The error says what is wrong with the chunk; rows before it were taken.
+pub fn for_each_row(data: &[u8], mut take: impl FnMut(&Row<'_>)) -> Result<(), String> {
+    let mut lines = BufReader::new(MultiGzDecoder::new(data).take(MOST_BYTES));
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut lines).take(MOST_LINE_BYTES).read_until(b'\n', &mut line);
+        match read {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(format!("it cannot be unpacked: {error}")),
+        }
+        let row: Row<'_> =
+            serde_json::from_slice(&line).map_err(|error| format!("a row cannot be read: {error}"))?;
+        take(&row);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn packed(text: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_with_their_figures_and_fields_that_are_not_known_are_left_out() {
+        let text = "{\"at\":5,\"group\":\"a \\\"b\\\"\",\"endpoint\":7,\"mos\":4.12,\"rtt_ms\":3,\"simulated\":true}\n\
+                    {\"at\":6,\"group\":\"g\",\"endpoint\":8,\"phase\":\"CLOSED\",\"outcome\":\"SUCCESS\"}\n";
+        // Two packets behind each other are one file.
+        let data = [packed(text), packed(text)].concat();
+        let mut seen = Vec::new();
+        for_each_row(&data, |row| {
+            seen.push((
+                row.at,
+                row.group.to_string(),
+                row.endpoint,
+                row.figures().collect::<Vec<_>>(),
+            ));
+        })
+        .unwrap();
+        assert_eq!(seen.len(), 4);
+        assert_eq!(
+            seen[0],
+            (5, "a \"b\"".to_owned(), 7, vec![("mos", 4.12), ("rtt_ms", 3.0)])
+        );
+        assert_eq!(seen[1].3, []);
+    }
+
+    #[test]
+    fn a_chunk_that_is_none_says_why() {
+        assert!(
+            for_each_row(b"hello", |_| ())
+                .unwrap_err()
+                .starts_with("it cannot be unpacked")
+        );
+        assert!(
+            for_each_row(&packed("{}\n"), |_| ())
+                .unwrap_err()
+                .starts_with("a row cannot be read")
+        );
+        let whole = packed("{\"at\":6,\"group\":\"g\",\"endpoint\":8}\n");
+        assert!(
+            for_each_row(&whole[..whole.len() - 9], |_| ()).is_err(),
+            "cut off"
+        );
+    }
+}

@@ -1,0 +1,381 @@
+//! Evidence of runs as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{WorkerEventJson, time};
+use crate::names::name_of;
+use crate::v1;
+
+/// Figures of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RunMetricsJson {
+    /// The run.
+    pub run_id: String,
+    /// Its status.
+    pub status: String,
+    /// It COMPLETED and no evidence is missing; otherwise these are the results so far, or partial ones (R178).
+    pub complete: bool,
+    /// They are of the summary that was written after the run's end; otherwise of what came so far.
+    pub summarised: bool,
+    /// The endpoints are scripted (D14a).
+    pub simulated: bool,
+    /// By metric: setup_time_ms, call_duration_ms, start_lateness_ms, mos, jitter_ms, rtt_ms, fraction_lost, success_rate (per cent).
+    pub metrics: BTreeMap<String, MetricJson>,
+    /// Endpoints by phase.
+    pub phases: BTreeMap<String, u32>,
+    /// Endpoints by outcome.
+    pub outcomes: BTreeMap<String, u32>,
+    /// The same for each group.
+    pub groups: Vec<GroupDistributionJson>,
+    /// Where evidence is missing, and why.
+    pub gaps: Vec<EvidenceGapJson>,
+    /// Chunks that are stored.
+    pub chunks: u32,
+    /// Of these, such as came after their epoch was over (D14).
+    pub late_chunks: u32,
+    /// Revision of the run's last change (D28).
+    pub revision: u64,
+}
+
+/// Figures of one metric; percentiles by nearest rank.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MetricJson {
+    /// How many samples.
+    pub count: u64,
+    /// The least.
+    pub min: f64,
+    /// Their mean.
+    pub mean: f64,
+    /// The least that half of them do not exceed.
+    pub p50: f64,
+    /// The same for 95 per cent.
+    pub p95: f64,
+    /// The same for 99 per cent.
+    pub p99: f64,
+    /// The most.
+    pub max: f64,
+}
+
+/// Where the endpoints of a group are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDistributionJson {
+    /// The group.
+    pub group: String,
+    /// How many it has.
+    pub endpoints: u32,
+    /// By phase.
+    pub phases: BTreeMap<String, u32>,
+    /// By outcome.
+    pub outcomes: BTreeMap<String, u32>,
+}
+
+/// Where evidence is missing, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EvidenceGapJson {
+    /// The worker that would have it.
+    pub worker_id: String,
+    /// The group of its endpoints.
+    pub group: String,
+    /// The first of them.
+    pub first_endpoint: u32,
+    /// How many.
+    pub endpoints: u32,
+    /// NOT_YET, NO_LAST_CHUNK, CHUNK_MISSING, ROWS_DROPPED or OBJECT_UNREADABLE.
+    pub reason: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// One metric over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RunSeriesJson {
+    /// The run.
+    pub run_id: String,
+    /// The metric.
+    pub metric: String,
+    /// The length of a step.
+    pub step_ms: u32,
+    /// In order of time; steps without samples are left out.
+    pub points: Vec<SeriesPointJson>,
+    /// Where evidence is missing, and why.
+    pub gaps: Vec<EvidenceGapJson>,
+}
+
+/// The samples of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SeriesPointJson {
+    /// Its beginning, RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// How many.
+    pub count: u64,
+    /// The least.
+    pub min: f64,
+    /// Their mean.
+    pub mean: f64,
+    /// The most.
+    pub max: f64,
+}
+
+/// Everything that is known of one endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointEvidenceJson {
+    /// The run.
+    pub run_id: String,
+    /// The group.
+    pub group: String,
+    /// Within the group.
+    pub index: u32,
+    /// What was measured, in order of time.
+    pub samples: Vec<EndpointSampleJson>,
+    /// What happened, in order of time.
+    pub events: Vec<EndpointEventJson>,
+    /// Where evidence is missing, and why.
+    pub gaps: Vec<EvidenceGapJson>,
+}
+
+/// Values at one instant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSampleJson {
+    /// RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// By metric.
+    pub values: BTreeMap<String, f64>,
+    /// It came after the epoch was over (D14).
+    pub late: bool,
+}
+
+/// A change of phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointEventJson {
+    /// RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// The phase entered.
+    pub phase: String,
+    /// With CLOSED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// It came after the epoch was over (D14).
+    pub late: bool,
+}
+
+/// The answer of `/runs/{id}/metrics`: figures, a series, or one endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum MetricsJson {
+    /// Of the whole run.
+    Figures(RunMetricsJson),
+    /// With `series`.
+    Series(RunSeriesJson),
+    /// With `endpoint`.
+    Endpoint(EndpointEvidenceJson),
+}
+
+/// A worker of a run, and what became of it meanwhile (R182).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RunWorkerJson {
+    /// Its id.
+    pub worker_id: String,
+    /// Its name.
+    pub worker_name: String,
+    /// Endpoints of the run that it was given.
+    pub endpoints: u32,
+    /// Of these, such as ended without its word (R184).
+    pub interrupted: u32,
+    /// While the run was under way, newest first.
+    pub events: Vec<WorkerEventJson>,
+}
+
+/// One second of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RunSampleJson {
+    /// RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Endpoints by phase.
+    pub phases: BTreeMap<String, u32>,
+    /// Endpoints by outcome.
+    pub outcomes: BTreeMap<String, u32>,
+    /// What was measured in that second.
+    pub metrics: BTreeMap<String, LiveMetricJson>,
+    /// Assignments that were heard.
+    pub assignments: u32,
+}
+
+/// One metric in one second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LiveMetricJson {
+    /// How many samples.
+    pub count: u64,
+    /// The least.
+    pub min: f64,
+    /// Their mean.
+    pub mean: f64,
+    /// The most.
+    pub max: f64,
+}
+
+fn distribution(counts: &[v1::EndpointDistribution]) -> BTreeMap<String, u32> {
+    counts
+        .iter()
+        .map(|count| (count.name.clone(), count.count))
+        .collect()
+}
+
+fn gaps(gaps: &[v1::EvidenceGap]) -> Vec<EvidenceGapJson> {
+    gaps.iter()
+        .map(|gap| EvidenceGapJson {
+            worker_id: gap.worker_id.clone(),
+            group: gap.group.clone(),
+            first_endpoint: gap.first_endpoint,
+            endpoints: gap.endpoints,
+            reason: gap.reason.clone(),
+            detail: gap.detail.clone(),
+        })
+        .collect()
+}
+
+impl From<&v1::GetRunMetricsResponse> for RunMetricsJson {
+    fn from(metrics: &v1::GetRunMetricsResponse) -> Self {
+        let figures = |metric: &v1::MetricAggregate| MetricJson {
+            count: metric.count,
+            min: metric.min,
+            mean: metric.mean,
+            p50: metric.p50,
+            p95: metric.p95,
+            p99: metric.p99,
+            max: metric.max,
+        };
+        let group = |group: &v1::GroupDistribution| GroupDistributionJson {
+            group: group.group.clone(),
+            endpoints: group.endpoints,
+            phases: distribution(&group.phases),
+            outcomes: distribution(&group.outcomes),
+        };
+        Self {
+            run_id: metrics.run_id.clone(),
+            status: name_of::<v1::RunStatus>(metrics.status).to_owned(),
+            complete: metrics.complete,
+            summarised: metrics.summarised,
+            simulated: metrics.simulated,
+            metrics: metrics
+                .metrics
+                .iter()
+                .map(|metric| (metric.metric.clone(), figures(metric)))
+                .collect(),
+            phases: distribution(&metrics.phases),
+            outcomes: distribution(&metrics.outcomes),
+            groups: metrics.groups.iter().map(group).collect(),
+            gaps: gaps(&metrics.gaps),
+            chunks: metrics.chunks,
+            late_chunks: metrics.late_chunks,
+            revision: metrics.revision,
+        }
+    }
+}
+
+impl From<&v1::GetRunSeriesResponse> for RunSeriesJson {
+    fn from(series: &v1::GetRunSeriesResponse) -> Self {
+        let point = |point: &v1::SeriesPoint| SeriesPointJson {
+            at: time(&point.at),
+            count: point.count,
+            min: point.min,
+            mean: point.mean,
+            max: point.max,
+        };
+        Self {
+            run_id: series.run_id.clone(),
+            metric: series.metric.clone(),
+            step_ms: series.step_ms,
+            points: series.points.iter().map(point).collect(),
+            gaps: gaps(&series.gaps),
+        }
+    }
+}
+
+impl From<&v1::GetEndpointEvidenceResponse> for EndpointEvidenceJson {
+    fn from(evidence: &v1::GetEndpointEvidenceResponse) -> Self {
+        let sample = |sample: &v1::EndpointSample| EndpointSampleJson {
+            at: time(&sample.at),
+            values: sample.values.clone(),
+            late: sample.late,
+        };
+        let event = |event: &v1::EndpointEvent| EndpointEventJson {
+            at: time(&event.at),
+            phase: name_of::<v1::EndpointPhase>(event.phase).to_owned(),
+            outcome: (event.outcome != 0).then(|| name_of::<v1::EndpointOutcome>(event.outcome).to_owned()),
+            late: event.late,
+        };
+        Self {
+            run_id: evidence.run_id.clone(),
+            group: evidence.group.clone(),
+            index: evidence.index,
+            samples: evidence.samples.iter().map(sample).collect(),
+            events: evidence.events.iter().map(event).collect(),
+            gaps: gaps(&evidence.gaps),
+        }
+    }
+}
+
+impl From<&v1::RunWorker> for RunWorkerJson {
+    fn from(worker: &v1::RunWorker) -> Self {
+        Self {
+            worker_id: worker.worker_id.clone(),
+            worker_name: worker.worker_name.clone(),
+            endpoints: worker.endpoints,
+            interrupted: worker.interrupted,
+            events: worker.events.iter().map(WorkerEventJson::from).collect(),
+        }
+    }
+}
+
+impl From<&v1::RunSample> for RunSampleJson {
+    fn from(sample: &v1::RunSample) -> Self {
+        let metric = |metric: &v1::LiveAggregate| LiveMetricJson {
+            count: metric.count,
+            min: metric.min,
+            mean: metric.mean,
+            max: metric.max,
+        };
+        Self {
+            at: time(&sample.at),
+            phases: distribution(&sample.phases),
+            outcomes: distribution(&sample.outcomes),
+            metrics: sample
+                .metrics
+                .iter()
+                .map(|one| (one.metric.clone(), metric(one)))
+                .collect(),
+            assignments: sample.assignments,
+        }
+    }
+}

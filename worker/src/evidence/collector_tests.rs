@@ -1,0 +1,154 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+
+use reeve_proto::v1::offer::Executor as Spec;
+use reeve_proto::v1::{EndpointOutcome as Outcome, SimExecutor};
+
+use super::*;
+use crate::executor::AssignmentKey;
+use crate::ramp::Ramp;
+
+fn collector(endpoints: u32) -> Collector {
+    let work = Work {
+        key: AssignmentKey::new("r", 3),
+        group: "callers".to_owned(),
+        first_endpoint: 100,
+        endpoints,
+        ramp: Ramp {
+            buildup: Duration::ZERO,
+            group_endpoints: 1_000,
+        },
+        duration: Duration::from_secs(20),
+        spec: Spec::Sim(SimExecutor::default()),
+    };
+    Collector::new(Arc::new(work), MonoMs(1_000), MonoMs(900), Offset(1_000_000))
+}
+
+fn change(offset: u32, phase: Phase) -> EndpointChange {
+    let outcome = if phase == Phase::Closed {
+        Outcome::Success
+    } else {
+        Outcome::Unspecified
+    };
+    EndpointChange {
+        offset,
+        phase,
+        outcome,
+    }
+}
+
+fn lines(chunk: &Chunk) -> Vec<serde_json::Value> {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(chunk.data.as_slice())
+        .read_to_string(&mut text)
+        .unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+// Covers: R153, D14a
+#[test]
+fn an_endpoint_leaves_its_times_and_its_log_and_nothing_is_written_twice() {
+    let mut collector = collector(1);
+    let mut out = Vec::new();
+    for (at, phase) in [
+        (1_030, Phase::Initializing),
+        (1_030, Phase::Initializing),
+        (1_400, Phase::Incall),
+        (1_300, Phase::Ringing),
+        (21_400, Phase::Disconnecting),
+        (21_500, Phase::Closed),
+    ] {
+        collector.changed(MonoMs(at), &[change(0, phase)], &mut out);
+    }
+    let [metrics, events] = &out[..] else {
+        panic!("{} chunks", out.len())
+    };
+    assert!(metrics.last && events.last);
+    assert_eq!(
+        lines(metrics),
+        [
+            serde_json::json!({"at": 1_001_030, "group": "callers", "endpoint": 100, "start_lateness_ms": 30, "simulated": true}),
+            serde_json::json!({"at": 1_001_400, "group": "callers", "endpoint": 100, "setup_time_ms": 370, "simulated": true}),
+            serde_json::json!({"at": 1_021_400, "group": "callers", "endpoint": 100, "call_duration_ms": 20_000, "simulated": true}),
+        ]
+    );
+    let phases: Vec<_> = lines(events)
+        .into_iter()
+        .map(|line| line["phase"].clone())
+        .collect();
+    assert_eq!(phases, ["INITIALIZING", "INCALL", "DISCONNECTING", "CLOSED"]);
+    assert_eq!((events.first_at_ms, events.last_at_ms), (1_001_030, 1_021_500));
+    collector.changed(MonoMs(22_000), &[change(0, Phase::Closed)], &mut out);
+    collector.finish(MonoMs(22_000), &mut out);
+    assert_eq!(out.len(), 2, "the end comes once");
+}
+
+#[test]
+fn an_endpoint_that_never_began_has_no_times() {
+    let mut collector = collector(2);
+    let mut out = Vec::new();
+    collector.changed(
+        MonoMs(1_000),
+        &[change(0, Phase::Closed), change(1, Phase::Closed)],
+        &mut out,
+    );
+    assert_eq!((out[0].rows, out[1].rows), (0, 2));
+    assert_eq!(collector.live.take(&AssignmentKey::new("r", 3)).outcomes[0], 2);
+}
+
+#[test]
+fn chunks_are_closed_after_five_seconds_and_ever_later_as_the_run_grows_old() {
+    let mut collector = collector(100);
+    let mut out = Vec::new();
+    let mut closed = Vec::new();
+    for second in 0..3_600 {
+        let now = MonoMs(1_000 + second * 1_000);
+        let samples = Samples {
+            at: now,
+            metrics: vec!["mos"],
+            offsets: vec![0],
+            values: vec![4_000],
+        };
+        collector.sampled(&samples, &mut out);
+        collector.tick(now, &mut out);
+        closed.extend(out.drain(..).map(|chunk| (chunk.kind, chunk.seq, second)));
+    }
+    assert_eq!(closed[0], (EvidenceKind::Metrics, 0, 5));
+    assert!(
+        closed.is_sorted() && closed.len() < 120,
+        "{} chunks",
+        closed.len()
+    );
+    let last: Vec<_> = closed.iter().rev().take(2).map(|(.., second)| *second).collect();
+    assert!(last[0] - last[1] > 180, "{last:?}");
+}
+
+// Covers: R143
+#[test]
+fn a_second_counts_where_endpoints_are_and_what_was_measured_in_it() {
+    let mut collector = collector(3);
+    let (key, mut out) = (AssignmentKey::new("r", 3), Vec::new());
+    let changes = [
+        change(0, Phase::Initializing),
+        change(1, Phase::Initializing),
+        change(1, Phase::Incall),
+    ];
+    collector.changed(MonoMs(1_005), &changes, &mut out);
+    let second = collector.live.take(&key);
+    assert_eq!(second.phases, [2, 0, 0, 0, 0, 1, 0, 0]);
+    let lateness = second
+        .metrics
+        .iter()
+        .find(|metric| metric.metric == START_LATENESS)
+        .unwrap();
+    assert_eq!(
+        (lateness.count, lateness.sum_milli, lateness.max_milli),
+        (2, 10_000, 5_000)
+    );
+    let second = collector.live.take(&key);
+    assert_eq!(second.phases, [2, 0, 0, 0, 0, 1, 0, 0]);
+    assert!(second.metrics.is_empty());
+}
