@@ -192,3 +192,23 @@ fn waiting_for_a_run_tells_how_it_went_by_its_exit_code_and_ctrl_c_leaves_it_alo
     let last: Value = serde_json::from_str(stopped.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["reason"]["code"], "STOPPED_BY_USER", "{last:#}");
 }
+
+#[test]
+fn a_node_that_stays_cut_off_sends_its_listeners_elsewhere() {
+    let mut cluster = Cluster::start(3, 0);
+    let at = cluster.leader();
+    let mut source = Source::open(&cluster.http(at), "/events", None);
+    assert_eq!(source.next().unwrap().0, "bookmark");
+    for other in (0..3).filter(|node| *node != at) {
+        cluster.kill_node(other);
+    }
+    let end = loop {
+        let (name, data) = source
+            .next()
+            .expect("the node is there and says why it ends the stream");
+        if name == "end" {
+            break data;
+        }
+    };
+    assert_eq!(end["error"]["reason"], "SHEDDING", "{end:#}");
+}
