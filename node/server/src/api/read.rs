@@ -31,7 +31,12 @@ impl Api {
 
     /// Encodes one worker.
     pub(super) fn worker_message(&self, state: &State, row: &Worker, call: &Call) -> v1::Worker {
-        self.worker_messages(state, [row], call).pop().unwrap_or_default()
+        without_others(state, call, self.worker_for_admins(state, row))
+    }
+
+    /// Encodes one worker with the runs of all projects.
+    pub(super) fn worker_for_admins(&self, state: &State, row: &Worker) -> v1::Worker {
+        self.encoded_workers(state, [row]).next().unwrap_or_default()
     }
 
     /// Encodes workers, looking the names of the nodes up once.
@@ -41,6 +46,16 @@ impl Api {
         rows: impl IntoIterator<Item = &'a Worker>,
         call: &Call,
     ) -> Vec<v1::Worker> {
+        self.encoded_workers(state, rows)
+            .map(|worker| without_others(state, call, worker))
+            .collect()
+    }
+
+    fn encoded_workers<'a>(
+        &self,
+        state: &State,
+        rows: impl IntoIterator<Item = &'a Worker>,
+    ) -> impl Iterator<Item = v1::Worker> {
         let nodes = self.node_names();
         let view = worker::View {
             state,
@@ -48,9 +63,8 @@ impl Api {
             nodes: &nodes,
             now: self.context.store.cluster_now(),
         };
-        rows.into_iter()
-            .map(|row| without_others(state, call, worker::worker(view, row)))
-            .collect()
+        let workers: Vec<_> = rows.into_iter().map(|row| worker::worker(view, row)).collect();
+        workers.into_iter()
     }
 
     /// The nodes' names, members only.
@@ -67,7 +81,7 @@ impl Api {
 pub(super) const OTHERS: &str = "(of another project)";
 
 /// Workers are shared by all projects: that a drain waits for a run of another one is told, and for which it is not (D27a).
-fn without_others(state: &State, call: &Call, mut worker: v1::Worker) -> v1::Worker {
+pub(super) fn without_others(state: &State, call: &Call, mut worker: v1::Worker) -> v1::Worker {
     let waits = worker.drain.iter_mut().flat_map(|drain| &mut drain.waits_for);
     for wait in waits {
         let run = wait.run_id.parse().ok().and_then(|id| state.run(id));

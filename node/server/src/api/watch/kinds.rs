@@ -161,7 +161,7 @@ pub fn run_tags<'a>(row: &Run, assignments: impl Iterator<Item = &'a Arc<Assignm
 pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
     match row {
         Row::Test(row) => Some(Resource::Test(test::test(row))),
-        Row::Worker(row) => Some(Resource::Worker(api.worker_message(state, row))),
+        Row::Worker(row) => Some(Resource::Worker(api.worker_for_admins(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
         Row::Probe(row) => Some(Resource::Probe(probe::probe(state, row))),
         Row::Assignment(_)

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_proto::v1::ResetReason;
+use reeve_proto::v1::resource::Resource;
 use reeve_state::State;
 use reeve_state::id::Revision;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::super::read::without_others;
 use super::super::{Api, Call};
 use super::counts::{COUNTS_INTERVAL, Counts};
 use super::event::{Event, Item, Said, Unit};
@@ -174,6 +176,7 @@ impl Watcher {
 
     fn list(&mut self, mut listing: Listing) -> Result<(), ApiError> {
         if let Some(event) = listing.next(&self.api, &self.filter) {
+            let event = self.shown(&event);
             self.pending.push_back(Item {
                 complete: Revision(0),
                 said: Said::Event { event, last: false },
@@ -309,7 +312,8 @@ impl Watcher {
     /// What passes of one unit. Only with the last of it is the stream complete up to it.
     fn tell(&mut self, unit: &Unit) {
         let passes = |event: &&Arc<Event>| self.filter.passes(&event.tags, event.put.is_none());
-        let events: Vec<Arc<Event>> = unit.events.iter().filter(passes).cloned().collect();
+        let passing = unit.events.iter().filter(passes);
+        let events: Vec<Arc<Event>> = passing.map(|event| self.shown(event)).collect();
         let before = self.complete;
         self.complete = before.max(unit.complete);
         let count = events.len();
@@ -321,6 +325,27 @@ impl Watcher {
                 said: Said::Event { event, last },
             });
         }
+    }
+
+    /// The event as the caller may see it: a worker's drain may wait for runs of other projects (D27a).
+    fn shown(&self, event: &Arc<Event>) -> Arc<Event> {
+        let Some(Resource::Worker(worker)) = &event.put else {
+            return Arc::clone(event);
+        };
+        let waits = worker
+            .drain
+            .as_ref()
+            .is_some_and(|drain| !drain.waits_for.is_empty());
+        if !waits {
+            return Arc::clone(event);
+        }
+        let state = self.api.context.store.local();
+        let shown = without_others(&state, &self.call, worker.clone());
+        Arc::new(Event::new(
+            event.tags.clone(),
+            Some(Resource::Worker(shown)),
+            event.change,
+        ))
     }
 
     /// Says that changes are missing. What follows begins at the state as it is.
