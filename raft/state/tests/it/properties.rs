@@ -460,7 +460,8 @@ fn random_acts_reach_every_status() {
             && events.len() == WorkerEventKind::ALL.len()
             && plans.len() == bills.len();
         let evidence = chunks > 0 && late > 0 && summaries > 0 && purged > 0;
-        if all && spent && evidence {
+        let probes = healths.len() == ProbeStatus::ALL.len() && fired && skipped;
+        if all && spent && evidence && probes {
             break;
         }
     }
