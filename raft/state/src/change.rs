@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, RunId, TestId, WorkerId};
+use crate::id::{KeyId, RunId, TestId, WebhookId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
+    Webhook, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -39,6 +39,10 @@ pub enum Change {
     Event(Delta<WorkerEventKey, WorkerEvent>),
     /// A caller's key.
     Key(Delta<KeyId, ApiKey>),
+    /// A webhook.
+    Webhook(Delta<WebhookId, Webhook>),
+    /// An event on its way to a webhook.
+    Delivery(Delta<DeliveryKey, Delivery>),
 }
 
 impl<K, V> Delta<K, V> {
@@ -63,6 +67,8 @@ impl Change {
             Self::Request(delta) => Self::Request(delta.inverse()),
             Self::Event(delta) => Self::Event(delta.inverse()),
             Self::Key(delta) => Self::Key(delta.inverse()),
+            Self::Webhook(delta) => Self::Webhook(delta.inverse()),
+            Self::Delivery(delta) => Self::Delivery(delta.inverse()),
         }
     }
 }
@@ -86,4 +92,8 @@ pub enum Row {
     Event(Arc<WorkerEvent>),
     /// A caller's key.
     Key(Arc<ApiKey>),
+    /// A webhook.
+    Webhook(Arc<Webhook>),
+    /// An event on its way to a webhook.
+    Delivery(Arc<Delivery>),
 }

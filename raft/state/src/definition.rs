@@ -1,11 +1,16 @@
 //! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
+mod webhook;
+
 use std::collections::BTreeSet;
 
 use crate::command::{CreateKey, FieldViolation};
 use crate::record::{Executor, Group, Role, SimExecutor, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
+
+pub(crate) use webhook::validate_webhook;
+pub use webhook::{MAX_URL_BYTES, WebhookUrl, parse_webhook_url};
 
 /// Longest name of a test, a group, a worker or a region, and longest label, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;

@@ -78,6 +78,12 @@ uuid_id!(
     "key"
 );
 
+uuid_id!(
+    /// A webhook: where events are sent.
+    WebhookId,
+    "webhook"
+);
+
 /// A node of the cluster, chosen by its operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
@@ -138,4 +144,8 @@ secret_hash!(
 secret_hash!(
     /// SHA-256 of a caller's key; the key itself is never in the state.
     KeyHash
+);
+secret_hash!(
+    /// What a webhook's messages are signed with: not a hash, because the leader has to sign with it (ADR 23).
+    SigningSecret
 );

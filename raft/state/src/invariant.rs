@@ -2,6 +2,8 @@
 //!
 //! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
 
+mod webhook;
+
 use std::collections::BTreeMap;
 
 use crate::record::{Assignment, EndpointCounts, KEPT_EVENTS, Run};
@@ -23,7 +25,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 9] = [
+pub const LAWS: [(&str, Law); 11] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -51,10 +53,18 @@ pub const LAWS: [(&str, Law); 9] = [
         history_tells_statuses,
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
+    (
+        "the outbox of a webhook keeps its caps, and its numbers count up",
+        webhook::outbox_is_bounded,
+    ),
+    (
+        "what may be sent is what no earlier event of its order holds up",
+        webhook::order_is_kept,
+    ),
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 5] = [
+pub const STEP_LAWS: [(&str, StepLaw); 7] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -62,6 +72,14 @@ pub const STEP_LAWS: [(&str, StepLaw); 5] = [
     (
         "closed endpoints never change, phases only move forward",
         endpoints_forward,
+    ),
+    (
+        "an event that arrived is never sent again, and events say for ever what they said",
+        webhook::deliveries_go_forward,
+    ),
+    (
+        "every status that a run enters is told to every webhook that wants it, or counted",
+        webhook::transitions_are_told,
     ),
 ];
 

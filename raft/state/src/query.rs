@@ -1,5 +1,7 @@
 //! Questions to the state.
 
+mod webhook;
+
 use std::sync::Arc;
 
 use crate::change::Row;
@@ -236,6 +238,8 @@ impl State {
         let requests = self.requests.values().cloned().map(Row::Request);
         let events = self.events.values().cloned().map(Row::Event);
         let keys = self.keys.values().cloned().map(Row::Key);
+        let webhooks = self.webhooks.values().cloned().map(Row::Webhook);
+        let deliveries = self.deliveries.values().cloned().map(Row::Delivery);
         tests
             .chain(runs)
             .chain(assignments)
@@ -244,5 +248,7 @@ impl State {
             .chain(requests)
             .chain(events)
             .chain(keys)
+            .chain(webhooks)
+            .chain(deliveries)
     }
 }

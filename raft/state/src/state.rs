@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{KeyHash, KeyId, Revision, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{KeyHash, KeyId, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId};
+use crate::index::webhook::WebhookIndex;
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
+    Webhook, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -48,6 +49,8 @@ pub struct State {
     pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
     pub(crate) events: OrdMap<WorkerEventKey, Arc<WorkerEvent>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
+    pub(crate) deliveries: OrdMap<DeliveryKey, Arc<Delivery>>,
     pub(crate) index: Index,
 }
 
@@ -75,4 +78,6 @@ pub(crate) struct Index {
     pub(crate) key_by_name: OrdMap<String, KeyId>,
     /// Keys, revoked ones too: which says why it is refused.
     pub(crate) key_by_hash: OrdMap<KeyHash, KeyId>,
+    /// Webhooks and what is on its way to them.
+    pub(crate) webhooks: WebhookIndex,
 }

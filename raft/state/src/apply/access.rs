@@ -129,7 +129,14 @@ impl Actor {
             | Command::DeleteWorker(_)
             | Command::PurgeWorker(_)
             | Command::CreateKey(_)
-            | Command::RevokeKey(_) => Self::Reconciler,
+            | Command::RevokeKey(_)
+            | Command::PutWebhook(_)
+            | Command::DeleteWebhook(_)
+            | Command::RotateSecret(_)
+            | Command::RecordDeliveries(_)
+            | Command::ReplayDelivery(_)
+            | Command::PauseWebhook(_)
+            | Command::TestWebhook(_) => Self::Reconciler,
         }
     }
 

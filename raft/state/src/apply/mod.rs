@@ -5,11 +5,13 @@ mod assignment;
 mod drain;
 mod history;
 mod key;
+mod outbox;
 mod registry;
 mod request;
 mod run;
 mod test;
 mod tx;
+mod webhook;
 mod worker;
 
 use crate::change::Change;
@@ -122,6 +124,13 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PurgeWorker(command) => registry::purge(tx, command),
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
+        Command::PutWebhook(command) => webhook::put(tx, command, created_by),
+        Command::DeleteWebhook(command) => webhook::delete(tx, command),
+        Command::RotateSecret(command) => webhook::rotate(tx, command),
+        Command::RecordDeliveries(command) => outbox::record(tx, command),
+        Command::ReplayDelivery(command) => webhook::replay(tx, command),
+        Command::PauseWebhook(command) => webhook::pause(tx, command),
+        Command::TestWebhook(command) => webhook::test(tx, command),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod key;
 mod reply;
+mod webhook;
 mod worker;
 
 use std::sync::Arc;
@@ -16,6 +17,10 @@ pub use key::{CreateKey, RevokeKey};
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
     SessionGrant,
+};
+pub use webhook::{
+    AttemptOutcome, DeleteWebhook, DeliveryResult, NewWebhook, PauseWebhook, PutWebhook, RecordDeliveries,
+    Replay, ReplayDelivery, RotateSecret, TestWebhook,
 };
 pub use worker::{
     ConnectWorker, CreateWorker, DeleteWorker, DisconnectWorker, DrainOrder, ExpireToken, PingWorker,
@@ -126,6 +131,20 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 80: creates or changes a webhook.
+    PutWebhook(PutWebhook),
+    /// 81: forgets a webhook, with what was on its way to it.
+    DeleteWebhook(DeleteWebhook),
+    /// 82: a webhook's messages are signed with a new secret.
+    RotateSecret(RotateSecret),
+    /// 83: what became of attempts to deliver.
+    RecordDeliveries(RecordDeliveries),
+    /// 84: tries dead letters again.
+    ReplayDelivery(ReplayDelivery),
+    /// 85: pauses a webhook, or takes it up again.
+    PauseWebhook(PauseWebhook),
+    /// 86: sends a webhook an event that says nothing.
+    TestWebhook(TestWebhook),
 }
 
 impl Command {
@@ -160,6 +179,13 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::PutWebhook(_) => 80,
+            Self::DeleteWebhook(_) => 81,
+            Self::RotateSecret(_) => 82,
+            Self::RecordDeliveries(_) => 83,
+            Self::ReplayDelivery(_) => 84,
+            Self::PauseWebhook(_) => 85,
+            Self::TestWebhook(_) => 86,
         }
     }
 
@@ -194,6 +220,13 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::PutWebhook(_) => "put_webhook",
+            Self::DeleteWebhook(_) => "delete_webhook",
+            Self::RotateSecret(_) => "rotate_secret",
+            Self::RecordDeliveries(_) => "record_deliveries",
+            Self::ReplayDelivery(_) => "replay_delivery",
+            Self::PauseWebhook(_) => "pause_webhook",
+            Self::TestWebhook(_) => "test_webhook",
         }
     }
 
@@ -207,7 +240,13 @@ impl Command {
             | Self::CreateWorker(_)
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
-            | Self::DeleteWorker(_) => Some(Access::Operate),
+            | Self::DeleteWorker(_)
+            | Self::PutWebhook(_)
+            | Self::DeleteWebhook(_)
+            | Self::RotateSecret(_)
+            | Self::ReplayDelivery(_)
+            | Self::PauseWebhook(_)
+            | Self::TestWebhook(_) => Some(Access::Operate),
             Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
@@ -224,7 +263,8 @@ impl Command {
             | Self::SetHealth(_)
             | Self::Report(_)
             | Self::ExpireToken(_)
-            | Self::PurgeWorker(_) => None,
+            | Self::PurgeWorker(_)
+            | Self::RecordDeliveries(_) => None,
         }
     }
 }

@@ -85,6 +85,10 @@ pub enum ObjectKind {
     Assignment,
     /// A caller's key.
     Key,
+    /// A webhook.
+    Webhook,
+    /// An event on its way to a webhook.
+    Delivery,
 }
 
 impl ObjectKind {
@@ -96,6 +100,8 @@ impl ObjectKind {
             Self::Worker => "worker",
             Self::Assignment => "assignment",
             Self::Key => "key",
+            Self::Webhook => "webhook",
+            Self::Delivery => "delivery",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
 mod registry;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use reeve_state::{State, apply};
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
+use webhooks::{WebhookAct, webhook_act, webhook_command};
 
 const RUNS: u8 = 3;
 
@@ -39,6 +41,7 @@ enum Act {
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
     Registry(RegistryAct),
+    Webhook(WebhookAct),
     /// Time passes, and nothing else.
     Pass(Millis),
     /// A caller with this key asks for it.
@@ -80,6 +83,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         40 => run_act(),
         10 => registry(),
+        6 => webhook_act().prop_map(Act::Webhook),
         3 => asked,
         1 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
@@ -254,6 +258,7 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
         Act::Registry(act) => registry_command(world, act),
+        Act::Webhook(act) => webhook_command(world, act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
         Act::As(_, act) => command(world, act),
@@ -283,6 +288,14 @@ proptest! {
     #[test]
     fn every_invariant_holds_after_every_step(acts in prop::collection::vec(act(), 1..120)) {
         // World::apply checks all of them, and that a refusal changes nothing.
+        let mut world = world();
+        for act in &acts {
+            perform(&mut world, act);
+        }
+    }
+
+    #[test]
+    fn every_invariant_holds_where_webhooks_are_told_much(acts in prop::collection::vec(webhooks::much(), 1..150)) {
         let mut world = world();
         for act in &acts {
             perform(&mut world, act);
@@ -332,7 +345,16 @@ fn random_acts_reach_every_status() {
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
-    for _ in 0..200 {
+    // As many as it takes: each kind of act makes the others rarer.
+    for _ in 0..2_000 {
+        let all = (
+            RunStatus::ALL.len(),
+            WorkerStatus::ALL.len(),
+            WorkerEventKind::ALL.len(),
+        );
+        if (seen.len(), workers.len(), events.len()) == all {
+            break;
+        }
         let acts = prop::collection::vec(act(), 60..120)
             .new_tree(&mut runner)
             .unwrap()

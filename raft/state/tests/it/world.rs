@@ -2,6 +2,7 @@
 //! every named invariant.
 
 pub mod registry;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
