@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 /// Messages with a secret in them; `src/redacted.rs` prints them without it.
-const SECRET: [&str; 6] = [
+const SECRET: [&str; 9] = [
     ".reeve.v1.CreateWorkerResponse",
     ".reeve.v1.RegenerateTokenResponse",
     ".reeve.v1.BootstrapKeyRequest",
     ".reeve.v1.BootstrapKeyResponse",
     ".reeve.v1.CreateKeyResponse",
     ".reeve.v1.Hello",
+    ".reeve.v1.CreateWebhookResponse",
+    ".reeve.v1.RotateWebhookSecretResponse",
+    ".reeve.internal.v1.SigningSecret",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

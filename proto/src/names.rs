@@ -80,6 +80,8 @@ named! {
     AfterDrain "AFTER_DRAIN_",
     WorkerEventKind "WORKER_EVENT_KIND_",
     Role "ROLE_",
+    WebhookStatus "WEBHOOK_STATUS_",
+    DeliveryStatus "DELIVERY_STATUS_",
 }
 
 #[cfg(test)]

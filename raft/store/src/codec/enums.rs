@@ -1,7 +1,10 @@
 //! The numbers that stand for enumerations. Never renumbered; 0 is never used.
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind};
-use reeve_state::record::{Access, PlacementFilter, Role, WorkerEventKind, WorkerKind};
+use reeve_state::record::{
+    Access, DeliveryStatus, PlacementFilter, Role, WebhookEventKind, WebhookStatus, WorkerEventKind,
+    WorkerKind,
+};
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
@@ -37,10 +40,13 @@ macro_rules! numbered {
 }
 
 numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
-numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key });
+numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 8 => Webhook, 9 => Delivery });
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });
+numbered!(WebhookEventKind { 1 => RunStatusChanged, 2 => ProbeHealthChanged, 3 => Test });
+numbered!(WebhookStatus { 1 => Active, 2 => Paused, 3 => Gone });
+numbered!(DeliveryStatus { 1 => Pending, 2 => Dead, 3 => Delivered });
 numbered!(WorkerEventKind {
     1 => Registered,
     2 => Connected,

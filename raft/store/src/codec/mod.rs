@@ -11,6 +11,7 @@ mod row;
 mod run;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod worker;
 
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{KeyId, Revision, RunId, TestId, WorkerId};
+use reeve_state::id::{KeyId, Revision, RunId, TestId, WebhookId, WorkerId};
 use reeve_state::record::{
     Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OutcomeShare, RequestKey,
     RequestRecord, Selector, SimExecutor, Test, TestDefinition,
@@ -41,6 +41,7 @@ impl Wire for ObjectRef {
             Self::Run(id) => Object::Run(id_bytes(id.as_bytes())),
             Self::Worker(id) => Object::Worker(id_bytes(id.as_bytes())),
             Self::Key(id) => Object::Key(id_bytes(id.as_bytes())),
+            Self::Webhook(id) => Object::Webhook(id_bytes(id.as_bytes())),
         };
         wire::ObjectRef { object: Some(object) }
     }
@@ -52,6 +53,7 @@ impl Wire for ObjectRef {
             Object::Run(id) => Ok(Self::Run(RunId::from_bytes(fixed("run", &id)?))),
             Object::Worker(id) => Ok(Self::Worker(WorkerId::from_bytes(fixed("worker", &id)?))),
             Object::Key(id) => Ok(Self::Key(KeyId::from_bytes(fixed("key", &id)?))),
+            Object::Webhook(id) => Ok(Self::Webhook(WebhookId::from_bytes(fixed("webhook", &id)?))),
         }
     }
 }

@@ -8,8 +8,8 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, RequestKey, RequestRecord, Run, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
+    Webhook, Worker, WorkerEvent, WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -26,10 +26,12 @@ mod table {
     pub(super) const REQUEST: u8 = 6;
     pub(super) const EVENT: u8 = 7;
     pub(super) const KEY: u8 = 8;
+    pub(super) const WEBHOOK: u8 = 12;
+    pub(super) const DELIVERY: u8 = 13;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::KEY;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::DELIVERY;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -42,6 +44,8 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Request(delta) => request_key(&delta.key),
         Change::Event(delta) => event_key(&delta.key),
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
+        Change::Webhook(delta) => key(table::WEBHOOK, delta.key.as_bytes()),
+        Change::Delivery(delta) => delivery_key(&delta.key),
     }
 }
 
@@ -56,6 +60,8 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Request(row) => request_key(&row.key),
         Row::Event(row) => event_key(&row.key),
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
+        Row::Webhook(row) => key(table::WEBHOOK, row.id.as_bytes()),
+        Row::Delivery(row) => delivery_key(&row.key),
     }
 }
 
@@ -84,6 +90,12 @@ fn event_key(event: &WorkerEventKey) -> Vec<u8> {
     key
 }
 
+fn delivery_key(delivery: &DeliveryKey) -> Vec<u8> {
+    let mut key = key(table::DELIVERY, delivery.webhook.as_bytes());
+    key.extend_from_slice(&delivery.seq.to_be_bytes());
+    key
+}
+
 /// The caller's length comes first, so that no two pairs share a key.
 fn request_key(request: &RequestKey) -> Vec<u8> {
     let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
@@ -103,6 +115,8 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Request(delta) => delta.after.clone().map(Row::Request),
         Change::Event(delta) => delta.after.clone().map(Row::Event),
         Change::Key(delta) => delta.after.clone().map(Row::Key),
+        Change::Webhook(delta) => delta.after.clone().map(Row::Webhook),
+        Change::Delivery(delta) => delta.after.clone().map(Row::Delivery),
     }
 }
 
@@ -118,6 +132,8 @@ pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Request(row) => Kind::Request(row.to_proto()),
         Row::Event(row) => Kind::Event(row.to_proto()),
         Row::Key(row) => Kind::Key(row.to_proto()),
+        Row::Webhook(row) => Kind::Webhook(row.to_proto()),
+        Row::Delivery(row) => Kind::Delivery(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
@@ -138,6 +154,8 @@ pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
         Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
+        Kind::Webhook(row) => Row::Webhook(Arc::new(Webhook::from_proto(row)?)),
+        Kind::Delivery(row) => Row::Delivery(Arc::new(Delivery::from_proto(row)?)),
     };
     Ok(row)
 }

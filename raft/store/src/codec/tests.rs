@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod registry;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use reeve_state::transition::worker::*;
 
 use super::*;
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
+use webhooks::{webhook_commands, webhook_rows};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
 const GOLDEN: &str = include_str!("../../tests/golden/commands.hex");
@@ -115,7 +117,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 28;
+const COMMANDS: usize = 35;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -252,6 +254,7 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(webhook_commands())
     .collect()
 }
 
@@ -517,6 +520,9 @@ fn rows() -> Vec<Row> {
             revision: Revision(19),
         })),
     ]
+    .into_iter()
+    .chain(webhook_rows())
+    .collect()
 }
 
 fn full_worker() -> Worker {
@@ -707,6 +713,11 @@ fn every_answer_comes_back_from_its_bytes() {
         Reply::Object {
             object: ObjectRef::Key(key_id()),
             created: false,
+            replayed: false,
+        },
+        Reply::Object {
+            object: ObjectRef::Webhook(webhooks::webhook()),
+            created: true,
             replayed: false,
         },
         Reply::Session(SessionGrant {
