@@ -141,6 +141,7 @@ fn apply(definition: TestDefinition) -> Request<ApplyTestRequest> {
     let mut request = Request::new(ApplyTestRequest {
         definition: Some(definition),
         request_id: String::new(),
+        ..Default::default()
     });
     request.set_timeout(CALL_TIMEOUT);
     request
@@ -177,6 +178,7 @@ impl Caller for Read {
         let mut request = Request::new(GetTestRequest {
             id: self.name.clone(),
             consistency: Consistency::Linearizable.into(),
+            ..Default::default()
         });
         request.set_timeout(CALL_TIMEOUT);
         self.client.get_test(request).await.map(drop)

@@ -123,6 +123,7 @@ impl Client {
         let mut request = Request::new(GetTestRequest {
             id: self.test.clone(),
             consistency: Consistency::Linearizable.into(),
+            ..Default::default()
         });
         request.set_timeout(ATTEMPT_TIMEOUT);
         let seen = match TestsClient::new(self.nodes[node].clone()).get_test(request).await {
@@ -192,6 +193,7 @@ async fn apply_test(node: Connection, id: &str, wanted: Option<TestDefinition>) 
     let mut request = Request::new(ApplyTestRequest {
         definition: wanted,
         request_id: id.to_owned(),
+        ..Default::default()
     });
     request.set_timeout(ATTEMPT_TIMEOUT);
     let answer = TestsClient::new(node).apply_test(request).await?.into_inner();
@@ -203,6 +205,7 @@ async fn start_run(node: Connection, id: &str, name: &str) -> Result<Outcome, St
     let mut request = Request::new(StartRunRequest {
         test: name.to_owned(),
         request_id: id.to_owned(),
+        ..Default::default()
     });
     request.set_timeout(ATTEMPT_TIMEOUT);
     let answer = RunsClient::new(node).start_run(request).await?.into_inner();

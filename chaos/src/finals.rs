@@ -179,6 +179,7 @@ async fn list_tests(node: Connection) -> Result<BTreeMap<String, u32>, Status> {
             page_size: PAGE,
             page_token,
             consistency: Consistency::Local.into(),
+            ..Default::default()
         });
         request.set_timeout(CALL_TIMEOUT);
         let page = client.list_tests(request).await?.into_inner();

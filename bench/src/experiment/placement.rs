@@ -10,7 +10,7 @@ use reeve_state::command::{
     ApplyMode, ApplyTest, Command, ConnectWorker, CreateWorker, EntryMeta, Envelope, PlaceRun, Placement,
     QueueRun, StartRun,
 };
-use reeve_state::id::{Incarnation, NodeId, RunId, TestId, TokenHash, WorkerId};
+use reeve_state::id::{Incarnation, NodeId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use reeve_state::record::{Executor, Group, Selector, SimExecutor, TestDefinition, WorkerKind};
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::worker::LivenessProfile;
@@ -109,6 +109,7 @@ impl World {
             id: TestId::from_bytes(bytes(1)),
             definition: Arc::clone(&world.definition),
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::default(),
         };
         world.apply(Command::ApplyTest(test))?;
         Ok(world)

@@ -56,6 +56,7 @@ pub async fn run(bed: &mut Bed, options: &Options, report: &mut Report) -> Resul
     let request = ApplyTestRequest {
         definition: Some(definition()),
         request_id: String::new(),
+        ..Default::default()
     };
     TestsClient::new(channel.clone()).apply_test(request).await?;
     let mut times = Vec::new();
@@ -116,6 +117,7 @@ async fn submit(channel: Connection) -> Result<Timed> {
     let request = StartRunRequest {
         test: TEST.to_owned(),
         request_id: String::new(),
+        ..Default::default()
     };
     let started = RunsClient::new(channel).start_run(request).await?.into_inner();
     let id = started.run.context("the answer names no run")?.id;

@@ -15,6 +15,7 @@ use reeve_plan::{PlanConfig, plan_pass};
 use reeve_state::State;
 use reeve_state::change::Row;
 use reeve_state::command::Command;
+use reeve_state::id::ProjectName;
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -80,6 +81,7 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
     Row::Run(Arc::new(Run {
         id: RunId::from_bytes(bytes(number)),
         test: TestId::from_bytes(bytes(1)),
+        project: ProjectName::default(),
         test_version: 1,
         definition: Arc::clone(definition),
         life: RunLife::restore(timeline).unwrap(),

@@ -276,6 +276,11 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         Refusal::WorkerOfAnotherKey { worker } => {
             Description::new(Code::PermissionDenied, "WORKER_OF_ANOTHER_KEY").with("worker", worker)
         }
+        Refusal::OtherProject { project, of_key } => {
+            Description::new(Code::PermissionDenied, "OTHER_PROJECT")
+                .with("project", project)
+                .with("ofKey", of_key)
+        }
         Refusal::WrongProfile { worker, is, wanted } => precondition("WRONG_PROFILE")
             .with("worker", worker)
             .with("is", is)

@@ -22,6 +22,9 @@ pub struct RunJson {
     pub test_name: String,
     /// Its version when the run was created.
     pub test_version: u32,
+    /// The test's project.
+    #[serde(default)]
+    pub project: String,
     /// One of the six statuses (R113).
     pub status: String,
     /// Why, where there is something to say.
@@ -192,6 +195,7 @@ impl From<&v1::Run> for RunJson {
             test_id: run.test_id.clone(),
             test_name: run.test_name.clone(),
             test_version: run.test_version,
+            project: run.project.clone(),
             status: name_of::<v1::RunStatus>(run.status).to_owned(),
             reason: reason(&run.reason),
             created_at: time(&run.created_at),

@@ -13,8 +13,11 @@ use crate::v1;
 pub struct TestJson {
     /// UUID v7.
     pub id: String,
-    /// Unique among the tests that exist.
+    /// Unique among the tests of its project.
     pub name: String,
+    /// Whose it is.
+    #[serde(default)]
+    pub project: String,
     /// Rises with each change of the definition.
     pub version: u32,
     /// In the form in which it can be applied again.
@@ -34,6 +37,7 @@ impl From<&v1::Test> for TestJson {
         Self {
             id: test.id.clone(),
             name: test.name.clone(),
+            project: test.project.clone(),
             version: test.version,
             definition: test
                 .definition

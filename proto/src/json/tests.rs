@@ -21,6 +21,7 @@ fn a_run_has_the_shape_of_the_interface() {
         test_id: "t".into(),
         test_name: "smoke".into(),
         test_version: 2,
+        project: "default".into(),
         status: v1::RunStatus::CannotRunForNow.into(),
         reason: Some(v1::RunReason {
             code: v1::RunReasonCode::WorkersBusy.into(),
@@ -55,7 +56,7 @@ fn a_run_has_the_shape_of_the_interface() {
     assert_eq!(
         json,
         json!({
-            "id": "r", "testId": "t", "testName": "smoke", "testVersion": 2, "status": "CANNOT_RUN_FOR_NOW",
+            "id": "r", "testId": "t", "testName": "smoke", "testVersion": 2, "project": "default", "status": "CANNOT_RUN_FOR_NOW",
             "reason": {"code": "WORKERS_BUSY", "message": "busy"},
             "createdAt": "2026-01-01T00:00:00.005Z",
             "timeline": [{"status": "PENDING", "at": "2026-01-01T00:00:00.005Z"}],

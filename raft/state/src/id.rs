@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 use uuid::Uuid;
@@ -149,3 +150,46 @@ secret_hash!(
     /// What a webhook's messages are signed with: not a hash, because the leader has to sign with it (ADR 23).
     SigningSecret
 );
+
+/// A project, by its name, which is its id too: tests and runs are of one, and so is every key (D27a). Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectName(Arc<str>);
+
+impl ProjectName {
+    /// The name of the project that always exists.
+    pub const DEFAULT: &'static str = "default";
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the project that always exists.
+    pub fn is_default(&self) -> bool {
+        self.as_str() == Self::DEFAULT
+    }
+}
+
+impl Default for ProjectName {
+    fn default() -> Self {
+        Self(Arc::from(Self::DEFAULT))
+    }
+}
+
+impl From<&str> for ProjectName {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "project:{}", self.0)
+    }
+}

@@ -5,7 +5,7 @@ pub(crate) mod webhook;
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::id::WorkerId;
+use crate::id::{ProjectName, WorkerId};
 use crate::record::{ApiKey, Assignment, RequestRecord, Run, Test, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
@@ -109,6 +109,15 @@ fn indexed_alike<K, V>(delta: &Delta<K, V>, alike: impl Fn(&V, &V) -> bool) -> b
     matches!((&delta.before, &delta.after), (Some(before), Some(after)) if alike(before, after))
 }
 
+fn tests_alike(before: &Test, after: &Test) -> bool {
+    (&before.project, &before.definition.name) == (&after.project, &after.definition.name)
+}
+
+/// A test's name is unique within its project.
+fn test_name(row: &Test) -> (ProjectName, String) {
+    (row.project.clone(), row.definition.name.clone())
+}
+
 fn runs_alike(before: &Run, after: &Run) -> bool {
     before.life.status().is_terminal() == after.life.status().is_terminal()
 }
@@ -145,7 +154,7 @@ fn offline_ping(row: &Worker) -> Option<(Time, WorkerId)> {
 impl Index {
     fn update(&mut self, change: &Change) {
         match change {
-            Change::Test(delta) if indexed_alike(delta, |b, a| b.definition.name == a.definition.name) => {}
+            Change::Test(delta) if indexed_alike(delta, tests_alike) => {}
             Change::Run(delta) if indexed_alike(delta, runs_alike) => {}
             Change::Assignment(delta) if indexed_alike(delta, assignments_alike) => {}
             Change::Worker(delta) if indexed_alike(delta, workers_alike) => {}
@@ -180,11 +189,11 @@ impl Index {
     }
 
     fn forget_test(&mut self, row: &Test) {
-        self.test_by_name.remove(&row.definition.name);
+        self.test_by_name.remove(&test_name(row));
     }
 
     fn learn_test(&mut self, row: &Test) {
-        self.test_by_name.insert(row.definition.name.clone(), row.id);
+        self.test_by_name.insert(test_name(row), row.id);
     }
 
     fn forget_run(&mut self, row: &Run) {

@@ -5,7 +5,7 @@ mod webhook;
 use std::sync::Arc;
 
 use crate::change::Row;
-use crate::id::{AssignmentEpoch, KeyHash, KeyId, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
     ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, RequestKey, RequestRecord, Run, Test,
     Worker, WorkerEvent, WorkerEventKey,
@@ -25,11 +25,11 @@ impl State {
         self.tests.get(&id)
     }
 
-    /// The test of this name.
-    pub fn test_named(&self, name: &str) -> Option<&Arc<Test>> {
+    /// The test of this name in a project.
+    pub fn test_named(&self, project: &ProjectName, name: &str) -> Option<&Arc<Test>> {
         self.index
             .test_by_name
-            .get(name)
+            .get(&(project.clone(), name.to_owned()))
             .and_then(|id| self.tests.get(id))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{KeyHash, KeyId, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId};
+use crate::id::{KeyHash, KeyId, ProjectName, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId};
 use crate::index::webhook::WebhookIndex;
 use crate::record::{
     ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
@@ -57,7 +57,7 @@ pub struct State {
 /// Derived from the tables by every change, never stored; rebuilt when the state is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
-    pub(crate) test_by_name: OrdMap<String, TestId>,
+    pub(crate) test_by_name: OrdMap<(ProjectName, String), TestId>,
     pub(crate) worker_by_name: OrdMap<String, WorkerId>,
     pub(crate) worker_by_token: OrdMap<TokenHash, WorkerId>,
     /// Runs that are not terminal.

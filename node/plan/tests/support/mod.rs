@@ -211,6 +211,7 @@ impl World {
             id: test,
             definition,
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::default(),
         };
         self.apply(Command::ApplyTest(apply)).unwrap();
         let run = RunId::from_bytes(bytes(self.number()));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reeve_state::id::KeyId;
-use reeve_state::record::{Access, ApiKey};
+use reeve_state::record::{Access, ApiKey, Role};
 
 /// How long a call may take if the caller does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub struct Caller {
     pub key: KeyId,
     /// Its name, for people.
     pub name: String,
+    /// What the key allows.
+    pub role: Role,
     /// The project that the call is for where it names none.
     pub project: String,
 }
@@ -39,6 +41,7 @@ impl From<&ApiKey> for Caller {
         Self {
             key: key.id,
             name: key.name.clone(),
+            role: key.role,
             project: key.project.clone(),
         }
     }

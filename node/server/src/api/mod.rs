@@ -10,6 +10,7 @@ pub(crate) mod keys;
 mod page;
 mod read;
 mod runs;
+mod scope;
 pub mod secret;
 mod tests;
 pub mod watch;

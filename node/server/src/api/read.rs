@@ -10,6 +10,7 @@ use reeve_state::command::ObjectKind;
 use reeve_state::id::NodeId;
 use reeve_state::record::{Run, Test, Worker};
 
+use super::scope::Scope;
 use super::{Api, Call};
 use crate::convert::{enums, worker};
 use crate::error::ApiError;
@@ -59,19 +60,21 @@ impl Api {
     }
 }
 
-/// The test of this id or name.
-pub(super) fn find_test<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Test>, ApiError> {
+/// The test of this id or name, where the call looks.
+pub(super) fn find_test<'a>(state: &'a State, scope: &Scope, id: &str) -> Result<&'a Arc<Test>, ApiError> {
     required("id", id)?;
     let by_id = id.parse().ok().and_then(|id| state.test(id));
     by_id
-        .or_else(|| state.test_named(id))
+        .or_else(|| state.test_named(&scope.project, id))
+        .filter(|test| scope.shows(&test.project))
         .ok_or_else(|| not_found(ObjectKind::Test, id))
 }
 
-/// The run of this id.
-pub(super) fn find_run<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Run>, ApiError> {
+/// The run of this id, if the caller may see it.
+pub(super) fn find_run<'a>(state: &'a State, call: &Call, id: &str) -> Result<&'a Arc<Run>, ApiError> {
     state
         .run(parse_id("id", id)?)
+        .filter(|run| call.caller.sees(&run.project))
         .ok_or_else(|| not_found(ObjectKind::Run, id))
 }
 

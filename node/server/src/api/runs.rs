@@ -8,6 +8,7 @@ use reeve_state::record::{ObjectRef, Run};
 
 use super::page::PageRequest;
 use super::read::{find_run, find_test, parse_id};
+use super::scope::Scope;
 use super::write::{Asked, Written};
 use super::{Api, Call};
 use crate::convert::{enums, run, time};
@@ -21,7 +22,8 @@ impl Api {
         call: &Call,
     ) -> Result<v1::StartRunResponse, ApiError> {
         let asked = Asked::new("StartRun", std::mem::take(&mut request.request_id), &request)?;
-        let test = self.test_id(&request.test, call, &asked).await?;
+        let scope = call.caller.scope(&request.project)?;
+        let test = self.test_id(&request.test, call, &scope, &asked).await?;
         let id = RunId::from_bytes(uuid::Uuid::now_v7().into_bytes());
         let written = self
             .write(call, asked, Command::StartRun(StartRun { run: id, test }))
@@ -38,7 +40,7 @@ impl Api {
         call: &Call,
     ) -> Result<v1::GetRunResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
-        let row = find_run(&state, &request.id)?;
+        let row = find_run(&state, call, &request.id)?;
         Ok(v1::GetRunResponse {
             run: Some(run::run(&state, row)),
         })
@@ -51,13 +53,18 @@ impl Api {
         call: &Call,
     ) -> Result<v1::ListRunsResponse, ApiError> {
         let status = enums::run_status_filter(request.status)?;
-        let list = format!("runs status={} test={}", request.status, request.test);
+        let scope = call.caller.scope(&request.project)?;
+        let list = format!(
+            "runs status={} test={} project={}",
+            request.status, request.test, request.project
+        );
         let page = PageRequest::decode(&list, request.page_size, &request.page_token)?;
         let before = page.after(|key| key.try_into().ok().map(RunId::from_bytes))?;
         let state = self.read(request.consistency, call).await?;
-        let test = test_filter(&state, &request.test)?;
+        let test = test_filter(&state, &scope, &request.test)?;
         let rows = state
             .runs_before(before)
+            .filter(|row| scope.shows(&row.project))
             .filter(|row| status.is_none_or(|status| row.life.status() == status))
             .filter(|row| test.is_none_or(|test| row.test == test));
         let (rows, next_page_token) = page.take(rows, |row| row.id.as_bytes().to_vec());
@@ -97,7 +104,7 @@ impl Api {
         let after = page.after(decode_position)?;
         let state = self.read(request.consistency, call).await?;
         parse_id::<RunId>("run_id", &request.run_id)?;
-        let row = find_run(&state, &request.run_id)?;
+        let row = find_run(&state, call, &request.run_id)?;
         let (rows, next_page_token) = page.take(endpoints_after(&state, row, after), |(position, _)| {
             encode_position(*position)
         });
@@ -148,13 +155,13 @@ fn endpoints_after<'a>(
 }
 
 /// A test's runs stay when it is deleted, so that an id need not exist any more; a name has to.
-fn test_filter(state: &State, text: &str) -> Result<Option<TestId>, ApiError> {
+fn test_filter(state: &State, scope: &Scope, text: &str) -> Result<Option<TestId>, ApiError> {
     if text.is_empty() {
         return Ok(None);
     }
     match text.parse() {
         Ok(id) => Ok(Some(id)),
-        Err(_) => Ok(Some(find_test(state, text)?.id)),
+        Err(_) => Ok(Some(find_test(state, scope, text)?.id)),
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use reeve_proto::v1;
 use reeve_state::command::{ApplyMode, ApplyTest, Command, DeleteTest, ObjectKind};
-use reeve_state::id::TestId;
+use reeve_state::id::{ProjectName, TestId};
 use reeve_state::record::ObjectRef;
 
 use super::page::PageRequest;
 use super::read::find_test;
+use super::scope::Scope;
 use super::write::{Asked, Written};
 use super::{Api, Call};
 use crate::convert::{definition, test};
@@ -22,7 +23,8 @@ impl Api {
         call: &Call,
     ) -> Result<v1::ApplyTestResponse, ApiError> {
         let asked = Asked::new("ApplyTest", std::mem::take(&mut request.request_id), &request)?;
-        let command = apply_command(request.definition.as_ref(), ApplyMode::CreateOrUpdate)?;
+        let project = call.caller.scope(&request.project)?.project;
+        let command = apply_command(request.definition.as_ref(), ApplyMode::CreateOrUpdate, project)?;
         let written = self.write(call, asked, command).await?;
         Ok(v1::ApplyTestResponse {
             test: Some(written_test(&written)?),
@@ -37,7 +39,8 @@ impl Api {
         call: &Call,
     ) -> Result<v1::CreateTestResponse, ApiError> {
         let asked = Asked::new("CreateTest", std::mem::take(&mut request.request_id), &request)?;
-        let command = apply_command(request.definition.as_ref(), ApplyMode::CreateOnly)?;
+        let project = call.caller.scope(&request.project)?.project;
+        let command = apply_command(request.definition.as_ref(), ApplyMode::CreateOnly, project)?;
         let written = self.write(call, asked, command).await?;
         Ok(v1::CreateTestResponse {
             test: Some(written_test(&written)?),
@@ -50,9 +53,10 @@ impl Api {
         request: v1::GetTestRequest,
         call: &Call,
     ) -> Result<v1::GetTestResponse, ApiError> {
+        let scope = call.caller.scope(&request.project)?;
         let state = self.read(request.consistency, call).await?;
         Ok(v1::GetTestResponse {
-            test: Some(test::test(find_test(&state, &request.id)?)),
+            test: Some(test::test(find_test(&state, &scope, &request.id)?)),
         })
     }
 
@@ -62,12 +66,15 @@ impl Api {
         request: v1::ListTestsRequest,
         call: &Call,
     ) -> Result<v1::ListTestsResponse, ApiError> {
-        let page = PageRequest::decode("tests", request.page_size, &request.page_token)?;
+        let scope = call.caller.scope(&request.project)?;
+        let list = format!("tests project={}", request.project);
+        let page = PageRequest::decode(&list, request.page_size, &request.page_token)?;
         let after = page.after(|key| key.try_into().ok().map(TestId::from_bytes))?;
         let state = self.read(request.consistency, call).await?;
         let rows = state
             .tests()
-            .skip_while(|row| after.is_some_and(|after| row.id <= after));
+            .skip_while(|row| after.is_some_and(|after| row.id <= after))
+            .filter(|row| scope.shows(&row.project));
         let (rows, next_page_token) = page.take(rows, |row| row.id.as_bytes().to_vec());
         Ok(v1::ListTestsResponse {
             tests: rows.into_iter().map(|row| test::test(row)).collect(),
@@ -83,19 +90,26 @@ impl Api {
         call: &Call,
     ) -> Result<v1::DeleteTestResponse, ApiError> {
         let asked = Asked::new("DeleteTest", std::mem::take(&mut request.request_id), &request)?;
-        let test = self.test_id(&request.id, call, &asked).await?;
+        let scope = call.caller.scope(&request.project)?;
+        let test = self.test_id(&request.id, call, &scope, &asked).await?;
         self.write(call, asked, Command::DeleteTest(DeleteTest { test }))
             .await?;
         Ok(v1::DeleteTestResponse {})
     }
 
-    /// The id behind an id or a name. An id is taken as it is: whether it exists is decided in the log.
-    pub(super) async fn test_id(&self, text: &str, call: &Call, asked: &Asked) -> Result<TestId, ApiError> {
+    /// The id behind an id or a name. An id is taken as it is: whether it exists for the caller is decided in the log.
+    pub(super) async fn test_id(
+        &self,
+        text: &str,
+        call: &Call,
+        scope: &Scope,
+        asked: &Asked,
+    ) -> Result<TestId, ApiError> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
         let state = self.read_latest(call).await?;
-        match find_test(&state, text) {
+        match find_test(&state, scope, text) {
             Ok(test) => Ok(test.id),
             // Answered before, and the test is gone since: the log knows the answer without the test.
             Err(_) if state.request(&asked.key(call)).is_some() => Ok(TestId::from_bytes([0; 16])),
@@ -104,10 +118,19 @@ impl Api {
     }
 }
 
-fn apply_command(wire: Option<&v1::TestDefinition>, mode: ApplyMode) -> Result<Command, ApiError> {
+fn apply_command(
+    wire: Option<&v1::TestDefinition>,
+    mode: ApplyMode,
+    project: ProjectName,
+) -> Result<Command, ApiError> {
     let id = TestId::from_bytes(uuid::Uuid::now_v7().into_bytes());
     let definition = Arc::new(definition::decode(wire)?);
-    Ok(Command::ApplyTest(ApplyTest { id, definition, mode }))
+    Ok(Command::ApplyTest(ApplyTest {
+        id,
+        definition,
+        mode,
+        project,
+    }))
 }
 
 fn written_test(written: &Written) -> Result<v1::Test, ApiError> {

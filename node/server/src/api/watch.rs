@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::Stream;
 use reeve_proto::v1;
 use reeve_proto::v1::watch_response::Event;
-use reeve_state::change::Change;
-use reeve_state::id::{Revision, RunId};
+use reeve_state::change::{Change, Delta};
+use reeve_state::id::{ProjectName, Revision, RunId};
 use reeve_store::{Feed, FeedItem};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
@@ -176,6 +176,8 @@ impl Watcher {
         let mut events = Vec::new();
         for change in changes {
             match change {
+                Change::Test(delta) if !self.sees(delta, |row| &row.project) => {}
+                Change::Run(delta) if !self.sees(delta, |row| &row.project) => {}
                 Change::Test(delta) => {
                     let put = delta
                         .after
@@ -216,6 +218,12 @@ impl Watcher {
         }
     }
 
+    /// Whether the caller may know of a row.
+    fn sees<K, V>(&self, delta: &Delta<K, V>, project: impl Fn(&V) -> &ProjectName) -> bool {
+        let row = delta.after.as_ref().or(delta.before.as_ref());
+        row.is_some_and(|row| self.call.caller.sees(project(row)))
+    }
+
     fn event(
         &self,
         kind: v1::ResourceKind,
@@ -245,7 +253,7 @@ impl Watcher {
         }
         let state = self.api.context.store.local();
         // Gone since: its deletion is still to come.
-        let row = state.run(id)?;
+        let row = state.run(id).filter(|row| self.call.caller.sees(&row.project))?;
         self.shown.insert(id, state.meta().revision);
         self.event(
             v1::ResourceKind::Run,

@@ -159,6 +159,7 @@ mod tests {
         let request = v1::StartRunRequest {
             test: test.to_owned(),
             request_id: String::new(),
+            ..Default::default()
         };
         Asked::new(method, id.to_owned(), &request).unwrap()
     }

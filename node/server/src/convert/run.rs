@@ -32,6 +32,7 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
         revision: revision(state, run).0,
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
+        project: run.project.to_string(),
     }
 }
 

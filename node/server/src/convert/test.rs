@@ -15,5 +15,6 @@ pub fn test(test: &Test) -> v1::Test {
         created_at: Some(time::timestamp(test.created_at)),
         updated_at: Some(time::timestamp(test.updated_at)),
         revision: test.revision.0,
+        project: test.project.to_string(),
     }
 }

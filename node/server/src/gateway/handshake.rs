@@ -194,6 +194,7 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::LastAdminKey { .. }
             | Refusal::WorkerBusy { .. }
             | Refusal::WorkerOfAnotherKey { .. }
+            | Refusal::OtherProject { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }

@@ -168,6 +168,7 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::LastAdminKey { .. }
             | Refusal::WorkerBusy { .. }
             | Refusal::WorkerOfAnotherKey { .. }
+            | Refusal::OtherProject { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }

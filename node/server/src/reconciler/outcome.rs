@@ -58,6 +58,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::KeysExist
         | Refusal::LastAdminKey { .. }
         | Refusal::WorkerOfAnotherKey { .. }
+        | Refusal::OtherProject { .. }
         | Refusal::WrongProfile { .. }
         | Refusal::EpochOver { .. }
         | Refusal::ReportOutOfOrder { .. }

@@ -234,3 +234,14 @@ pub struct PageQuery {
     /// linearizable, the default, or local.
     pub consistency: Option<String>,
 }
+
+/// `?project=`, where a call may name one.
+#[derive(Deserialize, Default, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProjectQuery {
+    /// Left out: the project of the caller's key. Only ADMIN keys may name another.
+    #[serde(default)]
+    #[param(required = false)]
+    pub project: String,
+}

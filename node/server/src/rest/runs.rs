@@ -13,8 +13,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::extract::{
-    Body, Id, IdPath, Operator, PageQuery, Query, ReadQuery, Reader, RequestIdBody, consistency, json, named,
-    request_id,
+    Body, Id, IdPath, Operator, PageQuery, ProjectQuery, Query, ReadQuery, Reader, RequestIdBody,
+    consistency, json, named, request_id,
 };
 use crate::api::{Api, Call};
 use crate::error::ApiError;
@@ -30,6 +30,10 @@ pub struct ListRunsQuery {
     #[serde(default)]
     #[param(required = false)]
     test: String,
+    /// Only of this project; left out: all that the caller's key may see.
+    #[serde(default)]
+    #[param(required = false)]
+    project: String,
     #[serde(default)]
     #[param(required = false)]
     page_size: u32,
@@ -41,19 +45,21 @@ pub struct ListRunsQuery {
 }
 
 /// Starts a run of a test.
-#[utoipa::path(post, path = "/tests/{id}/run", tag = "runs", params(IdPath), request_body = RequestIdBody,
+#[utoipa::path(post, path = "/tests/{id}/run", tag = "runs", params(IdPath, ProjectQuery), request_body = RequestIdBody,
     responses((status = 201, description = "The run, PENDING.", body = RunJson)))]
 pub async fn start(
     State(api): State<Api>,
     Operator(call): Operator,
     headers: HeaderMap,
     Id(test): Id,
+    Query(query): Query<ProjectQuery>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<RunJson>), ApiError> {
     let body: RequestIdBody = json(&body)?;
     let request = v1::StartRunRequest {
         test,
         request_id: request_id(&headers, body.request_id)?,
+        project: query.project,
     };
     let response = api.start_run(request, &call).await?;
     Ok((
@@ -94,6 +100,7 @@ pub async fn list(
         page_token: query.page_token,
         status: named::<v1::RunStatus>("status", query.status.as_deref())?,
         test: query.test,
+        project: query.project,
         consistency: consistency(query.consistency.as_deref())?,
     };
     let response = api.list_runs(request, &call).await?;

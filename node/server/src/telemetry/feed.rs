@@ -99,7 +99,7 @@ fn count_event(delta: &Delta<WorkerEventKey, WorkerEvent>) {
 mod tests {
     use std::sync::Arc;
 
-    use reeve_state::id::{Revision, TestId};
+    use reeve_state::id::{ProjectName, Revision, TestId};
     use reeve_state::record::TestDefinition;
     use reeve_state::time::{Millis, Time};
     use reeve_state::transition::run::RunLife;
@@ -124,6 +124,7 @@ mod tests {
         Arc::new(Run {
             id: RunId::from_bytes([1; 16]),
             test: TestId::from_bytes([2; 16]),
+            project: ProjectName::default(),
             test_version: 1,
             definition: Arc::new(definition),
             life: life.unwrap_or_else(|| RunLife::begin(Time(0))),

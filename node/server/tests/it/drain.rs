@@ -40,6 +40,7 @@ async fn start_run(node: &Node, test: &str) -> v1::Run {
     let request = v1::StartRunRequest {
         test: test.to_owned(),
         request_id: String::new(),
+        ..Default::default()
     };
     let started = node.runs().start_run(request).await.unwrap();
     started.into_inner().run.unwrap()
@@ -288,6 +289,7 @@ async fn a_dry_run_says_what_a_drain_would_mean_and_changes_nothing() {
     let request = v1::CreateTestRequest {
         definition: Some(big),
         request_id: String::new(),
+        ..Default::default()
     };
     node.tests().create_test(request).await.unwrap();
     // 200 of 1000 are taken, so it waits.

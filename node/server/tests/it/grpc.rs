@@ -17,6 +17,7 @@ fn create(name: &str, request_id: &str) -> v1::CreateTestRequest {
     v1::CreateTestRequest {
         definition: Some(definition(name)),
         request_id: request_id.to_owned(),
+        ..Default::default()
     }
 }
 
@@ -29,7 +30,11 @@ async fn a_test_is_created_read_listed_and_deleted() {
     assert!(created.revision > 0);
 
     for id in [created.id.clone(), "smoke".to_owned()] {
-        let request = v1::GetTestRequest { id, consistency: 0 };
+        let request = v1::GetTestRequest {
+            id,
+            consistency: 0,
+            ..Default::default()
+        };
         let found = node
             .tests()
             .get_test(request)
@@ -52,6 +57,7 @@ async fn a_test_is_created_read_listed_and_deleted() {
     let delete = v1::DeleteTestRequest {
         id: "smoke".into(),
         request_id: "d1".into(),
+        ..Default::default()
     };
     node.tests().delete_test(delete.clone()).await.unwrap();
     let gone = node
@@ -59,6 +65,7 @@ async fn a_test_is_created_read_listed_and_deleted() {
         .get_test(v1::GetTestRequest {
             id: created.id,
             consistency: 0,
+            ..Default::default()
         })
         .await
         .unwrap_err();
@@ -83,6 +90,7 @@ async fn applying_a_test_again_raises_its_version_and_creating_it_again_is_refus
         v1::ApplyTestRequest {
             definition: Some(definition),
             request_id: String::new(),
+            ..Default::default()
         }
     };
     let first = node.tests().apply_test(apply(10)).await.unwrap().into_inner();
@@ -123,6 +131,7 @@ async fn a_request_id_gives_the_same_object_and_is_not_lent_to_another_request()
     let start = v1::StartRunRequest {
         test: "one".into(),
         request_id: "r2".into(),
+        ..Default::default()
     };
     let run = node
         .runs()
@@ -154,6 +163,7 @@ async fn runs_are_started_listed_newest_first_and_filtered() {
         let start = v1::StartRunRequest {
             test: test.id.clone(),
             request_id: String::new(),
+            ..Default::default()
         };
         let run = node
             .runs()
@@ -200,6 +210,7 @@ async fn runs_are_started_listed_newest_first_and_filtered() {
     let missing = v1::StartRunRequest {
         test: "nothing".into(),
         request_id: String::new(),
+        ..Default::default()
     };
     let status = node.runs().start_run(missing).await.unwrap_err();
     assert_eq!(
@@ -218,6 +229,7 @@ async fn a_bad_definition_names_every_field_and_writes_nothing() {
     let request = v1::CreateTestRequest {
         definition: Some(bad),
         request_id: String::new(),
+        ..Default::default()
     };
     let status = node.tests().create_test(request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);

@@ -258,6 +258,7 @@ impl Node {
         let request = v1::CreateTestRequest {
             definition: Some(definition(name)),
             request_id: String::new(),
+            ..Default::default()
         };
         self.tests()
             .create_test(request)

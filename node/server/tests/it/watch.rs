@@ -48,6 +48,7 @@ async fn a_watch_begins_with_a_bookmark_and_shows_what_follows() {
     let delete = v1::DeleteTestRequest {
         id: created.id.clone(),
         request_id: String::new(),
+        ..Default::default()
     };
     node.tests().delete_test(delete).await.unwrap();
     match next(&mut stream).await {
@@ -96,6 +97,7 @@ async fn only_what_was_asked_for_is_shown() {
     let start = v1::StartRunRequest {
         test: test.id,
         request_id: String::new(),
+        ..Default::default()
     };
     let run = node
         .runs()

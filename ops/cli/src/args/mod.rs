@@ -3,9 +3,11 @@
 #[cfg(test)]
 mod documented;
 mod key;
+mod project;
 mod worker;
 
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
+pub(crate) use project::ProjectArgs;
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
 use std::path::PathBuf;
@@ -173,6 +175,8 @@ pub(crate) enum TestCommand {
         /// Repeating the command under the same id changes nothing twice.
         #[arg(long)]
         request_id: Option<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// List the tests.
     List {
@@ -180,6 +184,8 @@ pub(crate) enum TestCommand {
         watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Show one test.
     Get {
@@ -187,6 +193,8 @@ pub(crate) enum TestCommand {
         id: String,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Delete a test; its runs stay.
     Delete {
@@ -195,6 +203,8 @@ pub(crate) enum TestCommand {
         /// Repeating the command under the same id changes nothing twice.
         #[arg(long)]
         request_id: Option<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
 }
 
@@ -210,6 +220,8 @@ pub(crate) enum RunCommand {
         /// Follow the run to its end.
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// List runs, newest first.
     List {
@@ -223,6 +235,8 @@ pub(crate) enum RunCommand {
         watch: WatchArgs,
         #[command(flatten)]
         read: ReadArgs,
+        #[command(flatten)]
+        project: ProjectArgs,
     },
     /// Show one run with its timeline and outcomes.
     Get {

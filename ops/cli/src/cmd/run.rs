@@ -31,18 +31,35 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
             test,
             request_id,
             wait,
-        } => start(global, output, test, request_id, wait).await,
+            project,
+        } => {
+            let request = StartRunRequest {
+                test,
+                request_id: crate::client::request_id(request_id),
+                project: project.name(),
+            };
+            start(global, output, request, wait).await
+        }
         RunCommand::List {
             status,
             test,
             watch,
             read,
+            project,
         } => {
             let cluster = Cluster::new(global)?;
+            let request = ListRunsRequest {
+                page_size: PAGE_SIZE,
+                page_token: String::new(),
+                status: status.unwrap_or_default().into(),
+                test: test.unwrap_or_default(),
+                consistency: read.consistency(),
+                project: project.name(),
+            };
             if watch.watch {
-                return watch_list(output, || list(&cluster, status, test.clone(), read)).await;
+                return watch_list(output, || list(&cluster, request.clone())).await;
             }
-            let (runs, revision) = list(&cluster, status, test, read).await?;
+            let (runs, revision) = list(&cluster, request).await?;
             output.list(&runs, revision)?;
             Ok(0)
         }
@@ -89,18 +106,13 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
 async fn start(
     global: &GlobalArgs,
     output: &Output,
-    test: String,
-    given: Option<String>,
+    request: StartRunRequest,
     wait: bool,
 ) -> Result<u8, CliError> {
     let cluster = if wait {
         Cluster::for_waiting(global)?
     } else {
         Cluster::new(global)?
-    };
-    let request = StartRunRequest {
-        test,
-        request_id: request_id(given),
     };
     let answer = cluster
         .call(request, |channel, request| async move {
@@ -213,19 +225,7 @@ fn exit_code(run: &Run) -> u8 {
     }
 }
 
-async fn list(
-    cluster: &Cluster,
-    status: Option<RunStatus>,
-    test: Option<String>,
-    read: ReadArgs,
-) -> Result<(Vec<Run>, u64), CliError> {
-    let mut request = ListRunsRequest {
-        page_size: PAGE_SIZE,
-        page_token: String::new(),
-        status: status.unwrap_or_default().into(),
-        test: test.unwrap_or_default(),
-        consistency: read.consistency(),
-    };
+async fn list(cluster: &Cluster, mut request: ListRunsRequest) -> Result<(Vec<Run>, u64), CliError> {
     let mut runs = Vec::new();
     loop {
         let page = cluster

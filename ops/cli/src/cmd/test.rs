@@ -7,7 +7,7 @@ use reeve_proto::v1::{ApplyTestRequest, DeleteTestRequest, GetTestRequest, ListT
 
 use super::watch::watch as watch_list;
 use super::{PAGE_SIZE, present};
-use crate::args::{GlobalArgs, ReadArgs, TestCommand};
+use crate::args::{GlobalArgs, ProjectArgs, ReadArgs, TestCommand};
 use crate::client::{Cluster, request_id};
 use crate::definition_file;
 use crate::error::CliError;
@@ -16,18 +16,23 @@ use crate::output::{Output, note};
 pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: TestCommand) -> Result<u8, CliError> {
     let cluster = Cluster::new(global)?;
     match command {
-        TestCommand::Apply { file, request_id } => apply(&cluster, output, &file, request_id).await?,
-        TestCommand::List { watch, read } => {
+        TestCommand::Apply {
+            file,
+            request_id,
+            project,
+        } => apply(&cluster, output, &file, request_id, &project).await?,
+        TestCommand::List { watch, read, project } => {
             if watch.watch {
-                return watch_list(output, || list(&cluster, read)).await;
+                return watch_list(output, || list(&cluster, read, &project)).await;
             }
-            let (tests, revision) = list(&cluster, read).await?;
+            let (tests, revision) = list(&cluster, read, &project).await?;
             output.list(&tests, revision)?;
         }
-        TestCommand::Get { id, read } => {
+        TestCommand::Get { id, read, project } => {
             let request = GetTestRequest {
                 id,
                 consistency: read.consistency(),
+                project: project.name(),
             };
             let answer = cluster.call(request, |channel, request| async move {
                 TestsClient::new(channel).get_test(request).await
@@ -37,10 +42,12 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: TestComma
         TestCommand::Delete {
             id,
             request_id: given,
+            project,
         } => {
             let request = DeleteTestRequest {
                 id: id.clone(),
                 request_id: request_id(given),
+                project: project.name(),
             };
             let answer = cluster.call(request, |channel, request| async move {
                 TestsClient::new(channel).delete_test(request).await
@@ -57,11 +64,13 @@ async fn apply(
     output: &Output,
     file: &Path,
     given: Option<String>,
+    project: &ProjectArgs,
 ) -> Result<(), CliError> {
     let definition = definition_file::load(file)?;
     let request = ApplyTestRequest {
         definition: Some(definition),
         request_id: request_id(given),
+        project: project.name(),
     };
     let answer = cluster
         .call(request, |channel, request| async move {
@@ -78,11 +87,16 @@ async fn apply(
     output.one(&test)
 }
 
-async fn list(cluster: &Cluster, read: ReadArgs) -> Result<(Vec<Test>, u64), CliError> {
+async fn list(
+    cluster: &Cluster,
+    read: ReadArgs,
+    project: &ProjectArgs,
+) -> Result<(Vec<Test>, u64), CliError> {
     let mut request = ListTestsRequest {
         page_size: PAGE_SIZE,
+        page_token: String::new(),
         consistency: read.consistency(),
-        ..Default::default()
+        project: project.name(),
     };
     let mut tests = Vec::new();
     loop {

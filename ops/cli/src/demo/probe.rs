@@ -82,6 +82,7 @@ async fn write_for_ever(node: Node, name: String, sender: mpsc::UnboundedSender<
         let mut request = Request::new(ApplyTestRequest {
             definition: Some(probe_definition(&name)),
             request_id: request_id(None),
+            ..Default::default()
         });
         request.set_timeout(ATTEMPT);
         let sent = Instant::now();

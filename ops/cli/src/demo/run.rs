@@ -64,6 +64,7 @@ pub(super) async fn apply_definition(client: &Cluster) -> Result<String, CliErro
     let request = ApplyTestRequest {
         definition: Some(definition),
         request_id: request_id(None),
+        ..Default::default()
     };
     client
         .call(request, |channel, request| async move {
@@ -78,6 +79,7 @@ pub(super) async fn start_run(client: &Cluster, test: &str) -> Result<String, Cl
     let request = StartRunRequest {
         test: test.to_owned(),
         request_id: request_id(None),
+        ..Default::default()
     };
     let answer = client
         .call(request, |channel, request| async move {

@@ -28,6 +28,7 @@ impl Resource for Run {
             Table::new(&[
                 "ID",
                 "TEST",
+                "PROJECT",
                 "#VERSION",
                 "STATUS",
                 "#ENDPOINTS",
@@ -47,6 +48,7 @@ impl Resource for Run {
         let reason = self.reason.as_ref().map_or("", |reason| reason_code(reason));
         let mut cells = vec![Cell::new(&self.id), Cell::new(or_dash(&self.test_name))];
         if wide {
+            cells.push(Cell::new(&self.project));
             cells.push(Cell::new(self.test_version));
         }
         cells.push(status_cell(name_of::<RunStatus>(self.status)));

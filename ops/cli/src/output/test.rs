@@ -24,6 +24,7 @@ impl Resource for Test {
         if wide {
             Table::new(&[
                 "NAME",
+                "PROJECT",
                 "#VERSION",
                 "#ENDPOINTS",
                 "DURATION",
@@ -49,12 +50,11 @@ impl Resource for Test {
             .as_ref()
             .map_or_else(|| "-".to_owned(), format_duration);
         let updated = age(self.updated_at.as_ref().or(self.created_at.as_ref()));
-        let mut cells = vec![
-            Cell::new(&self.name),
-            Cell::new(self.version),
-            Cell::new(endpoints),
-            Cell::new(duration),
-        ];
+        let mut cells = vec![Cell::new(&self.name)];
+        if wide {
+            cells.push(Cell::new(&self.project));
+        }
+        cells.extend([Cell::new(self.version), Cell::new(endpoints), Cell::new(duration)]);
         if wide {
             cells.extend([
                 Cell::new(definition.groups.len()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::apply::scope;
 use crate::command::{Command, Envelope, KeyFault, Refusal};
 use crate::id::KeyId;
 use crate::record::{Access, ApiKey, Role, Worker};
@@ -16,7 +17,7 @@ pub(super) fn check(state: &State, envelope: &Envelope) -> Result<(), Refusal> {
     };
     let key = state.key_in_force(principal, state.meta().cluster_time)?;
     match envelope.command.access() {
-        Some(needs) => allowed(key, needs),
+        Some(needs) => allowed(key, needs).and_then(|()| scope::check(state, key, &envelope.command)),
         None => Err(Refusal::RoleTooLow {
             role: key.role,
             needs: Access::Administer,

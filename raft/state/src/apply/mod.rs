@@ -9,6 +9,7 @@ mod outbox;
 mod registry;
 mod request;
 mod run;
+mod scope;
 mod test;
 mod tx;
 mod webhook;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::apply::tx::Tx;
 use crate::command::{AttemptOutcome, DeliveryResult, RecordDeliveries, Refusal, Reply};
-use crate::id::WebhookId;
+use crate::id::{ProjectName, WebhookId};
 use crate::record::{
     Attempt, Delivery, DeliveryKey, DeliveryStatus, EventFacts, KEPT_DEAD, KEPT_DELIVERED, MAX_PENDING,
     RETRIES, Run, RunFacts, Webhook, WebhookEvent, WebhookStatus,
@@ -29,16 +29,12 @@ pub(super) fn run_changed(tx: &mut Tx<'_>, before: Option<&Run>, after: &Run) {
         };
         // The position in the timeline: whoever is told from the middle on, or missed something, sees it.
         let sequence = position as u64 + 1;
-        publish(tx, project_of(after), EventFacts::Run(facts), sequence, entry.at);
+        publish(tx, &after.project, EventFacts::Run(facts), sequence, entry.at);
     }
 }
 
-fn project_of(_run: &Run) -> &str {
-    "default"
-}
-
 /// Puts an event into the outbox of every webhook of the project that wants it.
-pub(super) fn publish(tx: &mut Tx<'_>, project: &str, facts: EventFacts, sequence: u64, at: Time) {
+pub(super) fn publish(tx: &mut Tx<'_>, project: &ProjectName, facts: EventFacts, sequence: u64, at: Time) {
     // Most clusters have none, or none for this project.
     if tx.state().project_webhooks(project).next().is_none() {
         return;

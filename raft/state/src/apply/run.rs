@@ -34,6 +34,7 @@ pub(super) fn start(
     tx.put_run(Run {
         id: command.run,
         test: test.id,
+        project: test.project.clone(),
         test_version: test.version,
         definition: Arc::clone(&test.definition),
         life: RunLife::begin(now),

@@ -18,7 +18,9 @@ pub(super) fn apply(
         return Err(Refusal::Invalid { violations });
     }
     match (
-        tx.state().test_named(&command.definition.name).cloned(),
+        tx.state()
+            .test_named(&command.project, &command.definition.name)
+            .cloned(),
         command.mode,
     ) {
         (None, ApplyMode::CreateOnly | ApplyMode::CreateOrUpdate) => create(tx, command, created_by),
@@ -40,6 +42,7 @@ fn create(tx: &mut Tx<'_>, command: &ApplyTest, created_by: Option<RequestKey>) 
     let now = tx.now();
     tx.put_test(Test {
         id: command.id,
+        project: command.project.clone(),
         version: 1,
         definition: Arc::clone(&command.definition),
         created_at: now,

@@ -41,7 +41,7 @@ pub(super) fn put(
     if !violations.is_empty() {
         return Err(Refusal::Invalid { violations });
     }
-    let namesake = tx.state().webhook_named(&webhook.name);
+    let namesake = tx.state().webhook_named(&webhook.project, &webhook.name);
     if namesake.is_some_and(|other| other.id != webhook.id) {
         return Err(taken(webhook.name));
     }
@@ -90,7 +90,11 @@ fn blank(tx: &Tx<'_>, command: &PutWebhook, created_by: Option<RequestKey>) -> R
 /// The test that is named must exist when it is named; it may be deleted later.
 fn unknown_test(tx: &Tx<'_>, command: &PutWebhook, webhook: &Webhook) -> Option<FieldViolation> {
     let test = webhook.test.filter(|_| command.test.is_some())?;
-    tx.state().test(test).is_none().then(|| FieldViolation {
+    let known = tx
+        .state()
+        .test(test)
+        .filter(|test| test.project == webhook.project);
+    known.is_none().then(|| FieldViolation {
         field: "test".to_owned(),
         rule: format!("there is no test {test}"),
     })

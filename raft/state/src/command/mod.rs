@@ -7,7 +7,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use crate::id::{AssignmentEpoch, KeyId, Revision, RunId, TestId, WorkerId};
+use crate::id::{AssignmentEpoch, KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{Access, Explanation, RequestKey, TestDefinition};
 use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -294,6 +294,8 @@ pub struct ApplyTest {
     pub definition: Arc<TestDefinition>,
     /// What to do if the name is taken.
     pub mode: ApplyMode,
+    /// The project that the test is of; names are unique within it.
+    pub project: ProjectName,
 }
 
 /// Command 11.
@@ -308,7 +310,7 @@ pub struct DeleteTest {
 pub struct StartRun {
     /// Id of the new run.
     pub run: RunId,
-    /// The test it executes.
+    /// The test it executes; the run is of its project.
     pub test: TestId,
 }
 

@@ -366,4 +366,14 @@ pub enum Refusal {
         /// The newest that this program knows.
         known: u32,
     },
+    /// The key is of one project and may not name another.
+    #[error(
+        "a key of project {of_key:?} may not be used for project {project:?}; only ADMIN keys may name another project"
+    )]
+    OtherProject {
+        /// The project that was named.
+        project: String,
+        /// The key's own.
+        of_key: String,
+    },
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{SigningSecret, TestId, WebhookId};
+use crate::id::{ProjectName, SigningSecret, TestId, WebhookId};
 use crate::record::{DeliveryKey, WebhookEventKind};
 
 /// Command 80. Of a new webhook what is not given is empty; of one that exists it stays as it is.
@@ -26,7 +26,7 @@ pub struct PutWebhook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewWebhook {
     /// The project whose events it is told.
-    pub project: String,
+    pub project: ProjectName,
     /// What its messages are signed with.
     pub secret: SigningSecret,
 }

@@ -116,7 +116,7 @@ fn plain_host(host: &str) -> Result<&str, String> {
 pub(crate) fn validate_webhook(webhook: &Webhook) -> Vec<FieldViolation> {
     let mut rules = Rules::default();
     rules.text("name", &webhook.name);
-    rules.name("project", &webhook.project);
+    rules.name("project", webhook.project.as_str());
     if let Err(rule) = parse_webhook_url(&webhook.url) {
         rules.check(false, "url", || rule);
     }

@@ -3,15 +3,15 @@
 use imbl::{OrdMap, OrdSet};
 
 use crate::change::Delta;
-use crate::id::WebhookId;
+use crate::id::{ProjectName, WebhookId};
 use crate::record::{Delivery, DeliveryCounts, DeliveryKey, DeliveryStatus, OrderKey, PASSED_AFTER, Webhook};
 use crate::time::Time;
 
 /// Part of the state's indexes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WebhookIndex {
-    pub(crate) by_name: OrdMap<String, WebhookId>,
-    pub(crate) by_project: OrdSet<(String, WebhookId)>,
+    pub(crate) by_name: OrdMap<(ProjectName, String), WebhookId>,
+    pub(crate) by_project: OrdSet<(ProjectName, WebhookId)>,
     /// Webhooks without any event are not in here.
     pub(crate) counts: OrdMap<WebhookId, DeliveryCounts>,
     /// By status, for what is not PENDING.
@@ -34,13 +34,14 @@ impl WebhookIndex {
         if let Some(row) = &delta.before {
             self.by_project.remove(&(row.project.clone(), row.id));
             if !row.name.is_empty() {
-                self.by_name.remove(&row.name);
+                self.by_name.remove(&(row.project.clone(), row.name.clone()));
             }
         }
         if let Some(row) = &delta.after {
             self.by_project.insert((row.project.clone(), row.id));
             if !row.name.is_empty() {
-                self.by_name.insert(row.name.clone(), row.id);
+                self.by_name
+                    .insert((row.project.clone(), row.name.clone()), row.id);
             }
         }
     }

@@ -96,6 +96,6 @@ pub(super) fn transitions_are_told(before: &State, after: &State, broken: &mut V
 
 fn wants(webhook: &Webhook, run: &crate::record::Run) -> bool {
     webhook.status != WebhookStatus::Gone
-        && webhook.project == "default"
+        && webhook.project == run.project
         && webhook.wants(WebhookEventKind::RunStatusChanged, Some(run.test))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::WebhookId;
+use crate::id::{ProjectName, WebhookId};
 use crate::record::{Delivery, DeliveryCounts, DeliveryKey, DeliveryStatus, Webhook};
 use crate::state::State;
 use crate::time::Time;
@@ -13,12 +13,12 @@ impl State {
         self.webhooks.get(&id)
     }
 
-    /// The webhook of this name.
-    pub fn webhook_named(&self, name: &str) -> Option<&Arc<Webhook>> {
+    /// The webhook of this name in a project.
+    pub fn webhook_named(&self, project: &ProjectName, name: &str) -> Option<&Arc<Webhook>> {
         self.index
             .webhooks
             .by_name
-            .get(name)
+            .get(&(project.clone(), name.to_owned()))
             .and_then(|id| self.webhooks.get(id))
     }
 
@@ -28,12 +28,15 @@ impl State {
     }
 
     /// Webhooks of a project.
-    pub fn project_webhooks<'a>(&'a self, project: &'a str) -> impl Iterator<Item = &'a Arc<Webhook>> {
+    pub fn project_webhooks<'a>(
+        &'a self,
+        project: &'a ProjectName,
+    ) -> impl Iterator<Item = &'a Arc<Webhook>> {
         let nil = WebhookId::from_bytes([0; 16]);
         self.index
             .webhooks
             .by_project
-            .range((project.to_owned(), nil)..)
+            .range((project.clone(), nil)..)
             .take_while(move |(of, _)| of == project)
             .filter_map(|(_, id)| self.webhooks.get(id))
     }

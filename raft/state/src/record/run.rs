@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{Revision, RunId, TestId};
+use crate::id::{ProjectName, Revision, RunId, TestId};
 use crate::record::{Explanation, RequestKey, TestDefinition};
 use crate::time::Time;
 use crate::transition::run::RunLife;
@@ -14,6 +14,8 @@ pub struct Run {
     pub id: RunId,
     /// The test it was started from.
     pub test: TestId,
+    /// The test's project (D27a).
+    pub project: ProjectName,
     /// The version of the test's definition.
     pub test_version: u32,
     /// The definition as it was then (D27b).

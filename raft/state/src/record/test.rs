@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::id::{Revision, TestId, WorkerId};
+use crate::id::{ProjectName, Revision, TestId, WorkerId};
 use crate::record::RequestKey;
 use crate::time::{Millis, Time};
 use crate::transition::endpoint::EndpointOutcome;
@@ -13,6 +13,8 @@ use crate::transition::endpoint::EndpointOutcome;
 pub struct Test {
     /// Its id.
     pub id: TestId,
+    /// Whose it is; its runs are too (D27a).
+    pub project: ProjectName,
     /// Rises by one with each change of the definition.
     pub version: u32,
     /// What a run of it executes; its name is the test's.
@@ -30,7 +32,7 @@ pub struct Test {
 /// What a run executes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TestDefinition {
-    /// Unique among tests.
+    /// Unique among the tests of a project.
     pub name: String,
     /// How long each endpoint stays in its call.
     pub duration: Millis,

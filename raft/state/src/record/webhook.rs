@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::{Revision, RunId, SigningSecret, TestId, WebhookId};
+use crate::id::{ProjectName, Revision, RunId, SigningSecret, TestId, WebhookId};
 use crate::record::RequestKey;
 use crate::time::{Millis, Time};
 use crate::transition::run::{RunReason, RunStatus};
@@ -106,10 +106,10 @@ pub struct PreviousSecret {
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
-    /// Unique among webhooks where it is not empty.
+    /// Unique among the project's webhooks where it is not empty.
     pub name: String,
     /// Only events of this project.
-    pub project: String,
+    pub project: ProjectName,
     /// Where events are posted to.
     pub url: String,
     /// Only these kinds; none: all.

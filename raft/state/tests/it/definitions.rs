@@ -2,6 +2,7 @@
 
 use reeve_state::command::{ApplyMode, ApplyTest, Command, Refusal};
 use reeve_state::definition::*;
+use reeve_state::id::ProjectName;
 use reeve_state::record::{Executor, OutcomeShare, TestDefinition};
 use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::EndpointOutcome;
@@ -90,6 +91,7 @@ fn all_broken_rules_are_named_at_once_and_nothing_is_written() {
         id: test_id(1),
         definition: bad.into(),
         mode: ApplyMode::CreateOnly,
+        project: ProjectName::default(),
     };
     let Refusal::Invalid { violations } = world.refused(Command::ApplyTest(command)) else {
         panic!()
@@ -111,6 +113,7 @@ fn an_unknown_worker_is_refused_at_submission_and_an_unknown_region_is_not() {
         id: test_id(1),
         definition: named.into(),
         mode: ApplyMode::CreateOnly,
+        project: ProjectName::default(),
     };
     let Refusal::Invalid { violations } = world.refused(Command::ApplyTest(command)) else {
         panic!()

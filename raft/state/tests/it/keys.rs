@@ -1,5 +1,6 @@
 //! Callers' keys: created, revoked, and checked in apply (D27a).
 
+use reeve_state::id::ProjectName;
 use std::sync::Arc;
 
 use reeve_state::command::*;
@@ -276,6 +277,7 @@ fn commands() -> Vec<(Command, Option<Access>)> {
         id: test_id(9),
         definition: Arc::new(definition("other", 1)),
         mode: ApplyMode::CreateOnly,
+        project: ProjectName::default(),
     };
     let start = StartRun {
         run: run_id(9),

@@ -11,6 +11,7 @@ mod drains;
 mod history;
 mod keys;
 mod lives;
+mod projects;
 mod properties;
 mod registry;
 mod reports;

@@ -1,5 +1,6 @@
 //! Repeated requests (D15).
 
+use reeve_state::id::ProjectName;
 use std::sync::Arc;
 
 use reeve_state::command::*;
@@ -83,6 +84,7 @@ fn creations_are_remembered_as_long_as_their_object_and_others_an_hour() {
             id: test_id(1),
             definition,
             mode: ApplyMode::CreateOrUpdate,
+            project: ProjectName::default(),
         })
     };
     world.apply(TERM, tagged("ann", "create", 1, apply(10)));
@@ -93,7 +95,14 @@ fn creations_are_remembered_as_long_as_their_object_and_others_an_hour() {
         .apply(TERM, tagged("ann", "update", 3, apply(30)))
         .result
         .unwrap();
-    assert_eq!(world.state.test_named("smoke").unwrap().version, 3);
+    assert_eq!(
+        world
+            .state
+            .test_named(&ProjectName::default(), "smoke")
+            .unwrap()
+            .version,
+        3
+    );
     let reused = world.apply(TERM, tagged("ann", "create", 9, apply(40)));
     assert!(matches!(reused.result, Err(Refusal::RequestIdReused { .. })));
     world.ok(Command::DeleteTest(DeleteTest { test: test_id(1) }));
@@ -101,7 +110,14 @@ fn creations_are_remembered_as_long_as_their_object_and_others_an_hour() {
         .apply(TERM, tagged("ann", "create", 9, apply(40)))
         .result
         .unwrap();
-    assert_eq!(world.state.test_named("smoke").unwrap().version, 1);
+    assert_eq!(
+        world
+            .state
+            .test_named(&ProjectName::default(), "smoke")
+            .unwrap()
+            .version,
+        1
+    );
 }
 
 #[test]
@@ -129,6 +145,7 @@ fn names_are_unique_unless_an_update_is_meant() {
         id: test_id(2),
         definition,
         mode: ApplyMode::CreateOnly,
+        project: ProjectName::default(),
     };
     let refusal = world.refused(Command::ApplyTest(create));
     assert!(matches!(

@@ -1,7 +1,7 @@
 //! Commands on runs.
 
 use reeve_state::command::*;
-use reeve_state::id::Revision;
+use reeve_state::id::{ProjectName, Revision};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -453,7 +453,14 @@ fn a_run_keeps_its_definition_when_the_test_changes() {
     world.apply_test(1, definition("smoke", 10));
     world.start_run(1, 1);
     world.apply_test(2, definition("smoke", 20));
-    assert_eq!(world.state.test_named("smoke").unwrap().version, 2);
+    assert_eq!(
+        world
+            .state
+            .test_named(&ProjectName::default(), "smoke")
+            .unwrap()
+            .version,
+        2
+    );
     assert_eq!(world.run(1).definition.endpoints(), 10);
     world.start_run(2, 1);
     assert_eq!(world.run(2).definition.endpoints(), 20);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reeve_state::command::*;
 use reeve_state::definition::{MAX_URL_BYTES, WebhookUrl, parse_webhook_url};
-use reeve_state::id::SigningSecret;
+use reeve_state::id::{ProjectName, SigningSecret};
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -112,7 +112,7 @@ fn only_what_a_webhook_chose_is_told_to_it() {
 fn a_webhook_of_another_project_is_told_nothing() {
     let mut world = with_webhook();
     let mut other = new_webhook(2);
-    other.new.as_mut().unwrap().project = "blue".to_owned();
+    other.new.as_mut().unwrap().project = "blue".into();
     world.ok(Command::PutWebhook(other));
     world.start_run(1, 1);
     assert_eq!((told(&world, 1).len(), told(&world, 2).len()), (1, 0));
@@ -435,7 +435,7 @@ fn an_update_changes_what_it_names_and_nothing_else() {
         test: Some(Some(test_id(1))),
         ..update_webhook(1)
     }));
-    assert!(world.state.webhook_named("h1").is_none());
+    assert!(world.state.webhook_named(&ProjectName::default(), "h1").is_none());
     assert!(matches!(
         world.refused(Command::PutWebhook(update_webhook(2))),
         Refusal::NotFound { .. }
@@ -452,7 +452,7 @@ fn the_fields_of_a_webhook_are_checked() {
         test: Some(Some(test_id(9))),
         ..new_webhook(2)
     };
-    bad.new.as_mut().unwrap().project = String::new();
+    bad.new.as_mut().unwrap().project = "".into();
     let refusal = world.refused(Command::PutWebhook(bad));
     assert_eq!(fields(&refusal), ["name", "project", "url", "events", "test"]);
     for twice in [

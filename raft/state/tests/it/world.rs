@@ -162,6 +162,7 @@ impl World {
             id: test_id(n),
             definition: Arc::new(definition),
             mode,
+            project: ProjectName::default(),
         }))
     }
 

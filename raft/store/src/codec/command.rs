@@ -17,7 +17,7 @@ use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
 
 use super::enums::Numbered;
-use super::record::definition;
+use super::record::{definition, project_name, project_text};
 use super::{DecodeError, Wire, fixed, id_bytes, list, message, optional, protos, span};
 
 impl Wire for Envelope {
@@ -184,11 +184,13 @@ wire!(state::ApplyTest, ApplyTest,
     id: id_bytes(c.id.as_bytes()),
     definition: Some(c.definition.to_proto()),
     mode: c.mode.number(),
+    project: project_text(&c.project),
 },
 |p| {
     id: test_id(&p.id)?,
     definition: definition(p.definition)?,
     mode: Numbered::numbered("mode", p.mode)?,
+    project: project_name(&p.project),
 });
 
 wire!(state::DeleteTest, DeleteTest,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{KeyId, Revision, RunId, TestId, WebhookId, WorkerId};
+use reeve_state::id::{KeyId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
 use reeve_state::record::{
     Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OutcomeShare, RequestKey,
     RequestRecord, Selector, SimExecutor, Test, TestDefinition,
@@ -96,12 +96,14 @@ impl Wire for Test {
             updated_at_ms: self.updated_at.0,
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
+            project: project_text(&self.project),
         }
     }
 
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
         Ok(Self {
             id: TestId::from_bytes(fixed("id", &proto.id)?),
+            project: project_name(&proto.project),
             version: proto.version,
             definition: Arc::new(message("definition", proto.definition)?),
             created_at: Time(proto.created_at_ms),
@@ -297,4 +299,22 @@ pub(super) fn definition(proto: Option<wire::TestDefinition>) -> Result<Arc<Test
         "definition",
         proto,
     )?)?))
+}
+
+/// A project in bytes: the default one is left out, as it was before there were others.
+pub(super) fn project_text(name: &ProjectName) -> String {
+    if name.is_default() {
+        String::new()
+    } else {
+        name.to_string()
+    }
+}
+
+/// A project from bytes.
+pub(super) fn project_name(text: &str) -> ProjectName {
+    if text.is_empty() {
+        ProjectName::default()
+    } else {
+        ProjectName::from(text)
+    }
 }

@@ -263,6 +263,10 @@ fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
             assignments: *assignments,
         }),
         Refusal::WorkerOfAnotherKey { worker } => Kind::WorkerOfAnotherKey(id_bytes(worker.as_bytes())),
+        Refusal::OtherProject { project, of_key } => Kind::OtherProject(refused::OtherProject {
+            project: project.clone(),
+            of_key: of_key.clone(),
+        }),
         Refusal::WrongProfile { worker, is, wanted } => Kind::WrongProfile(refused::WrongProfile {
             worker: id_bytes(worker.as_bytes()),
             is: is.number(),
@@ -356,6 +360,10 @@ fn refusal_from_proto(refusal: refused::Refusal) -> Result<Refusal, DecodeError>
         Kind::WorkerBusy(r) => Refusal::WorkerBusy {
             worker: worker_id(&r.worker)?,
             assignments: r.assignments,
+        },
+        Kind::OtherProject(fault) => Refusal::OtherProject {
+            project: fault.project,
+            of_key: fault.of_key,
         },
         Kind::WorkerOfAnotherKey(worker) => Refusal::WorkerOfAnotherKey {
             worker: worker_id(&worker)?,

@@ -11,7 +11,7 @@ use reeve_state::transition::endpoint::EndpointChunk;
 use reeve_state::transition::run::{RunLife, RunReason, TimelineEntry};
 
 use super::enums::Numbered;
-use super::record::definition;
+use super::record::{definition, project_name, project_text};
 use super::{DecodeError, Wire, fixed, id_bytes, list, message, ms, optional, protos, required, time};
 
 impl Wire for Run {
@@ -39,6 +39,7 @@ impl Wire for Run {
                 .map(|explanation| explanation.to_proto()),
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
+            project: project_text(&self.project),
         }
     }
 
@@ -49,6 +50,7 @@ impl Wire for Run {
         Ok(Self {
             id: RunId::from_bytes(fixed("id", &proto.id)?),
             test: TestId::from_bytes(fixed("test", &proto.test)?),
+            project: project_name(&proto.project),
             test_version: proto.test_version,
             definition: definition(proto.definition)?,
             life,

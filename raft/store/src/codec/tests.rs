@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use prost::Message;
 use reeve_state::change::Row;
 use reeve_state::command::*;
+use reeve_state::id::ProjectName;
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -149,6 +150,7 @@ fn commands() -> Vec<Command> {
             id: test(),
             definition: definition(),
             mode: ApplyMode::CreateOrUpdate,
+            project: ProjectName::default(),
         }),
         Command::DeleteTest(DeleteTest { test: test() }),
         Command::StartRun(StartRun {
@@ -452,6 +454,7 @@ fn rows() -> Vec<Row> {
     vec![
         Row::Test(Arc::new(Test {
             id: test(),
+            project: ProjectName::from("team"),
             version: 3,
             definition: definition(),
             created_at: Time(10),
@@ -462,6 +465,7 @@ fn rows() -> Vec<Row> {
         Row::Run(Arc::new(Run {
             id: run(),
             test: test(),
+            project: ProjectName::from("team"),
             test_version: 3,
             definition: definition(),
             life: RunLife::restore(timeline).unwrap(),

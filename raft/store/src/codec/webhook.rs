@@ -75,8 +75,8 @@ impl Wire for BTreeSet<WebhookEventKind> {
 }
 
 wire!(NewWebhook, NewWebhook,
-    |c| { project: c.project.clone(), secret: Some(c.secret.to_proto()) },
-    |p| { project: p.project, secret: message("secret", p.secret)? });
+    |c| { project: c.project.to_string(), secret: Some(c.secret.to_proto()) },
+    |p| { project: p.project.as_str().into(), secret: message("secret", p.secret)? });
 
 wire!(PutWebhook, PutWebhook,
 |c| {
@@ -194,7 +194,7 @@ wire!(Webhook, Webhook,
 |c| {
     id: id_bytes(c.id.as_bytes()),
     name: c.name.clone(),
-    project: c.project.clone(),
+    project: c.project.to_string(),
     url: c.url.clone(),
     events: Some(c.events.to_proto()),
     test: c.test.map(|id| id_bytes(id.as_bytes())),
@@ -213,7 +213,7 @@ wire!(Webhook, Webhook,
 |p| {
     id: webhook_id(&p.id)?,
     name: p.name,
-    project: p.project,
+    project: p.project.as_str().into(),
     url: p.url,
     events: message("events", p.events)?,
     test: p.test.as_ref().map(test_id).transpose()?,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reeve_proto::v1::worker_gateway_client::WorkerGatewayClient;
 use reeve_state::State;
 use reeve_state::command::{ApplyMode, ApplyTest, Command, CreateWorker, Envelope, Refusal, Reply, StartRun};
-use reeve_state::id::{RunId, TestId, WorkerId};
+use reeve_state::id::{ProjectName, RunId, TestId, WorkerId};
 use reeve_state::record::{Executor, Group, Selector, SimExecutor, TestDefinition, WorkerKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::run::RunStatus;
@@ -167,6 +167,7 @@ impl World {
             id: test,
             definition: Arc::new(definition),
             mode: ApplyMode::CreateOnly,
+            project: ProjectName::default(),
         };
         self.propose(Command::ApplyTest(apply)).await.unwrap();
         let run = RunId::from_bytes(Uuid::now_v7().into_bytes());

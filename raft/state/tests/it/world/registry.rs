@@ -119,7 +119,7 @@ pub fn new_key(n: u8, role: Role) -> CreateKey {
         id: key_id(n),
         name: format!("k{n}"),
         role,
-        project: "blue".to_owned(),
+        project: "default".to_owned(),
         hash: KeyHash([n; 32]),
         ttl: None,
         bootstrap: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reeve_state::command::*;
-use reeve_state::id::{SigningSecret, WebhookId};
+use reeve_state::id::{ProjectName, SigningSecret, WebhookId};
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
 
@@ -19,7 +19,7 @@ pub fn new_webhook(n: u8) -> PutWebhook {
     PutWebhook {
         id: webhook_id(n),
         new: Some(NewWebhook {
-            project: "default".to_owned(),
+            project: ProjectName::default(),
             secret: SigningSecret([n; 32]),
         }),
         name: Some(format!("h{n}")),

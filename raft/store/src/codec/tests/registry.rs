@@ -74,6 +74,10 @@ pub(super) fn registry_refusals() -> Vec<Refusal> {
             assignments: 2,
         },
         Refusal::WorkerOfAnotherKey { worker: worker() },
+        Refusal::OtherProject {
+            project: "a".to_owned(),
+            of_key: "b".to_owned(),
+        },
         Refusal::WrongProfile {
             worker: worker(),
             is: LivenessProfile::Session,

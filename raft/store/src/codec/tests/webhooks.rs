@@ -22,7 +22,7 @@ fn put() -> PutWebhook {
     PutWebhook {
         id: webhook(),
         new: Some(NewWebhook {
-            project: "blue".to_owned(),
+            project: "blue".into(),
             secret: SigningSecret([5; 32]),
         }),
         name: Some("pager".to_owned()),
@@ -108,7 +108,7 @@ pub(super) fn webhook_rows() -> Vec<Row> {
         Row::Webhook(Arc::new(Webhook {
             id: webhook(),
             name: "pager".to_owned(),
-            project: "blue".to_owned(),
+            project: "blue".into(),
             url: "https://a.test/x".to_owned(),
             events: BTreeSet::from(WebhookEventKind::CHOICES),
             test: Some(test()),
