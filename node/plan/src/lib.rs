@@ -10,6 +10,7 @@ pub mod liveness;
 pub mod placement;
 pub mod registry;
 pub mod runs;
+pub mod webhooks;
 
 use reeve_state::command::Command;
 

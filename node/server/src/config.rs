@@ -5,6 +5,7 @@ mod peers;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod workers;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::bootstrap::BootstrapKey;
 
 pub use peers::{format_peers, parse_peers};
 pub use secret::GivenSecret;
+pub use webhooks::WebhookSettings;
 pub use workers::{HealthThresholds, PingSettings, SessionLimits};
 
 /// A setting and the rule that it breaks.
@@ -109,6 +111,8 @@ pub struct NodeConfig {
     pub stop_grace: Duration,
     /// How long a node that stops waits for what is under way.
     pub shutdown_timeout: Duration,
+    /// Where webhooks may be sent.
+    pub webhooks: WebhookSettings,
 }
 
 impl NodeConfig {
@@ -145,6 +149,10 @@ impl NodeConfig {
                 None
             }
         };
+        let webhooks = WebhookSettings::from_args(&args).unwrap_or_else(|violation| {
+            violations.push(violation);
+            WebhookSettings::default()
+        });
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default));
         let snapshot = SnapshotPolicy::default();
@@ -187,6 +195,7 @@ impl NodeConfig {
             start_delay: ms(args.start_delay_ms, 500),
             stop_grace: ms(args.stop_grace_ms, 30_000),
             shutdown_timeout: ms(args.shutdown_timeout_ms, 5_000),
+            webhooks,
         };
         let join = args.join.unwrap_or(false);
         match args.peers.as_deref() {

@@ -178,6 +178,8 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
         ObjectKind::Key => "KEY_NOT_FOUND",
+        ObjectKind::Webhook => "WEBHOOK_NOT_FOUND",
+        ObjectKind::Delivery => "DELIVERY_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }

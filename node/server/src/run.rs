@@ -17,7 +17,7 @@ use crate::config::{ConfigError, NodeConfig};
 use crate::context::Context;
 use crate::gateway::Gateway;
 use crate::liveness::{self, Liveness};
-use crate::{bootstrap, grpc, reconciler, rest, telemetry};
+use crate::{bootstrap, grpc, reconciler, rest, telemetry, webhooks};
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -134,6 +134,7 @@ impl Parts {
         tasks.spawn(gateway.run());
         tasks.spawn(liveness::exchange::run(context.clone()));
         tasks.spawn(reconciler::run(context.clone()));
+        tasks.spawn(webhooks::run(context.clone()));
         if let Some(hash) = context.config.bootstrap_key {
             tasks.spawn(bootstrap::run(context.clone(), hash));
         }

@@ -9,6 +9,7 @@ mod key;
 mod registry;
 mod run;
 mod test;
+mod webhook;
 mod worker;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use run::{
     ReasonJson, RunJson, TimelineEntryJson,
 };
 pub use test::TestJson;
+pub use webhook::{CreatedWebhookJson, DeliveryJson, TestedWebhookJson, WebhookJson};
 pub use worker::{CapacityJson, ConditionJson, FlapsJson, ResourcesJson, WorkerJson};
 
 use serde::{Deserialize, Serialize};

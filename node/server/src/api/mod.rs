@@ -14,6 +14,7 @@ mod scope;
 pub mod secret;
 mod tests;
 pub mod watch;
+mod webhooks;
 mod workers;
 mod write;
 

@@ -205,7 +205,11 @@ impl Watcher {
                 Change::Chunk(delta) => {
                     runs.insert(delta.key.assignment.run);
                 }
-                Change::Request(_) | Change::Event(_) | Change::Key(_) => {}
+                Change::Request(_)
+                | Change::Event(_)
+                | Change::Key(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_) => {}
             }
         }
         events.extend(runs.into_iter().filter_map(|run| self.run_event(run)));

@@ -78,7 +78,9 @@ impl Written {
     pub(super) fn key(&self) -> Result<KeyId, ApiError> {
         match self.object {
             ObjectRef::Key(id) => Ok(id),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) => Err(OTHER_OBJECT),
+            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Webhook(_) => {
+                Err(OTHER_OBJECT)
+            }
         }
     }
 
@@ -86,7 +88,9 @@ impl Written {
     pub(super) fn worker(&self) -> Result<WorkerId, ApiError> {
         match self.object {
             ObjectRef::Worker(id) => Ok(id),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Key(_) => Err(OTHER_OBJECT),
+            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Key(_) | ObjectRef::Webhook(_) => {
+                Err(OTHER_OBJECT)
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ impl NodeConfig {
         self.check_raft(&mut check);
         self.check_workers(&mut check);
         self.check_runs(&mut check);
+        self.check_webhooks(&mut check);
         if violations.is_empty() {
             Ok(())
         } else {

@@ -7,6 +7,7 @@ pub mod event;
 pub mod run;
 pub mod test;
 pub mod time;
+pub mod webhook;
 pub mod worker;
 
 #[cfg(test)]

@@ -195,7 +195,9 @@ impl Hub {
                 | Change::Chunk(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_) => {}
             }
         }
     }

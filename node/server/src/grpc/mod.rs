@@ -2,6 +2,7 @@
 
 pub mod health;
 mod services;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub fn routes(api: &Api) -> Result<Routes, tonic_reflection::server::Error> {
         .add_service(v1::runs_server::RunsServer::new(grpc.clone()))
         .add_service(v1::workers_server::WorkersServer::new(grpc.clone()))
         .add_service(v1::keys_server::KeysServer::new(grpc.clone()))
+        .add_service(v1::webhooks_server::WebhooksServer::new(grpc.clone()))
         .add_service(v1::cluster_server::ClusterServer::new(grpc.clone()))
         .add_service(v1::watch_server::WatchServer::new(grpc))
         .add_service(v1_reflection)

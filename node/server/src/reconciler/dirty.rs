@@ -58,7 +58,9 @@ impl Dirty {
                 | Change::Chunk(_)
                 | Change::Request(_)
                 | Change::Event(_)
-                | Change::Key(_) => {}
+                | Change::Key(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_) => {}
             }
         }
     }

@@ -6,6 +6,7 @@ mod openapi;
 mod ops;
 mod runs;
 mod tests;
+mod webhooks;
 mod workers;
 
 use axum::Router;
@@ -74,6 +75,18 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::bootstrap))
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(
+            webhooks::get,
+            webhooks::change::update,
+            webhooks::change::delete
+        ))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::change::rotate_secret))
+        .routes(routes!(webhooks::change::pause))
+        .routes(routes!(webhooks::change::resume))
+        .routes(routes!(webhooks::change::replay))
+        .routes(routes!(webhooks::change::test))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

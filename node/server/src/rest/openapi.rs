@@ -56,6 +56,7 @@ const ERRORS: [(&str, &str); 9] = [
         (name = "workers", description = "The registry of workers."),
         (name = "ping workers", description = "What workers without a session call."),
         (name = "keys", description = "Keys of callers."),
+        (name = "webhooks", description = "Where events of a project are posted to."),
         (name = "operations", description = "For those who run a node."),
     )
 )]
@@ -93,6 +94,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     let methods = [
         ("get", &mut item.get),
         ("post", &mut item.post),
+        ("patch", &mut item.patch),
         ("delete", &mut item.delete),
     ];
     methods

@@ -36,7 +36,13 @@ fn count(change: &Change) {
         Change::Run(delta) => count_run(delta),
         Change::Assignment(delta) => count_assignment(delta),
         Change::Event(delta) => count_event(delta),
-        Change::Test(_) | Change::Chunk(_) | Change::Worker(_) | Change::Request(_) | Change::Key(_) => {}
+        Change::Test(_)
+        | Change::Chunk(_)
+        | Change::Worker(_)
+        | Change::Request(_)
+        | Change::Key(_)
+        | Change::Webhook(_)
+        | Change::Delivery(_) => {}
     }
 }
 

@@ -85,6 +85,16 @@ impl State {
             .map(move |(_, at, seq)| (*at, DeliveryKey { webhook, seq: *seq }))
     }
 
+    /// When the soonest of those is due that are not due at `now`.
+    pub fn due_after(&self, webhook: WebhookId, now: Time) -> Option<Time> {
+        self.index
+            .webhooks
+            .due
+            .range((webhook, Time(now.0.saturating_add(1)), 0)..=(webhook, Time(u64::MAX), u64::MAX))
+            .next()
+            .map(|(_, at, _)| *at)
+    }
+
     /// A webhook's events in a status that is an end, oldest first.
     pub(crate) fn ended_deliveries(
         &self,
