@@ -59,6 +59,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
                 None => cmd::worker::run(command.agent).await,
             },
             Command::Key(command) => cmd::key::run(global, output, command).await,
+            Command::Webhook(command) => cmd::webhook::run(global, output, command).await,
             Command::Status { read } => cmd::status::run(global, output, read).await,
             Command::Top => top::run(global).await,
             Command::Cluster(command) => cmd::cluster::run(global, output, command).await,

@@ -147,7 +147,7 @@ secret_hash!(
     KeyHash
 );
 secret_hash!(
-    /// What a webhook's messages are signed with: not a hash, because the leader has to sign with it (ADR 23).
+    /// What a webhook's messages are signed with: not a hash, because the leader has to sign with it (ADR 16).
     SigningSecret
 );
 

@@ -15,3 +15,4 @@ mod rest;
 mod rest_workers;
 mod session;
 mod watch;
+mod webhooks;

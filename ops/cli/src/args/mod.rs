@@ -4,10 +4,12 @@
 mod documented;
 mod key;
 mod project;
+mod webhook;
 mod worker;
 
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use project::ProjectArgs;
+pub(crate) use webhook::{WebhookArgs, WebhookCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
 use std::path::PathBuf;
@@ -141,6 +143,9 @@ pub(crate) enum Command {
     /// Keys of callers: who may do what.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Webhooks: where events of a project are posted to.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -403,6 +408,21 @@ mod tests {
             "reeve key list --all",
             "reeve key revoke ci",
             "reeve key whoami",
+            "reeve webhook create --url https://a.test/x",
+            "reeve webhook create --url https://a.test/x --name pager --event run.status_changed --event probe.health_changed --test smoke --project p -o name",
+            "reeve webhook update pager --url https://b.test --event run.status_changed --test smoke --name other",
+            "reeve webhook update pager --all-events --all-tests",
+            "reeve webhook list --project p",
+            "reeve webhook get pager",
+            "reeve webhook delete pager",
+            "reeve webhook rotate-secret pager -o name",
+            "reeve webhook deliveries pager --dead",
+            "reeve webhook deliveries pager --pending --limit 5 -o json",
+            "reeve webhook replay pager --seq 3",
+            "reeve webhook replay pager --all",
+            "reeve webhook pause pager",
+            "reeve webhook resume pager",
+            "reeve webhook test pager",
             "reeve status",
             "reeve top",
             "reeve cluster status",
@@ -460,6 +480,14 @@ mod tests {
             ),
             ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
             ("reeve dev --nodes 0", "0 is not in"),
+            ("reeve webhook create", "--url"),
+            ("reeve webhook replay pager", "--seq"),
+            ("reeve webhook replay pager --seq 0", "0 is not in"),
+            ("reeve webhook replay pager --seq 1 --all", "cannot be used with"),
+            (
+                "reeve webhook update pager --event x --all-events",
+                "cannot be used with",
+            ),
         ] {
             let error = parse(line).expect_err(line).to_string();
             assert!(error.contains(words), "{line}: {error}");

@@ -19,4 +19,5 @@ mod registry;
 mod services;
 mod snapshots;
 mod tokens;
+mod webhooks;
 mod witness;
