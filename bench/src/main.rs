@@ -72,6 +72,14 @@ enum Experiment {
     Placement,
     /// P4: from submission to reservation, with 1,000 sessions
     Submission,
+    /// Runs from submission to RUNNING, alone and as many as there can be, of 1 and of 1,000 endpoints
+    Runs,
+    /// A million endpoints in flight in one run, on a cluster of its own; not part of all
+    Million {
+        /// Endpoints [default: 1000000, quick 10000]
+        #[arg(long)]
+        endpoints: Option<u32>,
+    },
     /// P5: sessions of up to 100,000 workers on a cluster of its own, and a node killed; minutes long, not part of all
     Sessions {
         /// Sessions of the last step [default: 100000, quick 1000]
@@ -97,6 +105,8 @@ impl Experiment {
             Self::SoakElections => "soak-elections",
             Self::Placement => "placement",
             Self::Submission => "submission",
+            Self::Runs => "runs",
+            Self::Million { .. } => "million",
             Self::Sessions { .. } => "sessions",
             Self::EchoServer { .. } => "echo-server",
         }
@@ -144,6 +154,14 @@ async fn measure(args: &Args) -> Result<()> {
         say("sessions");
         let sizes = sizes(args.quick, most);
         experiment::sessions::run(program, directory.path(), &sizes, &mut report).await?;
+        return finish(report, args);
+    }
+    if let Experiment::Million { endpoints } = args.experiment {
+        let program =
+            program.context("a million endpoints are on our own nodes: --only-peers leaves none")?;
+        say("million");
+        let endpoints = endpoints.unwrap_or(if args.quick { 10_000 } else { 1_000_000 });
+        experiment::million::run(&program, directory.path(), endpoints, &mut report).await?;
         return finish(report, args);
     }
     let mut bed = Bed::start(program, directory, &mut report).await?;
@@ -198,6 +216,10 @@ async fn run(which: Experiment, bed: &mut Bed, options: &Options, report: &mut R
     if which.includes(Experiment::Submission) {
         say("submission");
         experiment::submission::run(bed, options, report).await?;
+    }
+    if which.includes(Experiment::Runs) {
+        say("runs");
+        experiment::runs::run(bed, options, report).await?;
     }
     Ok(())
 }

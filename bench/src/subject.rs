@@ -132,6 +132,7 @@ pub fn definition(number: u64) -> TestDefinition {
                 setup_min: seconds(0),
                 setup_max: seconds(1),
                 outcomes: Vec::new(),
+                quality: None,
             })),
         }],
     }

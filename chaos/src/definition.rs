@@ -27,6 +27,7 @@ pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
                 setup_min: millis(50),
                 setup_max: millis(200),
                 outcomes: Vec::new(),
+                quality: None,
             })),
         }],
     }

@@ -3,8 +3,10 @@
 pub mod elections;
 pub mod failover;
 pub mod memory;
+pub mod million;
 pub mod placement;
 pub mod reads;
+pub mod runs;
 pub mod sessions;
 pub mod submission;
 pub mod writes;

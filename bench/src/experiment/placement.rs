@@ -211,6 +211,7 @@ fn definition() -> TestDefinition {
         setup_min: Millis(200),
         setup_max: Millis(800),
         outcomes: Vec::new(),
+        quality: None,
     };
     TestDefinition {
         name: "large".to_owned(),

@@ -108,6 +108,7 @@ async fn submit(channel: Connection) -> Result<Timed> {
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],
         id: String::new(),
+        ..Default::default()
     };
     let mut client = WatchClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
     let mut feed = client.watch(request).await?.into_inner();
@@ -178,6 +179,7 @@ fn definition() -> TestDefinition {
                 setup_min: seconds(0),
                 setup_max: seconds(0),
                 outcomes: Vec::new(),
+                quality: None,
             })),
         }],
     }

@@ -95,6 +95,7 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
         assignments: 0,
         replacements: 0,
         explanation: None,
+        probe: None,
         created_by: None,
         revision: Revision(1),
     }))
@@ -105,6 +106,7 @@ fn hundred_runs() -> State {
         setup_min: Millis(1),
         setup_max: Millis(2),
         outcomes: Vec::new(),
+        quality: None,
     };
     let selector = Selector {
         region: Some("eu-west".to_owned()),

@@ -64,6 +64,20 @@ pub enum ApiError {
         /// The oldest that is kept.
         oldest: Revision,
     },
+    /// A revision that this node has not reached in time.
+    #[error("this node is at revision {at} and has not reached {asked} in time; try another node")]
+    Behind {
+        /// The revision asked for.
+        asked: Revision,
+        /// Where the node is.
+        at: Revision,
+    },
+    /// A body that is larger than any request has to be.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The most, bytes.
+        limit: usize,
+    },
     /// The node stops.
     #[error("this node is shutting down")]
     ShuttingDown,
@@ -154,6 +168,13 @@ impl ApiError {
             Self::Compacted { asked, oldest } => Description::new(Code::OutOfRange, "REVISION_COMPACTED")
                 .with("asked", asked)
                 .with("oldest", oldest),
+            Self::Behind { asked, at } => Description::new(Code::Unavailable, "NODE_BEHIND")
+                .with("asked", asked)
+                .with("at", at)
+                .retry(Duration::ZERO),
+            Self::TooLarge { limit } => {
+                Description::new(Code::ResourceExhausted, "BODY_TOO_LARGE").with("limitBytes", limit)
+            }
             Self::Shedding => Description::new(Code::Unavailable, "SHEDDING").retry(Duration::ZERO),
             Self::ShuttingDown => unavailable(UnavailableReason::ShuttingDown),
             Self::NoSuchPath(path) => Description::new(Code::NotFound, "NO_SUCH_PATH").with("path", path),
@@ -178,6 +199,9 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
         ObjectKind::Key => "KEY_NOT_FOUND",
+        ObjectKind::Probe => "PROBE_NOT_FOUND",
+        ObjectKind::Evidence => "EVIDENCE_NOT_FOUND",
+        ObjectKind::Summary => "SUMMARY_NOT_FOUND",
         ObjectKind::Webhook => "WEBHOOK_NOT_FOUND",
         ObjectKind::Delivery => "DELIVERY_NOT_FOUND",
     };
@@ -247,6 +271,11 @@ fn describe_refusal(refusal: &Refusal) -> Description {
                 .with("allowed", allowed.join(","))
         }
         Refusal::TestInUse { id, runs } => precondition("TEST_IN_USE").with("id", id).with("runs", runs),
+        Refusal::TestProbed { id, probe } => precondition("TEST_IN_USE").with("id", id).with("probe", probe),
+        Refusal::SlotNotOpen { probe, slot, cursor } => precondition("SLOT_NOT_OPEN")
+            .with("probe", probe)
+            .with("slot", slot.0)
+            .with("cursor", cursor.0),
         Refusal::Stale {
             kind: _,
             id,
@@ -348,9 +377,10 @@ pub struct AnsweredCode(pub Code);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let description = self.describe();
-        // The only case in which HTTP has a more telling status than the one of the code.
+        // The only cases in which HTTP has a more telling status than the one of the code.
         let status = match &self {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_)
             | Self::Malformed(_)
             | Self::NotFound { .. }
@@ -360,11 +390,23 @@ impl IntoResponse for ApiError {
             | Self::Read(_)
             | Self::Admin(_)
             | Self::Compacted { .. }
+            | Self::Behind { .. }
             | Self::ShuttingDown
             | Self::Shedding
             | Self::NoSuchPath(_)
             | Self::Internal(_) => http_status(description.code),
         };
+        let body = self.to_json();
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(AnsweredCode(description.code));
+        response
+    }
+}
+
+impl ApiError {
+    /// The body of the answer.
+    pub fn to_json(&self) -> ErrorJson {
+        let description = self.describe();
         let details = ErrorDetailsJson {
             metadata: description
                 .metadata
@@ -383,17 +425,14 @@ impl IntoResponse for ApiError {
                 .retry_after
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         };
-        let body = ErrorJson {
+        ErrorJson {
             error: ErrorBodyJson {
                 code: code_name(description.code).to_owned(),
                 reason: description.reason.into_owned(),
                 message: self.to_string(),
                 details,
             },
-        };
-        let mut response = (status, Json(body)).into_response();
-        response.extensions_mut().insert(AnsweredCode(description.code));
-        response
+        }
     }
 }
 

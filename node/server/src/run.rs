@@ -127,9 +127,10 @@ impl Parts {
             .add_service(health);
         let mut servers = JoinSet::new();
         servers.spawn(serve_grpc(context.clone(), grpc, routes));
-        servers.spawn(serve_http(context.clone(), http, api));
+        servers.spawn(serve_http(context.clone(), http, api.clone()));
         let mut tasks = JoinSet::new();
         tasks.spawn(grpc::health::report(context.clone(), reporter));
+        tasks.spawn(api.tell_watchers());
         tasks.spawn(telemetry::follow(context.clone()));
         tasks.spawn(gateway.run());
         tasks.spawn(liveness::exchange::run(context.clone()));

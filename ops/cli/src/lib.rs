@@ -58,6 +58,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
                 Some(command) => cmd::workers::run(global, output, command).await,
                 None => cmd::worker::run(command.agent).await,
             },
+            Command::Probe(command) => cmd::probe::run(global, output, command).await,
             Command::Key(command) => cmd::key::run(global, output, command).await,
             Command::Webhook(command) => cmd::webhook::run(global, output, command).await,
             Command::Status { read } => cmd::status::run(global, output, read).await,

@@ -114,6 +114,11 @@ impl WorkerProcess {
         self.child.is_some()
     }
 
+    /// Process id, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::pid)
+    }
+
     /// How it ended although nobody killed it.
     pub fn unexpected_end(&mut self) -> Option<String> {
         let status = self.child.as_mut()?.ended()?;

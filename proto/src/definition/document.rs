@@ -71,7 +71,32 @@ pub struct SimDocument {
     /// Share of each outcome, summing to 1; nothing means that all are SUCCESS.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, f64>,
+    /// Quality figures of simulated calls; without it none are reported (D14a).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityDocument>,
 }
+
+/// Quality figures, drawn for each endpoint and second of its call: each one number, or a range such as `3.8..4.4`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QualityDocument {
+    /// Mean opinion score, 1 to 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<RangeText>,
+    /// Jitter in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "jitter_ms")]
+    pub jitter_ms: Option<RangeText>,
+    /// Round-trip time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "rtt_ms")]
+    pub rtt_ms: Option<RangeText>,
+    /// Share of packets that are lost, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "fraction_lost")]
+    pub fraction_lost: Option<RangeText>,
+}
+
+/// A number or a range of numbers as it was written: read and written like a duration, but without a unit.
+pub type RangeText = DurationText;
 
 /// A duration as it was written. A bare number is kept too, so that the missing unit can be reported by field.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,6 +53,7 @@ impl From<&v1::SimExecutor> for SimDocument {
         Self {
             setup: setup.map(DurationText),
             outcomes: outcomes::to_fractions(&sim.outcomes),
+            quality: sim.quality.as_ref().map(Into::into),
         }
     }
 }

@@ -6,12 +6,13 @@ mod document;
 mod duration;
 mod from_wire;
 mod outcomes;
+mod quality;
 mod to_wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use document::{DefinitionDocument, GroupDocument, SimDocument};
+pub use document::{DefinitionDocument, GroupDocument, QualityDocument, SimDocument};
 pub use duration::{format_duration, parse_duration};
 
 use crate::v1;

@@ -4,7 +4,7 @@ use prost_types::Duration;
 
 use super::document::{DefinitionDocument, DurationText, GroupDocument, SimDocument};
 use super::duration::{parse_duration, parse_range};
-use super::{FieldViolation, outcomes};
+use super::{FieldViolation, outcomes, quality};
 use crate::v1;
 
 impl TryFrom<DefinitionDocument> for v1::TestDefinition {
@@ -77,6 +77,9 @@ fn to_sim(path: &str, sim: SimDocument, violations: &mut Vec<FieldViolation>) ->
         setup_min,
         setup_max,
         outcomes,
+        quality: sim
+            .quality
+            .map(|figures| quality::to_wire(&format!("{path}.quality"), &figures, violations)),
     }
 }
 

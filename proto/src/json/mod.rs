@@ -5,7 +5,9 @@
 mod cluster;
 mod drain;
 mod error;
+mod event;
 mod key;
+mod probe;
 mod registry;
 mod run;
 mod test;
@@ -18,7 +20,9 @@ mod tests;
 pub use cluster::{ClusterStatusJson, MemberJson};
 pub use drain::{DrainEffectJson, DrainJson, DrainWaitJson, DrainedWorkerJson};
 pub use error::{ErrorBodyJson, ErrorDetailsJson, ErrorFieldJson, ErrorJson};
+pub use event::{BookmarkJson, DeletedJson, ResetJson};
 pub use key::{CreatedKeyJson, KeyJson};
+pub use probe::{MetricResultJson, ProbeHealthJson, ProbeJson, ProbeSlotJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,
 };

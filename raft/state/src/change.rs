@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, RunId, TestId, WebhookId, WorkerId};
+use crate::id::{KeyId, ProbeId, RunId, TestId, WebhookId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
-    Webhook, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -43,9 +44,26 @@ pub enum Change {
     Webhook(Delta<WebhookId, Webhook>),
     /// An event on its way to a webhook.
     Delivery(Delta<DeliveryKey, Delivery>),
+    /// A probe.
+    Probe(Delta<ProbeId, Probe>),
+    /// A slot of a probe.
+    ProbeSlot(Delta<ProbeSlotKey, ProbeSlot>),
+    /// A chunk of evidence.
+    Manifest(Delta<ManifestKey, Manifest>),
+    /// A run's summary.
+    Summary(Delta<RunId, RunSummary>),
 }
 
 impl<K, V> Delta<K, V> {
+    /// A row that goes.
+    pub(crate) const fn removal(key: K, before: Arc<V>) -> Self {
+        Self {
+            key,
+            before: Some(before),
+            after: None,
+        }
+    }
+
     fn inverse(self) -> Self {
         Self {
             key: self.key,
@@ -69,6 +87,10 @@ impl Change {
             Self::Key(delta) => Self::Key(delta.inverse()),
             Self::Webhook(delta) => Self::Webhook(delta.inverse()),
             Self::Delivery(delta) => Self::Delivery(delta.inverse()),
+            Self::Probe(delta) => Self::Probe(delta.inverse()),
+            Self::ProbeSlot(delta) => Self::ProbeSlot(delta.inverse()),
+            Self::Manifest(delta) => Self::Manifest(delta.inverse()),
+            Self::Summary(delta) => Self::Summary(delta.inverse()),
         }
     }
 }
@@ -96,4 +118,12 @@ pub enum Row {
     Webhook(Arc<Webhook>),
     /// An event on its way to a webhook.
     Delivery(Arc<Delivery>),
+    /// A probe.
+    Probe(Arc<Probe>),
+    /// A slot of a probe.
+    ProbeSlot(Arc<ProbeSlot>),
+    /// A chunk of evidence.
+    Manifest(Arc<Manifest>),
+    /// A run's summary.
+    Summary(Arc<RunSummary>),
 }

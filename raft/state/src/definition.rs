@@ -1,14 +1,16 @@
 //! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
+mod probe;
 mod webhook;
 
 use std::collections::BTreeSet;
 
-use crate::command::{CreateKey, FieldViolation};
-use crate::record::{Executor, Group, Role, SimExecutor, TestDefinition};
+use crate::command::{CreateKey, FieldViolation, RecordChunk};
+use crate::record::{Executor, Group, Role, SimExecutor, SimQuality, Span, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
 
+pub use probe::{MAX_LIMIT, validate_probe};
 pub(crate) use webhook::validate_webhook;
 pub use webhook::{MAX_URL_BYTES, WebhookUrl, parse_webhook_url};
 
@@ -132,6 +134,32 @@ pub(crate) fn validate_key(command: &CreateKey) -> Vec<FieldViolation> {
     });
     rules.check(!first || command.ttl.is_none(), "ttl_s", || {
         "the first key must not expire".into()
+    });
+    rules.violations
+}
+
+/// Most chunks of evidence of an assignment and kind; a worker makes fewer than ten a minute, and ever longer ones.
+pub const MAX_CHUNKS: u32 = 10_000;
+/// Most bytes of a chunk of evidence.
+pub const MAX_CHUNK_BYTES: u64 = 2 * 1_024 * 1_024;
+/// Longest path of a chunk, in bytes.
+const MAX_PATH_BYTES: usize = 256;
+
+/// The rules for a chunk of evidence.
+pub(crate) fn validate_chunk(command: &RecordChunk) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.check(command.seq < MAX_CHUNKS, "seq", || {
+        format!("at most {MAX_CHUNKS} chunks of a kind")
+    });
+    rules.check(command.bytes <= MAX_CHUNK_BYTES, "data", || {
+        format!("at most {MAX_CHUNK_BYTES} bytes, found {}", command.bytes)
+    });
+    let path = command.path.len();
+    rules.check((1..=MAX_PATH_BYTES).contains(&path), "path", || {
+        format!("between 1 and {MAX_PATH_BYTES} bytes, found {path}")
+    });
+    rules.check(command.first_at <= command.last_at, "first_at", || {
+        "must not be after last_at".into()
     });
     rules.violations
 }
@@ -303,6 +331,33 @@ impl Rules {
         let distinct: BTreeSet<_> = sim.outcomes.iter().map(|share| share.outcome).collect();
         self.check(distinct.len() == sim.outcomes.len(), &outcomes, || {
             "an outcome is named twice".into()
+        });
+        if let Some(quality) = &sim.quality {
+            self.quality(&format!("{path}.sim.quality"), quality);
+        }
+    }
+
+    fn quality(&mut self, path: &str, quality: &SimQuality) {
+        let minute = 60_000_000;
+        let figures = [
+            ("mos", quality.mos, 1_000, 5_000),
+            ("jitter_ms", quality.jitter_ms, 0, minute),
+            ("rtt_ms", quality.rtt_ms, 0, minute),
+            ("fraction_lost", quality.fraction_lost, 0, 1_000),
+        ];
+        for (name, span, least, most) in figures {
+            let Some(Span { min_milli, max_milli }) = span else {
+                continue;
+            };
+            let field = format!("{path}.{name}");
+            self.check(min_milli <= max_milli, &field, || "begins above its end".into());
+            self.check(least <= min_milli && max_milli <= most, &field, || {
+                format!("must be between {} and {}", least / 1_000, most / 1_000)
+            });
+        }
+        let some = figures.iter().any(|(_, span, ..)| span.is_some());
+        self.check(some, path, || {
+            "names none of mos, jitter_ms, rtt_ms, fraction_lost".into()
         });
     }
 }

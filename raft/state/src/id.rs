@@ -80,6 +80,12 @@ uuid_id!(
 );
 
 uuid_id!(
+    /// A test on a schedule.
+    ProbeId,
+    "probe"
+);
+
+uuid_id!(
     /// A webhook: where events are sent.
     WebhookId,
     "webhook"

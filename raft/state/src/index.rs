@@ -5,10 +5,11 @@ pub(crate) mod webhook;
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
-use crate::id::{ProjectName, WorkerId};
-use crate::record::{ApiKey, Assignment, RequestRecord, Run, Test, Worker};
+use crate::id::{ProjectName, RunId, WorkerId};
+use crate::record::{ApiKey, Assignment, Probe, RequestRecord, Run, RunSummary, Test, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
+use crate::transition::run::RunStatus;
 use crate::transition::worker::{LivenessProfile, WorkerStatus};
 
 impl State {
@@ -76,6 +77,26 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Probe(row) => Change::Probe(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::ProbeSlot(row) => Change::ProbeSlot(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Manifest(row) => Change::Manifest(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Summary(row) => Change::Summary(Delta {
+                key: row.run,
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -93,6 +114,10 @@ impl State {
             Change::Key(delta) => write(&mut self.keys, delta),
             Change::Webhook(delta) => write(&mut self.webhooks, delta),
             Change::Delivery(delta) => write(&mut self.deliveries, delta),
+            Change::Probe(delta) => write(&mut self.probes, delta),
+            Change::ProbeSlot(delta) => write(&mut self.probe_slots, delta),
+            Change::Manifest(delta) => write(&mut self.manifests, delta),
+            Change::Summary(delta) => write(&mut self.summaries, delta),
         }
     }
 }
@@ -120,6 +145,20 @@ fn test_name(row: &Test) -> (ProjectName, String) {
 
 fn runs_alike(before: &Run, after: &Run) -> bool {
     before.life.status().is_terminal() == after.life.status().is_terminal()
+}
+
+/// Since when a run is terminal.
+fn ended(row: &Run) -> Option<(Time, RunId)> {
+    let entry = row.life.timeline().last()?;
+    entry.status.is_terminal().then_some((entry.at, row.id))
+}
+
+/// Whether a run executed and ended, so that it is to have a summary.
+fn to_be_summarised(row: &Run) -> bool {
+    match row.life.status() {
+        RunStatus::Completed | RunStatus::Failed => true,
+        RunStatus::Pending | RunStatus::Queued | RunStatus::Running | RunStatus::CannotRunForNow => false,
+    }
 }
 
 fn assignments_alike(before: &Assignment, after: &Assignment) -> bool {
@@ -151,6 +190,18 @@ fn offline_ping(row: &Worker) -> Option<(Time, WorkerId)> {
     offline.then_some((row.facts.link.since, row.id))
 }
 
+fn probes_alike(before: &Probe, after: &Probe) -> bool {
+    let seen = |row: &Probe| (row.cursor, row.paused_at.is_some(), row.open.is_some());
+    let (b, a) = (&before.definition, &after.definition);
+    seen(before) == seen(after)
+        && before.project == after.project
+        && (&b.name, &b.schedule) == (&a.name, &a.schedule)
+}
+
+fn probe_name(row: &Probe) -> (ProjectName, String) {
+    (row.project.clone(), row.definition.name.clone())
+}
+
 impl Index {
     fn update(&mut self, change: &Change) {
         match change {
@@ -158,6 +209,7 @@ impl Index {
             Change::Run(delta) if indexed_alike(delta, runs_alike) => {}
             Change::Assignment(delta) if indexed_alike(delta, assignments_alike) => {}
             Change::Worker(delta) if indexed_alike(delta, workers_alike) => {}
+            Change::Probe(delta) if indexed_alike(delta, probes_alike) => {}
             Change::Test(delta) => {
                 delta.before.iter().for_each(|row| self.forget_test(row));
                 delta.after.iter().for_each(|row| self.learn_test(row));
@@ -170,7 +222,7 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) | Change::Event(_) => {}
+            Change::Chunk(_) | Change::Event(_) | Change::ProbeSlot(_) | Change::Manifest(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -185,6 +237,14 @@ impl Index {
             }
             Change::Webhook(delta) => self.webhooks.webhook(delta),
             Change::Delivery(delta) => self.webhooks.delivery(delta),
+            Change::Probe(delta) => {
+                delta.before.iter().for_each(|row| self.forget_probe(row));
+                delta.after.iter().for_each(|row| self.learn_probe(row));
+            }
+            Change::Summary(delta) => {
+                delta.before.iter().for_each(|row| self.forget_summary(row));
+                delta.after.iter().for_each(|row| self.learn_summary(row));
+            }
         }
     }
 
@@ -198,12 +258,31 @@ impl Index {
 
     fn forget_run(&mut self, row: &Run) {
         self.live_runs.remove(&row.id);
+        self.unsummarised.remove(&row.id);
+        if let Some(since) = ended(row) {
+            self.ended_runs.remove(&since);
+        }
     }
 
     fn learn_run(&mut self, row: &Run) {
         if !row.life.status().is_terminal() {
             self.live_runs.insert(row.id);
         }
+        if to_be_summarised(row) {
+            self.unsummarised.insert(row.id);
+        }
+        if let Some(since) = ended(row) {
+            self.ended_runs.insert(since);
+        }
+    }
+
+    /// A summary goes only with its run, and before it: what is left to summarise is taken out with the run.
+    fn forget_summary(&mut self, row: &RunSummary) {
+        self.unsummarised.insert(row.run);
+    }
+
+    fn learn_summary(&mut self, row: &RunSummary) {
+        self.unsummarised.remove(&row.run);
     }
 
     fn forget_assignment(&mut self, row: &Assignment) {
@@ -289,6 +368,24 @@ impl Index {
         self.key_by_hash.insert(row.hash, row.id);
         if row.revoked_at.is_none() {
             self.key_by_name.insert(row.name.clone(), row.id);
+        }
+    }
+
+    fn forget_probe(&mut self, row: &Probe) {
+        self.probe_by_name.remove(&probe_name(row));
+        self.open_probes.remove(&row.id);
+        if let Some(due) = row.next_due() {
+            self.due_probes.remove(&(due, row.id));
+        }
+    }
+
+    fn learn_probe(&mut self, row: &Probe) {
+        self.probe_by_name.insert(probe_name(row), row.id);
+        if row.open.is_some() {
+            self.open_probes.insert(row.id);
+        }
+        if let Some(due) = row.next_due() {
+            self.due_probes.insert((due, row.id));
         }
     }
 

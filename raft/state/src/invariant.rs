@@ -2,6 +2,7 @@
 //!
 //! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
 
+mod probe;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use crate::state::State;
 use crate::transition::endpoint::EndpointState;
 use crate::transition::run::RunStatus;
 use crate::transition::worker::WorkerStatus;
+
+use probe::{cursor_forward, health_of_last_slot, one_run_a_slot, slots_in_order};
 
 /// A law that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 11] = [
+pub const LAWS: [(&str, Law); 16] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -54,6 +57,26 @@ pub const LAWS: [(&str, Law); 11] = [
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
     (
+        "a slot of a probe has at most one run, and a run at most one slot",
+        one_run_a_slot,
+    ),
+    (
+        "a probe's newest slots are kept, none later than its cursor",
+        slots_in_order,
+    ),
+    (
+        "a probe's health is what its last measured slot said",
+        health_of_last_slot,
+    ),
+    (
+        "evidence belongs to an assignment that started",
+        evidence_has_an_assignment,
+    ),
+    (
+        "only a run that executed and ended has a summary",
+        summaries_after_the_end,
+    ),
+    (
         "the outbox of a webhook keeps its caps, and its numbers count up",
         webhook::outbox_is_bounded,
     ),
@@ -64,7 +87,7 @@ pub const LAWS: [(&str, Law); 11] = [
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 7] = [
+pub const STEP_LAWS: [(&str, StepLaw); 10] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -73,6 +96,8 @@ pub const STEP_LAWS: [(&str, StepLaw); 7] = [
         "closed endpoints never change, phases only move forward",
         endpoints_forward,
     ),
+    ("a probe's cursor never goes back", cursor_forward),
+    ("evidence and summaries never change", evidence_is_final),
     (
         "an event that arrived is never sent again, and events say for ever what they said",
         webhook::deliveries_go_forward,
@@ -80,6 +105,10 @@ pub const STEP_LAWS: [(&str, StepLaw); 7] = [
     (
         "every status that a run enters is told to every webhook that wants it, or counted",
         webhook::transitions_are_told,
+    ),
+    (
+        "every change of a probe's health is counted, and told to every webhook that wants it",
+        webhook::health_changes_are_told,
     ),
 ];
 
@@ -266,6 +295,34 @@ fn deleted_hold_nothing(state: &State, broken: &mut Vec<String>) {
     }
 }
 
+fn evidence_has_an_assignment(state: &State, broken: &mut Vec<String>) {
+    for row in state.manifests.values() {
+        let assignment = state.assignments.get(&row.key.assignment);
+        if !assignment.is_some_and(|assignment| assignment.started) {
+            broken.push(format!("{:?}: assignment {assignment:?}", row.key));
+        }
+    }
+    for key in state.assignments.keys() {
+        if !state.runs.contains_key(&key.run) {
+            broken.push(format!("{key:?} of a run that does not exist"));
+        }
+    }
+    for key in state.chunks.keys() {
+        if !state.assignments.contains_key(&key.assignment) {
+            broken.push(format!("{key:?} of an assignment that does not exist"));
+        }
+    }
+}
+
+fn summaries_after_the_end(state: &State, broken: &mut Vec<String>) {
+    for row in state.summaries.values() {
+        let status = state.runs.get(&row.run).map(|run| run.life.status());
+        if !matches!(status, Some(RunStatus::Completed | RunStatus::Failed)) {
+            broken.push(format!("{:?} is {status:?}", row.run));
+        }
+    }
+}
+
 fn time_goes_forward(before: &State, after: &State, broken: &mut Vec<String>) {
     if after.meta.revision < before.meta.revision || after.meta.cluster_time < before.meta.cluster_time {
         broken.push(format!("{:?} after {:?}", after.meta, before.meta));
@@ -275,12 +332,29 @@ fn time_goes_forward(before: &State, after: &State, broken: &mut Vec<String>) {
 fn timelines_only_grow(before: &State, after: &State, broken: &mut Vec<String>) {
     for was in before.runs.values() {
         let Some(is) = after.runs.get(&was.id) else {
-            broken.push(format!("{:?} is gone", was.id));
+            if !was.life.status().is_terminal() {
+                broken.push(format!("{:?} is gone", was.id));
+            }
             continue;
         };
         let grown = is.life.timeline().starts_with(was.life.timeline());
         if !grown || (was.life.status().is_terminal() && is.life != was.life) {
             broken.push(format!("{:?}: {:?} became {:?}", was.id, was.life, is.life));
+        }
+    }
+}
+
+fn evidence_is_final(before: &State, after: &State, broken: &mut Vec<String>) {
+    for (key, was) in &before.manifests {
+        let is = after.manifests.get(key);
+        if is != Some(was) && after.runs.contains_key(&key.assignment.run) {
+            broken.push(format!("{key:?}: {was:?} became {is:?}"));
+        }
+    }
+    for (run, was) in &before.summaries {
+        let is = after.summaries.get(run);
+        if is != Some(was) && after.runs.contains_key(run) {
+            broken.push(format!("{run:?}: {was:?} became {is:?}"));
         }
     }
 }
@@ -309,7 +383,9 @@ fn new_work_only_online(before: &State, after: &State, broken: &mut Vec<String>)
 fn endpoints_forward(before: &State, after: &State, broken: &mut Vec<String>) {
     for was in before.assignments.values() {
         let Some(is) = after.assignments.get(&was.key) else {
-            broken.push(format!("{:?} is gone", was.key));
+            if after.runs.contains_key(&was.key.run) {
+                broken.push(format!("{:?} is gone", was.key));
+            }
             continue;
         };
         if was == is {

@@ -11,6 +11,7 @@ mod index;
 pub mod invariant;
 mod query;
 pub mod record;
+pub mod schedule;
 mod state;
 pub mod time;
 pub mod transition;

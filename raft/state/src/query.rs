@@ -5,10 +5,11 @@ mod webhook;
 use std::sync::Arc;
 
 use crate::change::Row;
-use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProbeId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, RequestKey, RequestRecord, Run, Test,
-    Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -225,6 +226,81 @@ impl State {
         self.keys.values()
     }
 
+    /// The probe with this id.
+    pub fn probe(&self, id: ProbeId) -> Option<&Arc<Probe>> {
+        self.probes.get(&id)
+    }
+
+    /// The probe of this name in a project.
+    pub fn probe_named(&self, project: &ProjectName, name: &str) -> Option<&Arc<Probe>> {
+        self.index
+            .probe_by_name
+            .get(&(project.clone(), name.to_owned()))
+            .and_then(|id| self.probes.get(id))
+    }
+
+    /// All probes by id, oldest first.
+    pub fn probes(&self) -> impl DoubleEndedIterator<Item = &Arc<Probe>> {
+        self.probes.values()
+    }
+
+    /// The slots of a probe that are kept, oldest first.
+    pub fn probe_slots(&self, probe: ProbeId) -> impl DoubleEndedIterator<Item = &Arc<ProbeSlot>> {
+        let from = ProbeSlotKey { probe, slot: Time(0) };
+        let to = ProbeSlotKey {
+            probe,
+            slot: Time(u64::MAX),
+        };
+        self.probe_slots.range(from..=to).map(|(_, slot)| slot)
+    }
+
+    /// One slot of a probe.
+    pub fn probe_slot(&self, key: ProbeSlotKey) -> Option<&Arc<ProbeSlot>> {
+        self.probe_slots.get(&key)
+    }
+
+    /// Probes by when their next slot is due, soonest first; those that are paused are left out.
+    pub fn due_probes(&self) -> impl Iterator<Item = (Time, ProbeId)> + '_ {
+        self.index.due_probes.iter().copied()
+    }
+
+    /// Probes whose last run is not settled.
+    pub fn open_probes(&self) -> impl Iterator<Item = &Arc<Probe>> {
+        self.index.open_probes.iter().filter_map(|id| self.probes.get(id))
+    }
+
+    /// The chunks of a run's evidence that are recorded, by assignment, kind and number.
+    pub fn manifests(&self, run: RunId) -> impl Iterator<Item = &Arc<Manifest>> {
+        let key = |ordinal, kind, seq| ManifestKey {
+            assignment: AssignmentKey { run, ordinal },
+            kind,
+            seq,
+        };
+        let from = key(0, EvidenceKind::Metrics, 0);
+        let to = key(u32::MAX, EvidenceKind::Events, u32::MAX);
+        self.manifests.range(from..=to).map(|(_, row)| row)
+    }
+
+    /// One chunk of evidence.
+    pub fn manifest(&self, key: ManifestKey) -> Option<&Arc<Manifest>> {
+        self.manifests.get(&key)
+    }
+
+    /// What a run's evidence comes to; `None` until it ended and was looked at.
+    pub fn summary(&self, run: RunId) -> Option<&Arc<RunSummary>> {
+        self.summaries.get(&run)
+    }
+
+    /// Runs that executed and ended, and have no summary yet.
+    pub fn unsummarised_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.index.unsummarised.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// Runs that ended, longest ago first.
+    pub fn ended_runs(&self) -> impl Iterator<Item = (Time, RunId)> + '_ {
+        self.index.ended_runs.iter().copied()
+    }
+
     /// Every row, table by table and by key: the same order on every node.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let tests = self.tests.values().cloned().map(Row::Test);
@@ -238,6 +314,10 @@ impl State {
         let requests = self.requests.values().cloned().map(Row::Request);
         let events = self.events.values().cloned().map(Row::Event);
         let keys = self.keys.values().cloned().map(Row::Key);
+        let probes = self.probes.values().cloned().map(Row::Probe);
+        let probe_slots = self.probe_slots.values().cloned().map(Row::ProbeSlot);
+        let manifests = self.manifests.values().cloned().map(Row::Manifest);
+        let summaries = self.summaries.values().cloned().map(Row::Summary);
         let webhooks = self.webhooks.values().cloned().map(Row::Webhook);
         let deliveries = self.deliveries.values().cloned().map(Row::Delivery);
         tests
@@ -248,6 +328,10 @@ impl State {
             .chain(requests)
             .chain(events)
             .chain(keys)
+            .chain(probes)
+            .chain(probe_slots)
+            .chain(manifests)
+            .chain(summaries)
             .chain(webhooks)
             .chain(deliveries)
     }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{KeyHash, KeyId, ProjectName, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId};
+use crate::id::{
+    KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId,
+};
 use crate::index::webhook::WebhookIndex;
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
-    Webhook, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -49,6 +52,10 @@ pub struct State {
     pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
     pub(crate) events: OrdMap<WorkerEventKey, Arc<WorkerEvent>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(crate) probes: OrdMap<ProbeId, Arc<Probe>>,
+    pub(crate) probe_slots: OrdMap<ProbeSlotKey, Arc<ProbeSlot>>,
+    pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
+    pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
     pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
     pub(crate) deliveries: OrdMap<DeliveryKey, Arc<Delivery>>,
     pub(crate) index: Index,
@@ -78,6 +85,16 @@ pub(crate) struct Index {
     pub(crate) key_by_name: OrdMap<String, KeyId>,
     /// Keys, revoked ones too: which says why it is refused.
     pub(crate) key_by_hash: OrdMap<KeyHash, KeyId>,
+    /// A probe's name is unique within its project.
+    pub(crate) probe_by_name: OrdMap<(ProjectName, String), ProbeId>,
+    /// Probes that are not paused, by when their next slot is due.
+    pub(crate) due_probes: OrdSet<(Time, ProbeId)>,
+    /// Probes whose last run is not settled.
+    pub(crate) open_probes: OrdSet<ProbeId>,
+    /// Runs that are terminal, by since when.
+    pub(crate) ended_runs: OrdSet<(Time, RunId)>,
+    /// Runs that executed and ended, and have no summary yet.
+    pub(crate) unsummarised: OrdSet<RunId>,
     /// Webhooks and what is on its way to them.
     pub(crate) webhooks: WebhookIndex,
 }

@@ -29,6 +29,8 @@ pub enum FeedItem {
     Reset {
         /// The state is at least as new as this.
         revision: Revision,
+        /// The whole state was replaced; else the consumer was too slow, or said that it knows nothing.
+        replaced: bool,
     },
 }
 
@@ -153,9 +155,13 @@ impl Feed {
         let cursor = match self.cursor {
             Some(cursor) if self.replaced == ring.replaced && cursor >= ring.floor => cursor,
             Some(_) | None => {
+                let replaced = self.replaced != ring.replaced;
                 self.cursor = Some(ring.head);
                 self.replaced = ring.replaced;
-                return Some(FeedItem::Reset { revision: ring.head });
+                return Some(FeedItem::Reset {
+                    revision: ring.head,
+                    replaced,
+                });
             }
         };
         let next = ring.steps.partition_point(|step| step.revision <= cursor);
@@ -185,7 +191,7 @@ mod tests {
     fn revision(item: Option<FeedItem>) -> Option<(bool, u64)> {
         item.map(|item| match item {
             FeedItem::Changes { revision, .. } => (false, revision.0),
-            FeedItem::Reset { revision } => (true, revision.0),
+            FeedItem::Reset { revision, .. } => (true, revision.0),
         })
     }
 

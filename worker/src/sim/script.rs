@@ -168,6 +168,7 @@ mod tests {
             setup_min: Some(time(min_ms)),
             setup_max: Some(time(max_ms)),
             outcomes: shares.iter().map(share).collect(),
+            quality: None,
         }
     }
 

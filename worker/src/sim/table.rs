@@ -284,6 +284,7 @@ mod tests {
             setup_min: Some(time),
             setup_max: Some(time),
             outcomes: Vec::new(),
+            quality: None,
         }
     }
 

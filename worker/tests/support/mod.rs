@@ -78,6 +78,7 @@ pub fn offer(epoch: u64, endpoints: u32, duration_ms: i64, outcomes: Vec<Outcome
         setup_min: Some(ms(20)),
         setup_max: Some(ms(60)),
         outcomes,
+        quality: None,
     };
     Offer {
         run_id: "run-1".to_owned(),

@@ -34,6 +34,7 @@ pub fn group(name: &str, endpoints: u32, selector: Selector) -> Group {
         setup_min: Millis(1),
         setup_max: Millis(2),
         outcomes: Vec::new(),
+        quality: None,
     };
     Group {
         name: name.to_owned(),

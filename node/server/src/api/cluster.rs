@@ -12,7 +12,7 @@ use crate::error::ApiError;
 impl Api {
     /// What this node knows, without asking anyone.
     pub async fn cluster_status(&self, request: v1::GetStatusRequest) -> v1::GetStatusResponse {
-        let Self { context } = self;
+        let Self { context, hub: _ } = self;
         let status = context.store.status();
         let state_hash = if request.include_state_hash {
             Some(context.store.state_hash().await)

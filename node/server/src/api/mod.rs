@@ -8,6 +8,7 @@ mod cluster;
 mod connections;
 pub(crate) mod keys;
 mod page;
+mod probes;
 mod read;
 mod runs;
 mod scope;
@@ -26,12 +27,16 @@ pub use call::Call;
 #[derive(Clone)]
 pub struct Api {
     context: Context,
+    hub: watch::Hub,
 }
 
 impl Api {
-    /// Serves what the context's store holds.
+    /// Serves what the context's store holds. Watchers are told what happens by [`Api::tell_watchers`].
     pub fn new(context: Context) -> Self {
-        Self { context }
+        Self {
+            context,
+            hub: watch::Hub::new(),
+        }
     }
 
     /// What the handlers work on.

@@ -78,9 +78,11 @@ impl Written {
     pub(super) fn key(&self) -> Result<KeyId, ApiError> {
         match self.object {
             ObjectRef::Key(id) => Ok(id),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Webhook(_) => {
-                Err(OTHER_OBJECT)
-            }
+            ObjectRef::Test(_)
+            | ObjectRef::Run(_)
+            | ObjectRef::Worker(_)
+            | ObjectRef::Probe(_)
+            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -88,9 +90,11 @@ impl Written {
     pub(super) fn worker(&self) -> Result<WorkerId, ApiError> {
         match self.object {
             ObjectRef::Worker(id) => Ok(id),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Key(_) | ObjectRef::Webhook(_) => {
-                Err(OTHER_OBJECT)
-            }
+            ObjectRef::Test(_)
+            | ObjectRef::Run(_)
+            | ObjectRef::Key(_)
+            | ObjectRef::Probe(_)
+            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
         }
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use reeve_proto::v1;
 use reeve_state::command::FieldViolation;
 use reeve_state::definition::{DEFAULT_QUEUE_TIMEOUT, default_max_execution, validate};
-use reeve_state::record::{Executor, Group, OutcomeShare, Selector, SimExecutor, TestDefinition};
+use reeve_state::record::{
+    Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, TestDefinition,
+};
 use reeve_state::time::Millis;
 
 use super::{enums, time};
@@ -94,6 +96,7 @@ impl Decoder {
                     setup_min: Millis(0),
                     setup_max: Millis(0),
                     outcomes: Vec::new(),
+                    quality: None,
                 }
             }
         };
@@ -144,6 +147,7 @@ impl Decoder {
             setup_min: min.or(max).unwrap_or_default(),
             setup_max: max.or(min).unwrap_or_default(),
             outcomes,
+            quality: wire.quality.as_ref().map(quality),
         }
     }
 
@@ -198,6 +202,39 @@ fn encode_group(group: &Group) -> v1::Group {
                     share_ppm: share.share_ppm,
                 })
                 .collect(),
+            quality: sim.quality.as_ref().map(encode_quality),
         })),
+    }
+}
+
+/// What each figure may be is checked with the definition.
+fn quality(wire: &v1::SimQuality) -> SimQuality {
+    let span = |wire: &Option<v1::MilliRange>| {
+        wire.as_ref().map(|range| Span {
+            min_milli: range.min_milli,
+            max_milli: range.max_milli,
+        })
+    };
+    SimQuality {
+        mos: span(&wire.mos),
+        jitter_ms: span(&wire.jitter_ms),
+        rtt_ms: span(&wire.rtt_ms),
+        fraction_lost: span(&wire.fraction_lost),
+    }
+}
+
+/// To the wire.
+pub fn encode_quality(quality: &SimQuality) -> v1::SimQuality {
+    let range = |span: Option<Span>| {
+        span.map(|span| v1::MilliRange {
+            min_milli: span.min_milli,
+            max_milli: span.max_milli,
+        })
+    };
+    v1::SimQuality {
+        mos: range(quality.mos),
+        jitter_ms: range(quality.jitter_ms),
+        rtt_ms: range(quality.rtt_ms),
+        fraction_lost: range(quality.fraction_lost),
     }
 }

@@ -4,6 +4,7 @@ pub mod definition;
 pub mod drain;
 pub mod enums;
 pub mod event;
+pub mod probe;
 pub mod run;
 pub mod test;
 pub mod time;

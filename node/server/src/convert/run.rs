@@ -1,5 +1,7 @@
 //! A run with its assignments and endpoints on the wire.
 
+use std::sync::Arc;
+
 use reeve_proto::v1;
 use reeve_state::State;
 use reeve_state::id::Revision;
@@ -11,6 +13,16 @@ use super::{definition, enums, time};
 
 /// To the wire, with what the state knows of its assignments.
 pub fn run(state: &State, run: &Run) -> v1::Run {
+    let assignments: Vec<_> = state.assignments(run.id).cloned().collect();
+    run_with(state, run, &assignments)
+}
+
+/// The same with these assignments, which may not be those that it has now.
+pub fn run_with(state: &State, run: &Run, assignments: &[Arc<Assignment>]) -> v1::Run {
+    let mut sum = EndpointCounts::default();
+    for assignment in assignments {
+        sum.add(&assignment.counts);
+    }
     v1::Run {
         id: run.id.to_string(),
         test_id: run.test.to_string(),
@@ -20,19 +32,24 @@ pub fn run(state: &State, run: &Run) -> v1::Run {
         reason: run.life.reason().map(reason),
         created_at: Some(time::timestamp(run.created_at)),
         timeline: run.life.timeline().iter().map(timeline_entry).collect(),
-        endpoints: Some(counts(run.definition.endpoints(), &state.run_counts(run.id))),
-        assignments: state
-            .assignments(run.id)
+        endpoints: Some(counts(run.definition.endpoints(), &sum)),
+        assignments: assignments
+            .iter()
             .map(|row| assignment(state, run, row))
             .collect(),
         stop_requested_at: run.stop_requested_at.map(time::timestamp),
         start_at: run.start_at.map(time::timestamp),
         queue_deadline: run.queue_deadline.map(time::timestamp),
         execution_deadline: run.execution_deadline.map(time::timestamp),
-        revision: revision(state, run).0,
+        revision: assignments
+            .iter()
+            .map(|row| row.revision)
+            .fold(run.revision, Revision::max)
+            .0,
         explanation: run.explanation.as_deref().map(explanation),
         definition: Some(definition::encode(&run.definition)),
         project: run.project.to_string(),
+        probe_id: run.probe.map(|probe| probe.to_string()).unwrap_or_default(),
     }
 }
 

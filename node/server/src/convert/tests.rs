@@ -38,6 +38,7 @@ fn group(name: &str) -> v1::Group {
             setup_min: span(0, 200_000_000),
             setup_max: span(0, 800_000_000),
             outcomes: vec![],
+            quality: None,
         })),
     }
 }

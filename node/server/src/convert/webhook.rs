@@ -54,9 +54,9 @@ pub fn delivery(delivery: &Delivery) -> v1::Delivery {
             facts.to.name().to_owned(),
         ),
         EventFacts::Probe(facts) => (
-            uuid::Uuid::from_bytes(facts.probe).hyphenated().to_string(),
-            facts.from.clone(),
-            facts.to.clone(),
+            facts.probe.to_string(),
+            facts.from.name().to_owned(),
+            facts.to.name().to_owned(),
         ),
         EventFacts::Test => Default::default(),
     };

@@ -99,6 +99,10 @@ fn sim_executor(sim: &SimExecutor) -> v1::SimExecutor {
                 share_ppm: share.share_ppm,
             })
             .collect(),
+        quality: sim
+            .quality
+            .as_ref()
+            .map(crate::convert::definition::encode_quality),
     }
 }
 

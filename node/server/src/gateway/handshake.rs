@@ -196,6 +196,8 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::OtherProject { .. }
             | Refusal::WrongProfile { .. }
+            | Refusal::TestProbed { .. }
+            | Refusal::SlotNotOpen { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }
             | Refusal::ReportInvalid { .. }

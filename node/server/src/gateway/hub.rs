@@ -197,7 +197,11 @@ impl Hub {
                 | Change::Event(_)
                 | Change::Key(_)
                 | Change::Webhook(_)
-                | Change::Delivery(_) => {}
+                | Change::Delivery(_)
+                | Change::Probe(_)
+                | Change::ProbeSlot(_)
+                | Change::Manifest(_)
+                | Change::Summary(_) => {}
             }
         }
     }

@@ -170,6 +170,8 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::OtherProject { .. }
             | Refusal::WrongProfile { .. }
+            | Refusal::TestProbed { .. }
+            | Refusal::SlotNotOpen { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }
             | Refusal::ClusterVersion { .. }),

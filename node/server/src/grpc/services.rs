@@ -285,7 +285,8 @@ impl v1::watch_server::Watch for Grpc {
         let (request, call) = self.open(request, Access::Read).await?;
         let stream = self
             .0
-            .watch(request, call)?
+            .watch(request, call)
+            .await?
             .map(|item| item.map_err(Status::from));
         answer(Ok(Box::pin(stream)))
     }

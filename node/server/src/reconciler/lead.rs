@@ -8,11 +8,14 @@ use reeve_store::{FeedItem, Leadership};
 use super::dirty::Dirty;
 use super::fleet::FleetPlanner;
 use super::outcome::LostLead;
+use super::probes::ProbePlanner;
 use super::runs::RunPlanner;
 use crate::context::Context;
 
-/// Changes that come within this time are looked at together.
-const DEBOUNCE: Duration = Duration::from_millis(5);
+/// Least rest before a look at what changed: what commits together is looked at together.
+const SHORTEST_REST: Duration = Duration::from_micros(300);
+/// Most rest before a look at what changed, and the rest before a plan that was refused is made again.
+const LONGEST_REST: Duration = Duration::from_millis(5);
 /// The longest sleep: cluster time is slewed, so far deadlines are measured again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -22,6 +25,7 @@ pub(super) struct Lead {
     dirty: Dirty,
     runs: RunPlanner,
     fleet: FleetPlanner,
+    probes: ProbePlanner,
 }
 
 impl Lead {
@@ -34,6 +38,7 @@ impl Lead {
             dirty: Dirty::default(),
             runs: RunPlanner::new(context, term, since),
             fleet: FleetPlanner::new(context, term, since, leadership.since),
+            probes: ProbePlanner::new(context, term),
             context: context.clone(),
         }
     }
@@ -53,7 +58,7 @@ impl Lead {
                     Some(item) => {
                         self.note(item);
                         if self.dirty.wants_look() {
-                            debounce.get_or_insert_with(|| Instant::now() + DEBOUNCE);
+                            debounce.get_or_insert_with(|| Instant::now() + self.rest());
                         }
                     }
                     None => return,
@@ -65,7 +70,7 @@ impl Lead {
                     }
                     // Plans that were refused because the state moved on come again at once, but not in the same breath.
                     if self.dirty.wants_pass() {
-                        debounce = Some(Instant::now() + DEBOUNCE);
+                        debounce = Some(Instant::now() + LONGEST_REST);
                     }
                 }
             }
@@ -75,7 +80,7 @@ impl Lead {
     fn note(&mut self, item: FeedItem) {
         match item {
             FeedItem::Changes { changes, .. } => self.dirty.note(&changes),
-            FeedItem::Reset { revision } => {
+            FeedItem::Reset { revision, .. } => {
                 tracing::info!(%revision, "the change feed was reset; looking at everything that is live");
                 self.everything();
             }
@@ -86,11 +91,18 @@ impl Lead {
         self.dirty = Dirty::everything(&self.context.store.local());
         self.runs.reset();
         self.fleet.reset();
+        self.probes.reset();
     }
 
     async fn pass(&mut self) -> Result<(), LostLead> {
         self.fleet.pass(&mut self.dirty).await?;
+        self.probes.pass(&mut self.dirty).await?;
         self.runs.pass(&mut self.dirty).await
+    }
+
+    /// As long as the last plan took to make: a run that comes alone is not kept waiting, and planning takes at most half of a core.
+    fn rest(&self) -> Duration {
+        self.runs.planning().clamp(SHORTEST_REST, LONGEST_REST)
     }
 
     fn next_wake(&self) -> Instant {
@@ -102,6 +114,7 @@ impl Lead {
             self.runs.next_wake(),
             self.fleet.next_drain(),
             self.fleet.next_registry(),
+            self.probes.next_wake(),
         ];
         times
             .into_iter()

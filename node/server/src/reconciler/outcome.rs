@@ -45,12 +45,14 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::WrongStatus { .. }
         | Refusal::SessionOver { .. }
         | Refusal::NotYet { .. }
+        | Refusal::SlotNotOpen { .. }
         | Refusal::WorkerBusy { .. }
         | Refusal::Placement(_) => Ok(Outcome::Requeue),
         Refusal::AlreadyExists { .. }
         | Refusal::RequestIdReused { .. }
         | Refusal::Invalid { .. }
         | Refusal::TestInUse { .. }
+        | Refusal::TestProbed { .. }
         | Refusal::TokenRejected
         | Refusal::TokenExpired { .. }
         | Refusal::KeyRejected { .. }

@@ -1,7 +1,7 @@
 //! Passes of the planner of runs over what is dirty or due, on one snapshot.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reeve_plan::runs::{PassPlan, RunPlan, plan_pass};
 use reeve_plan::{PlanConfig, Planned};
@@ -27,6 +27,8 @@ pub(super) struct RunPlanner {
     config: PlanConfig,
     deadlines: Deadlines,
     failures: Failures,
+    /// What the last plan took to make.
+    planning: Duration,
 }
 
 impl RunPlanner {
@@ -37,8 +39,14 @@ impl RunPlanner {
             config: plan_config(&context.config),
             deadlines: Deadlines::default(),
             failures: Failures::default(),
+            planning: Duration::ZERO,
             context: context.clone(),
         }
+    }
+
+    /// What the last plan took to make.
+    pub(super) fn planning(&self) -> Duration {
+        self.planning
     }
 
     /// Forgets every deadline: everything is looked at anyway.
@@ -69,6 +77,7 @@ impl RunPlanner {
             }
             return Ok(());
         };
+        self.planning = begun.elapsed();
         let outcomes = self.commit(&plan).await?;
         let now = self.context.store.cluster_now();
         for ((run, plan), outcome) in plan.runs.iter().zip(outcomes) {

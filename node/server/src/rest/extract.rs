@@ -1,9 +1,9 @@
 //! What handlers take from a request, with errors of our own form.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use reeve_proto::names::Named;
 use reeve_proto::v1;
@@ -18,6 +18,9 @@ use crate::error::ApiError;
 
 /// Names a request, so that repeating it changes nothing (D15).
 const REQUEST_ID: &str = "x-request-id";
+
+/// The largest body, bytes: as large as a gRPC message.
+pub const MAX_BODY: usize = 4 << 20;
 
 /// The id in the path.
 pub struct Id(pub String);
@@ -98,9 +101,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = Bytes::from_request(request, state).await;
-        bytes
-            .map(Self)
-            .map_err(|error| ApiError::Malformed(error.body_text()))
+        bytes.map(Self).map_err(|error| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge { limit: MAX_BODY },
+            _ => ApiError::Malformed(error.body_text()),
+        })
     }
 }
 

@@ -1,16 +1,18 @@
 //! REST: the same handlers, JSON in camelCase, at the root and under `/api/v1`; described at `/openapi.json`.
 
+mod events;
 mod extract;
 mod keys;
 mod openapi;
 mod ops;
+mod probes;
 mod runs;
 mod tests;
 mod webhooks;
 mod workers;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -35,6 +37,7 @@ pub fn router(api: Api) -> Router {
         )
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(axum::middleware::from_fn(telemetry::rest))
         .with_state(api)
 }
@@ -75,6 +78,12 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::bootstrap))
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
+        .routes(routes!(probes::list, probes::create))
+        .routes(routes!(probes::get, probes::update, probes::delete))
+        .routes(routes!(probes::pause))
+        .routes(routes!(probes::resume))
+        .routes(routes!(probes::slots))
+        .routes(routes!(events::events))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(
             webhooks::get,

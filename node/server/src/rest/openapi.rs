@@ -15,7 +15,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder};
 const KEY: &str = "key";
 
 /// What any call may answer instead (google.rpc.Code as HTTP).
-const ERRORS: [(&str, &str); 9] = [
+const ERRORS: [(&str, &str); 10] = [
     (
         "400",
         "INVALID_ARGUMENT, FAILED_PRECONDITION or OUT_OF_RANGE: the reason and the fields are in the body.",
@@ -27,6 +27,7 @@ const ERRORS: [(&str, &str); 9] = [
         "409",
         "ALREADY_EXISTS or ABORTED: the name is taken, or the object changed meanwhile.",
     ),
+    ("413", "RESOURCE_EXHAUSTED: the body is too large."),
     ("429", "RESOURCE_EXHAUSTED: try again later."),
     ("500", "INTERNAL: a fault of the node."),
     (
@@ -56,6 +57,8 @@ const ERRORS: [(&str, &str); 9] = [
         (name = "workers", description = "The registry of workers."),
         (name = "ping workers", description = "What workers without a session call."),
         (name = "keys", description = "Keys of callers."),
+        (name = "probes", description = "Tests on a schedule, with thresholds and a health."),
+        (name = "events", description = "Changes as they happen."),
         (name = "webhooks", description = "Where events of a project are posted to."),
         (name = "operations", description = "For those who run a node."),
     )

@@ -42,7 +42,11 @@ fn count(change: &Change) {
         | Change::Request(_)
         | Change::Key(_)
         | Change::Webhook(_)
-        | Change::Delivery(_) => {}
+        | Change::Delivery(_)
+        | Change::Probe(_)
+        | Change::ProbeSlot(_)
+        | Change::Manifest(_)
+        | Change::Summary(_) => {}
     }
 }
 
@@ -144,6 +148,7 @@ mod tests {
             assignments: 0,
             replacements: 0,
             explanation: None,
+            probe: None,
             created_by: None,
             revision: Revision(1),
         })

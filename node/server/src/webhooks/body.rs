@@ -57,8 +57,8 @@ struct ProbeData<'a> {
     test_id: String,
     test_name: &'a str,
     project: &'a str,
-    from: &'a str,
-    to: &'a str,
+    from: &'static str,
+    to: &'static str,
     reason: &'a str,
     sequence: u64,
     revision: u64,
@@ -111,13 +111,13 @@ fn run<'a>(webhook: &'a Webhook, event: &WebhookEvent, facts: &'a RunFacts) -> R
 
 fn probe<'a>(webhook: &'a Webhook, event: &WebhookEvent, facts: &'a ProbeFacts) -> ProbeData<'a> {
     ProbeData {
-        probe_id: uuid::Uuid::from_bytes(facts.probe).hyphenated().to_string(),
+        probe_id: facts.probe.to_string(),
         probe_name: &facts.name,
         test_id: facts.test.to_string(),
         test_name: &facts.test_name,
         project: webhook.project.as_str(),
-        from: &facts.from,
-        to: &facts.to,
+        from: facts.from.name(),
+        to: facts.to.name(),
         reason: &facts.reason,
         sequence: event.sequence,
         revision: event.revision.0,
@@ -129,9 +129,10 @@ fn probe<'a>(webhook: &'a Webhook, event: &WebhookEvent, facts: &'a ProbeFacts) 
 mod tests {
     use std::collections::BTreeSet;
 
-    use reeve_state::id::{ProjectName, Revision, RunId, SigningSecret, TestId, WebhookId};
+    use reeve_state::id::{ProbeId, ProjectName, Revision, RunId, SigningSecret, TestId, WebhookId};
     use reeve_state::record::WebhookStatus;
     use reeve_state::time::Time;
+    use reeve_state::transition::probe::ProbeStatus;
     use reeve_state::transition::run::{RunReason, RunReasonCode, RunStatus};
     use serde_json::{Value, json};
 
@@ -214,12 +215,12 @@ mod tests {
     #[test]
     fn a_probe_and_a_test_are_told_likewise() {
         let facts = ProbeFacts {
-            probe: [3; 16],
+            probe: ProbeId::from_bytes([3; 16]),
             name: "p".to_owned(),
             test: TestId::from_bytes([2; 16]),
             test_name: "smoke".to_owned(),
-            from: "HEALTHY".to_owned(),
-            to: "DEGRADED".to_owned(),
+            from: ProbeStatus::Healthy,
+            to: ProbeStatus::Degraded,
             reason: "mos".to_owned(),
         };
         let probe = sent(EventFacts::Probe(facts));

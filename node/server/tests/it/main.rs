@@ -10,6 +10,7 @@ mod http;
 mod node;
 mod ops;
 mod ping;
+mod probes;
 mod registry;
 mod rest;
 mod rest_workers;

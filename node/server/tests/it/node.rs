@@ -287,6 +287,7 @@ pub fn definition(name: &str) -> v1::TestDefinition {
                 setup_min: seconds(0),
                 setup_max: seconds(1),
                 outcomes: Vec::new(),
+                quality: None,
             })),
         }],
     }

@@ -17,6 +17,7 @@ fn tests_from(revision: u64) -> v1::WatchRequest {
         from_revision: revision,
         kinds: vec![v1::ResourceKind::Test.into()],
         id: String::new(),
+        ..Default::default()
     }
 }
 

@@ -3,11 +3,13 @@
 #[cfg(test)]
 mod documented;
 mod key;
+mod probe;
 mod project;
 mod webhook;
 mod worker;
 
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
+pub(crate) use probe::{ProbeCommand, ProbeCreateArgs};
 pub(crate) use project::ProjectArgs;
 pub(crate) use webhook::{WebhookArgs, WebhookCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
@@ -143,6 +145,9 @@ pub(crate) enum Command {
     /// Keys of callers: who may do what.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Tests on a schedule, with thresholds and a health.
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// Webhooks: where events of a project are posted to.
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -346,7 +351,8 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace())
+        // `_` stands for a blank within an argument.
+        Cli::try_parse_from(line.split_whitespace().map(|word| word.replace('_', " ")))
     }
 
     #[test]
@@ -408,6 +414,16 @@ mod tests {
             "reeve key list --all",
             "reeve key revoke ci",
             "reeve key whoami",
+            "reeve probe create --name p --test t --every 5m",
+            "reeve probe create --name p --test t --cron 0_*_*_*_* --threshold mos:_warn_3.5,_crit_2.5",
+            "reeve probe apply -f probe.yaml --project p",
+            "reeve probe list --status degraded --watch",
+            "reeve probe get p -o json",
+            "reeve probe history p --local",
+            "reeve probe slots p",
+            "reeve probe pause p",
+            "reeve probe resume p --request-id x",
+            "reeve probe delete p",
             "reeve webhook create --url https://a.test/x",
             "reeve webhook create --url https://a.test/x --name pager --event run.status_changed --event probe.health_changed --test smoke --project p -o name",
             "reeve webhook update pager --url https://b.test --event run.status_changed --test smoke --name other",
@@ -479,6 +495,20 @@ mod tests {
                 "cannot be used with",
             ),
             ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
+            ("reeve probe create --name p --test t", "--every"),
+            (
+                "reeve probe create --name p --test t --every 5m --cron x",
+                "cannot be used with",
+            ),
+            ("reeve probe create --name p --test t --every 5", "no unit"),
+            (
+                "reeve probe create --name p --test t --every 5m --threshold mos",
+                "`:` is missing",
+            ),
+            (
+                "reeve probe list --status ill",
+                "expected one of HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN",
+            ),
             ("reeve dev --nodes 0", "0 is not in"),
             ("reeve webhook create", "--url"),
             ("reeve webhook replay pager", "--seq"),

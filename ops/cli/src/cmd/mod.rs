@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod key;
 pub(crate) mod node;
+pub(crate) mod probe;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod test;

@@ -35,6 +35,7 @@ pub(super) fn probe_definition(name: &str) -> TestDefinition {
         setup_min: second(0),
         setup_max: second(1),
         outcomes: Vec::new(),
+        quality: None,
     };
     TestDefinition {
         name: name.to_owned(),

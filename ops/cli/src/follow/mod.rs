@@ -197,6 +197,7 @@ async fn open(node: &Node, id: &str) -> Result<Streaming<WatchResponse>, CliErro
         from_revision: 0,
         kinds: vec![ResourceKind::Run.into()],
         id: id.to_owned(),
+        ..Default::default()
     };
     let mut client = WatchClient::new(node.channel.clone());
     let answer = timeout(ANSWER_TIMEOUT, client.watch(request))

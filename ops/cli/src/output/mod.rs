@@ -4,6 +4,7 @@ mod assignments;
 mod cluster;
 mod colour;
 mod key;
+mod probe;
 mod run;
 mod status;
 mod table;

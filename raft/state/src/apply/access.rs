@@ -106,7 +106,8 @@ impl Actor {
             | Command::RegisterWorker(_)
             | Command::PingWorker(_)
             | Command::UnregisterWorker(_)
-            | Command::Report(_) => Self::Worker,
+            | Command::Report(_)
+            | Command::RecordChunk(_) => Self::Worker,
             Command::SetDrain(command) => command
                 .drain
                 .as_ref()
@@ -137,7 +138,15 @@ impl Actor {
             | Command::RecordDeliveries(_)
             | Command::ReplayDelivery(_)
             | Command::PauseWebhook(_)
-            | Command::TestWebhook(_) => Self::Reconciler,
+            | Command::TestWebhook(_)
+            | Command::PutProbe(_)
+            | Command::DeleteProbe(_)
+            | Command::PauseProbe(_)
+            | Command::FireProbe(_)
+            | Command::SkipSlot(_)
+            | Command::EvaluateProbe(_)
+            | Command::PurgeRun(_)
+            | Command::RecordSummary(_) => Self::Reconciler,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::command::{AttemptOutcome, DeliveryResult, RecordDeliveries, Refusal, 
 use crate::id::{ProjectName, WebhookId};
 use crate::record::{
     Attempt, Delivery, DeliveryKey, DeliveryStatus, EventFacts, KEPT_DEAD, KEPT_DELIVERED, MAX_PENDING,
-    RETRIES, Run, RunFacts, Webhook, WebhookEvent, WebhookStatus,
+    Probe, ProbeFacts, RETRIES, Run, RunFacts, Webhook, WebhookEvent, WebhookStatus,
 };
 use crate::time::{Millis, Time};
 
@@ -31,6 +31,37 @@ pub(super) fn run_changed(tx: &mut Tx<'_>, before: Option<&Run>, after: &Run) {
         let sequence = position as u64 + 1;
         publish(tx, &after.project, EventFacts::Run(facts), sequence, entry.at);
     }
+}
+
+/// Tells of a probe whose health has another status than before, and counts that.
+pub(super) fn probe_changed(tx: &mut Tx<'_>, before: Option<&Probe>, after: &mut Probe) {
+    let Some(before) = before.filter(|before| before.health.status() != after.health.status()) else {
+        return;
+    };
+    after.health_changes += 1;
+    let test = after.definition.test;
+    let facts = ProbeFacts {
+        probe: after.id,
+        name: after.definition.name.clone(),
+        test,
+        // A test that probes run is not deleted; its name is looked up because a probe only knows its id.
+        test_name: tx
+            .state()
+            .test(test)
+            .map(|test| test.definition.name.clone())
+            .unwrap_or_default(),
+        from: before.health.status(),
+        to: after.health.status(),
+        reason: after.health.reason().to_owned(),
+    };
+    let at = after.health.since();
+    publish(
+        tx,
+        &after.project,
+        EventFacts::Probe(facts),
+        after.health_changes,
+        at,
+    );
 }
 
 /// Puts an event into the outbox of every webhook of the project that wants it.

@@ -47,6 +47,8 @@ fn object_lives(state: &State, object: ObjectRef) -> bool {
         ObjectRef::Run(id) => state.run(id).is_some(),
         ObjectRef::Worker(id) => state.worker(id).is_some(),
         ObjectRef::Key(id) => state.key(id).is_some(),
+        // As of a test, a deletion is remembered.
+        ObjectRef::Probe(_) => true,
         // Deletions are remembered here too: one that is repeated is answered as the first was.
         ObjectRef::Webhook(_) => true,
     }

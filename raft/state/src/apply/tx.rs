@@ -7,10 +7,11 @@ use crate::apply::access::Actor;
 use crate::apply::{history, outbox};
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, Revision, RunId, TestId, WebhookId, WorkerId};
+use crate::id::{KeyId, ProbeId, Revision, RunId, TestId, WebhookId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, KEPT_EVENTS, RequestKey,
-    RequestRecord, Run, Test, Webhook, Worker, WorkerEvent, WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, KEPT_EVENTS, KEPT_SLOTS, Manifest,
+    ManifestKey, Probe, ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook,
+    Worker, WorkerEvent, WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -29,6 +30,10 @@ enum RowKey {
     Key(KeyId),
     Webhook(WebhookId),
     Delivery(DeliveryKey),
+    Probe(ProbeId),
+    ProbeSlot(ProbeSlotKey),
+    Manifest(ManifestKey),
+    Summary(RunId),
 }
 
 /// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
@@ -130,6 +135,13 @@ impl<'a> Tx<'a> {
             .key(id)
             .cloned()
             .ok_or_else(|| not_found(ObjectKind::Key, id))
+    }
+
+    pub(super) fn probe(&self, id: ProbeId) -> Result<Arc<Probe>, Refusal> {
+        self.state
+            .probe(id)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Probe, id))
     }
 
     pub(super) fn put_test(&mut self, mut row: Test) {
@@ -296,6 +308,124 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Key(delta.key), Change::Key(delta));
     }
 
+    /// Writes a probe: the one place through which every change of a health passes.
+    pub(super) fn put_probe(&mut self, mut row: Probe) {
+        row.revision = self.revision();
+        let before = self.state.probes.get(&row.id).cloned();
+        outbox::probe_changed(self, before.as_deref(), &mut row);
+        let delta = Delta {
+            key: row.id,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Probe(delta.key), Change::Probe(delta));
+    }
+
+    /// Forgets a probe with its slots.
+    pub(super) fn remove_probe(&mut self, probe: &Arc<Probe>) {
+        let slots: Vec<ProbeSlotKey> = self.state.probe_slots(probe.id).map(|slot| slot.key).collect();
+        for key in slots {
+            self.remove_probe_slot(key);
+        }
+        let delta = Delta {
+            key: probe.id,
+            before: Some(Arc::clone(probe)),
+            after: None,
+        };
+        self.set(RowKey::Probe(delta.key), Change::Probe(delta));
+    }
+
+    /// Writes a slot. A new one makes the oldest be forgotten, once there are too many.
+    pub(super) fn put_probe_slot(&mut self, mut row: ProbeSlot) {
+        row.revision = self.revision();
+        let key = row.key;
+        let before = self.state.probe_slots.get(&key).cloned();
+        if before.is_none() {
+            let surplus = self.state.probe_slots(key.probe).nth(KEPT_SLOTS - 1).is_some();
+            let oldest = self.state.probe_slots(key.probe).next().map(|slot| slot.key);
+            if let Some(oldest) = oldest.filter(|_| surplus) {
+                self.remove_probe_slot(oldest);
+            }
+        }
+        let delta = Delta {
+            key,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::ProbeSlot(key), Change::ProbeSlot(delta));
+    }
+
+    fn remove_probe_slot(&mut self, key: ProbeSlotKey) {
+        let Some(before) = self.state.probe_slots.get(&key).cloned() else {
+            return;
+        };
+        let delta = Delta {
+            key,
+            before: Some(before),
+            after: None,
+        };
+        self.set(RowKey::ProbeSlot(key), Change::ProbeSlot(delta));
+    }
+
+    pub(super) fn put_manifest(&mut self, mut row: Manifest) {
+        row.revision = self.revision();
+        let before = self.state.manifests.get(&row.key).cloned();
+        let delta = Delta {
+            key: row.key,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Manifest(delta.key), Change::Manifest(delta));
+    }
+
+    pub(super) fn put_summary(&mut self, mut row: RunSummary) {
+        row.revision = self.revision();
+        let before = self.state.summaries.get(&row.run).cloned();
+        let delta = Delta {
+            key: row.run,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Summary(delta.key), Change::Summary(delta));
+    }
+
+    /// Forgets a run with everything that belongs to it; the summary before the run, as the index needs it.
+    pub(super) fn remove_run(&mut self, run: &Arc<Run>) {
+        let manifests: Vec<Arc<Manifest>> = self.state.manifests(run.id).cloned().collect();
+        for row in manifests {
+            self.set(
+                RowKey::Manifest(row.key),
+                Change::Manifest(Delta::removal(row.key, row)),
+            );
+        }
+        if let Some(row) = self.state.summaries.get(&run.id).cloned() {
+            self.set(
+                RowKey::Summary(run.id),
+                Change::Summary(Delta::removal(run.id, row)),
+            );
+        }
+        let assignments: Vec<Arc<Assignment>> = self.state.assignments(run.id).cloned().collect();
+        for row in assignments {
+            for chunk in 0..row.chunks() {
+                let key = ChunkKey {
+                    assignment: row.key,
+                    chunk,
+                };
+                if let Some(chunk) = self.state.chunks.get(&key).cloned() {
+                    self.set(RowKey::Chunk(key), Change::Chunk(Delta::removal(key, chunk)));
+                }
+            }
+            self.set(
+                RowKey::Assignment(row.key),
+                Change::Assignment(Delta::removal(row.key, row)),
+            );
+        }
+        self.set(
+            RowKey::Run(run.id),
+            Change::Run(Delta::removal(run.id, Arc::clone(run))),
+        );
+    }
+
     pub(super) fn webhook(&self, id: WebhookId) -> Result<Arc<Webhook>, Refusal> {
         self.state
             .webhook(id)
@@ -407,6 +537,10 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
         (Change::Webhook(first), Change::Webhook(last)) => Change::Webhook(keep(first, last)),
         (Change::Delivery(first), Change::Delivery(last)) => Change::Delivery(keep(first, last)),
+        (Change::Probe(first), Change::Probe(last)) => Change::Probe(keep(first, last)),
+        (Change::ProbeSlot(first), Change::ProbeSlot(last)) => Change::ProbeSlot(keep(first, last)),
+        (Change::Manifest(first), Change::Manifest(last)) => Change::Manifest(keep(first, last)),
+        (Change::Summary(first), Change::Summary(last)) => Change::Summary(keep(first, last)),
         (
             Change::Test(_)
             | Change::Run(_)
@@ -417,7 +551,11 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Event(_)
             | Change::Key(_)
             | Change::Webhook(_)
-            | Change::Delivery(_),
+            | Change::Delivery(_)
+            | Change::Probe(_)
+            | Change::ProbeSlot(_)
+            | Change::Manifest(_)
+            | Change::Summary(_),
             last,
         ) => last,
     }

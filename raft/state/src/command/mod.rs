@@ -1,6 +1,8 @@
 //! Commands: everything that can change the state. Numbered, and never renumbered.
 
+mod evidence;
 mod key;
+mod probe;
 mod reply;
 mod webhook;
 mod worker;
@@ -13,7 +15,9 @@ use crate::time::Millis;
 use crate::transition::endpoint::{EndpointOutcome, EndpointPhase};
 use crate::transition::run::RunReason;
 
+pub use evidence::{PurgeRun, RecordChunk, RecordSummary};
 pub use key::{CreateKey, RevokeKey};
+pub use probe::{DeleteProbe, EvaluateProbe, FireProbe, PauseProbe, ProbeMode, PutProbe, SkipSlot};
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, Refusal, Reply, Resumed,
     SessionGrant,
@@ -145,6 +149,24 @@ pub enum Command {
     PauseWebhook(PauseWebhook),
     /// 86: sends a webhook an event that says nothing.
     TestWebhook(TestWebhook),
+    /// 70: creates a probe, or updates it.
+    PutProbe(PutProbe),
+    /// 71: deletes a probe.
+    DeleteProbe(DeleteProbe),
+    /// 72: pauses a probe, or lets it go on.
+    PauseProbe(PauseProbe),
+    /// 73: creates the run of a probe's slot.
+    FireProbe(FireProbe),
+    /// 74: a probe's slot gets no run.
+    SkipSlot(SkipSlot),
+    /// 75: the run of a probe's slot is over.
+    EvaluateProbe(EvaluateProbe),
+    /// 90: a chunk of evidence is in an object store.
+    RecordChunk(RecordChunk),
+    /// 91: forgets a run with everything that belongs to it.
+    PurgeRun(PurgeRun),
+    /// 92: what a run's evidence comes to.
+    RecordSummary(RecordSummary),
 }
 
 impl Command {
@@ -186,6 +208,15 @@ impl Command {
             Self::ReplayDelivery(_) => 84,
             Self::PauseWebhook(_) => 85,
             Self::TestWebhook(_) => 86,
+            Self::PutProbe(_) => 70,
+            Self::DeleteProbe(_) => 71,
+            Self::PauseProbe(_) => 72,
+            Self::FireProbe(_) => 73,
+            Self::SkipSlot(_) => 74,
+            Self::EvaluateProbe(_) => 75,
+            Self::RecordChunk(_) => 90,
+            Self::PurgeRun(_) => 91,
+            Self::RecordSummary(_) => 92,
         }
     }
 
@@ -227,6 +258,15 @@ impl Command {
             Self::ReplayDelivery(_) => "replay_delivery",
             Self::PauseWebhook(_) => "pause_webhook",
             Self::TestWebhook(_) => "test_webhook",
+            Self::PutProbe(_) => "put_probe",
+            Self::DeleteProbe(_) => "delete_probe",
+            Self::PauseProbe(_) => "pause_probe",
+            Self::FireProbe(_) => "fire_probe",
+            Self::SkipSlot(_) => "skip_slot",
+            Self::EvaluateProbe(_) => "evaluate_probe",
+            Self::RecordChunk(_) => "record_chunk",
+            Self::PurgeRun(_) => "purge_run",
+            Self::RecordSummary(_) => "record_summary",
         }
     }
 
@@ -247,6 +287,7 @@ impl Command {
             | Self::ReplayDelivery(_)
             | Self::PauseWebhook(_)
             | Self::TestWebhook(_) => Some(Access::Operate),
+            Self::PutProbe(_) | Self::DeleteProbe(_) | Self::PauseProbe(_) => Some(Access::Operate),
             Self::CreateKey(_) | Self::RevokeKey(_) => Some(Access::Administer),
             Self::RegisterWorker(_) | Self::PingWorker(_) | Self::UnregisterWorker(_) => Some(Access::Ping),
             Self::RaiseClusterVersion(_)
@@ -265,6 +306,8 @@ impl Command {
             | Self::ExpireToken(_)
             | Self::PurgeWorker(_)
             | Self::RecordDeliveries(_) => None,
+            Self::FireProbe(_) | Self::SkipSlot(_) | Self::EvaluateProbe(_) => None,
+            Self::RecordChunk(_) | Self::PurgeRun(_) | Self::RecordSummary(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::id::{AssignmentEpoch, Revision, RunId, SessionEpoch, WorkerId};
+use crate::id::{AssignmentEpoch, ProbeId, Revision, RunId, SessionEpoch, WorkerId};
 use crate::record::{Access, ObjectRef, Role};
 use crate::time::Time;
 use crate::transition::worker::{LivenessProfile, WorkerStatus};
@@ -85,6 +85,12 @@ pub enum ObjectKind {
     Assignment,
     /// A caller's key.
     Key,
+    /// A probe.
+    Probe,
+    /// A chunk of evidence.
+    Evidence,
+    /// A run's summary.
+    Summary,
     /// A webhook.
     Webhook,
     /// An event on its way to a webhook.
@@ -100,6 +106,9 @@ impl ObjectKind {
             Self::Worker => "worker",
             Self::Assignment => "assignment",
             Self::Key => "key",
+            Self::Probe => "probe",
+            Self::Evidence => "evidence",
+            Self::Summary => "summary",
             Self::Webhook => "webhook",
             Self::Delivery => "delivery",
         }
@@ -375,5 +384,23 @@ pub enum Refusal {
         project: String,
         /// The key's own.
         of_key: String,
+    },
+    /// Probes run the test.
+    #[error("test {id} is run by the probe {probe:?}; delete the probe first, or let it run another test")]
+    TestProbed {
+        /// The test.
+        id: String,
+        /// The name of one of them.
+        probe: String,
+    },
+    /// The slot is settled, or not one of the schedule.
+    #[error("slot {} of probe {probe} is not open; those up to {} are settled", slot.0, cursor.0)]
+    SlotNotOpen {
+        /// The probe.
+        probe: ProbeId,
+        /// The slot.
+        slot: Time,
+        /// Up to when its slots are settled.
+        cursor: Time,
     },
 }

@@ -77,7 +77,8 @@ pub(super) fn transitions_are_told(before: &State, after: &State, broken: &mut V
         for position in known..run.life.timeline().len() {
             for webhook in before.webhooks.values() {
                 let told = after.deliveries(webhook.id).any(|row| {
-                    row.event.sequence == position as u64 + 1
+                    row.event.revision == after.meta.revision
+                        && row.event.sequence == position as u64 + 1
                         && matches!(&row.event.facts, EventFacts::Run(facts) if facts.run == run.id)
                 });
                 let overflowed = after
@@ -98,4 +99,35 @@ fn wants(webhook: &Webhook, run: &crate::record::Run) -> bool {
     webhook.status != WebhookStatus::Gone
         && webhook.project == run.project
         && webhook.wants(WebhookEventKind::RunStatusChanged, Some(run.test))
+}
+
+pub(super) fn health_changes_are_told(before: &State, after: &State, broken: &mut Vec<String>) {
+    for probe in after.probes.values() {
+        let Some(was) = before.probe(probe.id) else {
+            continue;
+        };
+        let changed = u64::from(was.health.status() != probe.health.status());
+        if probe.health_changes != was.health_changes + changed {
+            broken.push(format!(
+                "{:?}: {} changes after {}",
+                probe.id, probe.health_changes, was.health_changes
+            ));
+        }
+        for webhook in before.webhooks.values().filter(|_| changed > 0) {
+            let told = after.deliveries(webhook.id).any(|row| {
+                row.event.revision == after.meta.revision
+                    && row.event.sequence == probe.health_changes
+                    && matches!(&row.event.facts, EventFacts::Probe(facts) if facts.probe == probe.id)
+            });
+            let overflowed = after
+                .webhook(webhook.id)
+                .is_none_or(|is| is.overflowed > webhook.overflowed);
+            let wanted = webhook.status != WebhookStatus::Gone
+                && webhook.project == probe.project
+                && webhook.wants(WebhookEventKind::ProbeHealthChanged, Some(probe.definition.test));
+            if told != (wanted && !overflowed) {
+                broken.push(format!("{:?}, {:?}: told {told}", probe.id, webhook.id));
+            }
+        }
+    }
 }

@@ -2,22 +2,33 @@
 
 mod assignment;
 mod event;
+mod evidence;
 mod explanation;
 mod key;
+mod probe;
 mod request;
 mod run;
 mod test;
+mod threshold;
 mod webhook;
 mod worker;
 
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
+pub use evidence::{Aggregate, EvidenceKind, METRICS, Manifest, ManifestKey, RunSummary, SUCCESS_RATE};
 pub use explanation::{Explanation, FilterCount, GroupExplanation, PlacementFilter};
 pub use key::{Access, ApiKey, Role};
+pub use probe::{
+    KEPT_SLOTS, MAX_THRESHOLDS, OpenSlot, Probe, ProbeDefinition, ProbeSlot, ProbeSlotKey, SkipReason,
+    SlotEnd,
+};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
-pub use test::{Executor, Group, OutcomeShare, Selector, SimExecutor, Test, TestDefinition};
+pub use test::{
+    Executor, Group, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test, TestDefinition,
+};
+pub use threshold::{Direction, MetricResult, Statistic, Thousandths, Threshold, evaluate, measurable};
 pub use webhook::{
     Attempt, Delivery, DeliveryCounts, DeliveryKey, DeliveryStatus, EventFacts, KEPT_DEAD, KEPT_DELIVERED,
     MAX_PENDING, MAX_PROJECT_WEBHOOKS, OrderKey, PASSED_AFTER, PREVIOUS_SECRET_FOR, PreviousSecret,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, Revision, RunId, TestId, WebhookId, WorkerId};
+use crate::id::{KeyId, ProbeId, Revision, RunId, TestId, WebhookId, WorkerId};
 use crate::time::Time;
 
 /// A caller's own name for a request. Cheap to clone: tables copy their keys often.
@@ -25,6 +25,8 @@ pub enum ObjectRef {
     Worker(WorkerId),
     /// A caller's key.
     Key(KeyId),
+    /// A probe.
+    Probe(ProbeId),
     /// A webhook.
     Webhook(WebhookId),
 }

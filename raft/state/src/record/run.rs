@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{ProjectName, Revision, RunId, TestId};
+use crate::id::{ProbeId, ProjectName, Revision, RunId, TestId};
 use crate::record::{Explanation, RequestKey, TestDefinition};
 use crate::time::Time;
 use crate::transition::run::RunLife;
@@ -42,6 +42,8 @@ pub struct Run {
     pub replacements: u32,
     /// Why it could not be placed; set with CANNOT_RUN_FOR_NOW.
     pub explanation: Option<Arc<Explanation>>,
+    /// The probe whose slot it is, for one that a probe's schedule started (R228).
+    pub probe: Option<ProbeId>,
     /// The request that created it, remembered as long as the run lives.
     pub created_by: Option<RequestKey>,
     /// Of its last change.

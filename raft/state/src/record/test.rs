@@ -96,6 +96,30 @@ pub struct SimExecutor {
     pub setup_max: Millis,
     /// Shares of the outcomes; empty: all SUCCESS.
     pub outcomes: Vec<OutcomeShare>,
+    /// What the calls are said to sound like (D14a); `None`: nothing is said.
+    pub quality: Option<SimQuality>,
+}
+
+/// Scripted quality figures, drawn for each endpoint and second of its call (D14a).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SimQuality {
+    /// Mean opinion score, 1 to 5.
+    pub mos: Option<Span>,
+    /// Milliseconds.
+    pub jitter_ms: Option<Span>,
+    /// Milliseconds.
+    pub rtt_ms: Option<Span>,
+    /// Share of packets, 0 to 1.
+    pub fraction_lost: Option<Span>,
+}
+
+/// From the least to the most, both in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The least.
+    pub min_milli: u32,
+    /// The most.
+    pub max_milli: u32,
 }
 
 /// How many of a group's endpoints end in an outcome.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::{ProjectName, Revision, RunId, SigningSecret, TestId, WebhookId};
+use crate::id::{ProbeId, ProjectName, Revision, RunId, SigningSecret, TestId, WebhookId};
 use crate::record::RequestKey;
 use crate::time::{Millis, Time};
+use crate::transition::probe::ProbeStatus;
 use crate::transition::run::{RunReason, RunStatus};
 
 /// Pauses after failed attempts: the n-th after the n-th; after the attempt that follows the last, an event is dead (D3 of the neighbours).
@@ -168,8 +169,8 @@ pub struct DeliveryKey {
 pub enum OrderKey {
     /// A run.
     Run(RunId),
-    /// A probe, by the bytes of its id.
-    Probe([u8; 16]),
+    /// A probe.
+    Probe(ProbeId),
     /// The webhook itself.
     Webhook,
 }
@@ -219,7 +220,7 @@ pub struct RunFacts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProbeFacts {
     /// The probe.
-    pub probe: [u8; 16],
+    pub probe: ProbeId,
     /// Its name then.
     pub name: String,
     /// The test that it runs.
@@ -227,9 +228,9 @@ pub struct ProbeFacts {
     /// That test's name then.
     pub test_name: String,
     /// The health before.
-    pub from: String,
+    pub from: ProbeStatus,
     /// The health now.
-    pub to: String,
+    pub to: ProbeStatus,
     /// Why, for people.
     pub reason: String,
 }

@@ -8,9 +8,12 @@
 
 mod definitions;
 mod drains;
+mod evidence;
+mod health;
 mod history;
 mod keys;
 mod lives;
+mod probes;
 mod projects;
 mod properties;
 mod registry;

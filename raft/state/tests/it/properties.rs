@@ -1,5 +1,6 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
+mod probes;
 mod registry;
 mod webhooks;
 
@@ -8,16 +9,19 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::id::AssignmentEpoch;
-use reeve_state::record::{Assignment, WorkerEventKind};
+use reeve_state::record::{Assignment, EvidenceKind, WorkerEventKind};
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{DrainActor, WorkerStatus};
 use reeve_state::{State, apply};
 
+use crate::world::evidence::{chunk, purge_run, summary};
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
+use probes::{ProbeAct, evaluate_open, fire_due, probe_act, probe_command};
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
 use webhooks::{WebhookAct, webhook_act, webhook_command};
 
@@ -41,6 +45,11 @@ enum Act {
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
     Registry(RegistryAct),
+    Probe(ProbeAct),
+    /// A chunk of evidence, as often as not one that is there.
+    Chunk(u8, u32, bool, u32, u8),
+    Summary(u8),
+    PurgeRun(u8),
     Webhook(WebhookAct),
     /// Time passes, and nothing else.
     Pass(Millis),
@@ -77,15 +86,19 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn act() -> impl Strategy<Value = Act> {
     let registry = || registry_act().prop_map(Act::Registry);
-    let asked =
-        (key(), prop_oneof![run_act(), registry()]).prop_map(|(key, act)| Act::As(key, Box::new(act)));
+    let asked = (
+        key(),
+        prop_oneof![run_act(), registry(), probe_act(RUNS).prop_map(Act::Probe)],
+    )
+        .prop_map(|(key, act)| Act::As(key, Box::new(act)));
     let spans = vec![1_000, 60_000, HOUR.0];
     prop_oneof![
         40 => run_act(),
         10 => registry(),
         6 => webhook_act().prop_map(Act::Webhook),
         3 => asked,
-        1 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
+        8 => probe_act(RUNS).prop_map(Act::Probe),
+        3 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
 }
 
@@ -105,6 +118,10 @@ fn run_act() -> impl Strategy<Value = Act> {
         1 => (any_worker(), any::<bool>()).prop_map(|(w, on)| Act::Drain(w, on)),
         12 => (run(), 0..3u32, prop_oneof![8 => Just(1i8), 1 => -1..3i8], event())
             .prop_map(|(r, o, s, e)| Act::Report(r, o, s, e)),
+        3 => (run(), 0..3u32, any::<bool>(), 0..2u32, 0..2u8)
+            .prop_map(|(r, o, k, s, h)| Act::Chunk(r, o, k, s, h)),
+        2 => run().prop_map(Act::Summary),
+        1 => run().prop_map(Act::PurgeRun),
     ]
 }
 
@@ -188,7 +205,8 @@ fn help(world: &World, run: u8) -> Command {
     let first =
         |wanted: &dyn Fn(&Assignment) -> bool| assignments.iter().position(|a| wanted(a)).map(|at| at as u32);
     match status {
-        None => command(world, &Act::Start(run)),
+        None => fire_due(world, run).unwrap_or_else(|| command(world, &Act::Start(run))),
+        Some(_) if evaluate_open(world, run).is_some() => evaluate_open(world, run).unwrap(),
         Some(RunStatus::Pending) => command(world, &Act::Queue(run)),
         Some(RunStatus::Queued) if !assignments.iter().any(|a| a.life.status().is_current()) => {
             let online = (1..=WORKERS).find(|n| {
@@ -207,6 +225,20 @@ fn help(world: &World, run: u8) -> Command {
             None => world.complete(run),
         },
     }
+}
+
+fn evidence(world: &World, run: u8, ordinal: u32, metrics: bool, (seq, hash): (u32, u8)) -> Command {
+    let kind = if metrics {
+        EvidenceKind::Metrics
+    } else {
+        EvidenceKind::Events
+    };
+    let assignment = world.state.assignments(run_id(run)).nth(ordinal as usize);
+    let worker = assignment.map_or(worker_id(1), |assignment| assignment.worker);
+    Command::RecordChunk(RecordChunk {
+        sha256: [hash; 32],
+        ..chunk(run, ordinal, worker, kind, seq)
+    })
 }
 
 fn command(world: &World, act: &Act) -> Command {
@@ -258,6 +290,12 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
         Act::Registry(act) => registry_command(world, act),
+        Act::Probe(act) => probe_command(world, act),
+        Act::Chunk(run, ordinal, metrics, seq, hash) => {
+            evidence(world, *run, *ordinal, *metrics, (*seq, *hash))
+        }
+        Act::Summary(run) => summary(*run, true),
+        Act::PurgeRun(run) => purge_run(*run, Millis(0)),
         Act::Webhook(act) => webhook_command(world, act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
@@ -345,14 +383,19 @@ fn random_acts_reach_every_status() {
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
+    let mut healths = BTreeSet::new();
+    let (mut fired, mut skipped) = (false, false);
+    let (mut chunks, mut late, mut summaries, mut purged) = (0, 0, 0, 0);
     // As many as it takes: each kind of act makes the others rarer.
     for _ in 0..2_000 {
         let all = (
             RunStatus::ALL.len(),
             WorkerStatus::ALL.len(),
             WorkerEventKind::ALL.len(),
+            ProbeStatus::ALL.len(),
         );
-        if (seen.len(), workers.len(), events.len()) == all {
+        let reached = (seen.len(), workers.len(), events.len(), healths.len()) == all;
+        if reached && fired && skipped && chunks > 0 && late > 0 && summaries > 0 && purged > 0 {
             break;
         }
         let acts = prop::collection::vec(act(), 60..120)
@@ -361,7 +404,25 @@ fn random_acts_reach_every_status() {
             .current();
         let mut world = world();
         for act in &acts {
+            let runs_before = world.state.runs().count();
             perform(&mut world, act);
+            healths.extend(world.state.probes().map(|probe| probe.health.status()));
+            let slots = || {
+                world
+                    .state
+                    .probes()
+                    .flat_map(|probe| world.state.probe_slots(probe.id))
+            };
+            fired |= slots().any(|slot| slot.end.is_some());
+            skipped |= slots().any(|slot| slot.skipped.is_some());
+            purged += usize::from(world.state.runs().count() < runs_before);
+            for run in 1..=RUNS {
+                let manifests = world.state.manifests(run_id(run));
+                let (on_time, after): (Vec<_>, Vec<_>) = manifests.partition(|row| !row.late);
+                chunks += on_time.len();
+                late += after.len();
+                summaries += usize::from(world.state.summary(run_id(run)).is_some());
+            }
             workers.extend(world.state.workers().map(|worker| worker.status()));
             events.extend(
                 (1..=ALL_WORKERS)
@@ -372,7 +433,13 @@ fn random_acts_reach_every_status() {
         let runs = world.state.runs().flat_map(|run| run.life.timeline().to_vec());
         seen.extend(runs.map(|entry| entry.status));
     }
+    assert!(
+        chunks > 0 && late > 0 && summaries > 0 && purged > 0,
+        "{chunks} {late} {summaries} {purged}"
+    );
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
+    assert_eq!(healths.into_iter().collect::<Vec<_>>(), ProbeStatus::ALL);
+    assert!(fired && skipped, "{fired} {skipped}");
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
 }

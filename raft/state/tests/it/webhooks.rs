@@ -8,9 +8,11 @@ use reeve_state::id::{ProjectName, SigningSecret};
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::{State, apply};
 
+use crate::world::probes::*;
 use crate::world::registry::fields;
 use crate::world::webhook::*;
 use crate::world::*;
@@ -548,4 +550,83 @@ fn progress_is_no_event() {
     world.ok(world.complete(1));
     let sequence = told(&world, 1)[0].3;
     assert_eq!(sequence, 4, "whoever came late sees that three are missing");
+}
+
+#[test]
+fn a_change_of_a_probes_health_is_told_and_no_change_is_not() {
+    let mut world = World::with_probe();
+    world.ok(Command::PutWebhook(PutWebhook {
+        events: only(WebhookEventKind::ProbeHealthChanged),
+        ..new_webhook(1)
+    }));
+    for run in 7..=8 {
+        let slot = world.fired(1, run);
+        world.completed_with(run, 0);
+        world.ok(evaluate_probe(1, slot));
+    }
+    assert_eq!(world.probe_status(1), ProbeStatus::Healthy);
+    assert_eq!(
+        world.state.deliveries(webhook_id(1)).count(),
+        1,
+        "HEALTHY twice is told once"
+    );
+    let row = world.delivery(1, 1);
+    let EventFacts::Probe(facts) = &row.event.facts else {
+        panic!("{row:?}")
+    };
+    assert_eq!(
+        (facts.from, facts.to),
+        (ProbeStatus::Unknown, ProbeStatus::Healthy)
+    );
+    assert_eq!(
+        (facts.probe, &facts.name),
+        (probe_id(1), &world.probe(1).definition.name)
+    );
+    assert_eq!((row.event.sequence, world.probe(1).health_changes), (1, 1));
+}
+
+#[test]
+fn a_key_of_another_project_reaches_no_webhook() {
+    use crate::world::registry::new_key;
+    let mut world = with_webhook();
+    for (n, project) in [(1, "default"), (2, "blue")] {
+        world.ok(Command::CreateKey(CreateKey {
+            project: project.to_owned(),
+            ..new_key(n, Role::Operator)
+        }));
+    }
+    let all = [
+        Command::PutWebhook(update_webhook(1)),
+        rotate(1, 9),
+        pause(1, true),
+        test_webhook(1),
+        replay(1, Replay::AllDead),
+        delete_webhook(1),
+    ];
+    for command in all.clone() {
+        let refused = world.as_caller(2, command).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                Refusal::NotFound {
+                    kind: ObjectKind::Webhook,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+    let refused = world
+        .as_caller(2, Command::PutWebhook(new_webhook(2)))
+        .unwrap_err();
+    assert!(matches!(refused, Refusal::OtherProject { .. }), "{refused}");
+    for command in all {
+        world.as_caller(1, command).unwrap();
+    }
+    let record = Command::RecordDeliveries(RecordDeliveries { results: Vec::new() });
+    let refused = world.as_caller(1, record).unwrap_err();
+    assert!(
+        matches!(refused, Refusal::RoleTooLow { .. }),
+        "nobody says for the leader what arrived"
+    );
 }

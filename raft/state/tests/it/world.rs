@@ -1,6 +1,8 @@
 //! Given, when, then: a state, the commands that are applied to it, and what must hold. Every step is checked against
 //! every named invariant.
 
+pub mod evidence;
+pub mod probes;
 pub mod registry;
 pub mod webhook;
 
@@ -70,6 +72,7 @@ pub fn group(name: &str, endpoints: u32) -> Group {
             setup_min: Millis(200),
             setup_max: Millis(800),
             outcomes: Vec::new(),
+            quality: None,
         }),
     }
 }

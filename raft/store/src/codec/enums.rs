@@ -1,12 +1,13 @@
 //! The numbers that stand for enumerations. Never renumbered; 0 is never used.
 
-use reeve_state::command::{ApplyMode, KeyFault, ObjectKind};
+use reeve_state::command::{ApplyMode, KeyFault, ObjectKind, ProbeMode};
 use reeve_state::record::{
-    Access, DeliveryStatus, PlacementFilter, Role, WebhookEventKind, WebhookStatus, WorkerEventKind,
-    WorkerKind,
+    Access, DeliveryStatus, Direction, EvidenceKind, PlacementFilter, Role, SkipReason, Statistic,
+    WebhookEventKind, WebhookStatus, WorkerEventKind, WorkerKind,
 };
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{AfterDrain, Link, LivenessProfile, Resource, WorkerStatus};
 
@@ -40,7 +41,7 @@ macro_rules! numbered {
 }
 
 numbered!(ApplyMode { 1 => CreateOnly, 2 => CreateOrUpdate });
-numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 8 => Webhook, 9 => Delivery });
+numbered!(ObjectKind { 1 => Test, 2 => Run, 3 => Worker, 4 => Assignment, 5 => Key, 10 => Probe, 20 => Evidence, 21 => Summary, 30 => Webhook, 31 => Delivery });
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });
@@ -60,6 +61,7 @@ numbered!(WorkerEventKind {
     10 => TokenExpired,
     11 => Deleted,
 });
+numbered!(EvidenceKind { 1 => Metrics, 2 => Events });
 numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
 numbered!(LivenessProfile { 1 => Session, 2 => Ping });
 numbered!(AfterDrain { 1 => Disconnect, 2 => Resume });
@@ -110,3 +112,8 @@ numbered!(EndpointOutcome {
     7 => Oserror,
     8 => TeardownError,
 });
+numbered!(ProbeMode { 1 => Create, 2 => CreateOrUpdate, 3 => Update });
+numbered!(SkipReason { 1 => PreviousStillRunning, 2 => Missed });
+numbered!(Statistic { 1 => Mean, 2 => P50, 3 => P95, 4 => P99, 5 => Min, 6 => Max });
+numbered!(Direction { 1 => HigherIsBetter, 2 => LowerIsBetter });
+numbered!(ProbeStatus { 1 => Healthy, 2 => Degraded, 3 => Unhealthy, 4 => Unknown });

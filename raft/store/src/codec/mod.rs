@@ -4,6 +4,8 @@
 
 mod command;
 mod enums;
+mod evidence;
+mod probe;
 mod raft;
 mod record;
 mod reply;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{KeyId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
+use reeve_state::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
 use reeve_state::record::{
     Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OutcomeShare, RequestKey,
     RequestRecord, Selector, SimExecutor, Test, TestDefinition,
@@ -41,6 +41,7 @@ impl Wire for ObjectRef {
             Self::Run(id) => Object::Run(id_bytes(id.as_bytes())),
             Self::Worker(id) => Object::Worker(id_bytes(id.as_bytes())),
             Self::Key(id) => Object::Key(id_bytes(id.as_bytes())),
+            Self::Probe(id) => Object::Probe(id_bytes(id.as_bytes())),
             Self::Webhook(id) => Object::Webhook(id_bytes(id.as_bytes())),
         };
         wire::ObjectRef { object: Some(object) }
@@ -53,6 +54,7 @@ impl Wire for ObjectRef {
             Object::Run(id) => Ok(Self::Run(RunId::from_bytes(fixed("run", &id)?))),
             Object::Worker(id) => Ok(Self::Worker(WorkerId::from_bytes(fixed("worker", &id)?))),
             Object::Key(id) => Ok(Self::Key(KeyId::from_bytes(fixed("key", &id)?))),
+            Object::Probe(id) => Ok(Self::Probe(ProbeId::from_bytes(fixed("probe", &id)?))),
             Object::Webhook(id) => Ok(Self::Webhook(WebhookId::from_bytes(fixed("webhook", &id)?))),
         }
     }
@@ -201,6 +203,7 @@ impl Wire for SimExecutor {
             setup_min_ms: self.setup_min.0,
             setup_max_ms: self.setup_max.0,
             outcomes: protos(&self.outcomes),
+            quality: self.quality.as_ref().map(Wire::to_proto),
         }
     }
 
@@ -209,6 +212,7 @@ impl Wire for SimExecutor {
             setup_min: span(proto.setup_min_ms),
             setup_max: span(proto.setup_max_ms),
             outcomes: list(proto.outcomes)?,
+            quality: optional(proto.quality)?,
         })
     }
 }

@@ -8,8 +8,9 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, RequestKey, RequestRecord, Run, Test,
-    Webhook, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, EvidenceKind, Manifest, ManifestKey,
+    Probe, ProbeSlot, ProbeSlotKey, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook, Worker,
+    WorkerEvent, WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -28,10 +29,14 @@ mod table {
     pub(super) const KEY: u8 = 8;
     pub(super) const WEBHOOK: u8 = 12;
     pub(super) const DELIVERY: u8 = 13;
+    pub(super) const PROBE: u8 = 10;
+    pub(super) const PROBE_SLOT: u8 = 11;
+    pub(super) const MANIFEST: u8 = 14;
+    pub(super) const SUMMARY: u8 = 15;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::DELIVERY;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::SUMMARY;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -46,6 +51,10 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
         Change::Webhook(delta) => key(table::WEBHOOK, delta.key.as_bytes()),
         Change::Delivery(delta) => delivery_key(&delta.key),
+        Change::Probe(delta) => key(table::PROBE, delta.key.as_bytes()),
+        Change::ProbeSlot(delta) => probe_slot_key(&delta.key),
+        Change::Manifest(delta) => manifest_key(&delta.key),
+        Change::Summary(delta) => key(table::SUMMARY, delta.key.as_bytes()),
     }
 }
 
@@ -62,6 +71,10 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
         Row::Webhook(row) => key(table::WEBHOOK, row.id.as_bytes()),
         Row::Delivery(row) => delivery_key(&row.key),
+        Row::Probe(row) => key(table::PROBE, row.id.as_bytes()),
+        Row::ProbeSlot(row) => probe_slot_key(&row.key),
+        Row::Manifest(row) => manifest_key(&row.key),
+        Row::Summary(row) => key(table::SUMMARY, row.run.as_bytes()),
     }
 }
 
@@ -96,6 +109,22 @@ fn delivery_key(delivery: &DeliveryKey) -> Vec<u8> {
     key
 }
 
+fn probe_slot_key(slot: &ProbeSlotKey) -> Vec<u8> {
+    let mut key = key(table::PROBE_SLOT, slot.probe.as_bytes());
+    key.extend_from_slice(&slot.slot.0.to_be_bytes());
+    key
+}
+
+fn manifest_key(manifest: &ManifestKey) -> Vec<u8> {
+    let mut key = assignment_key(table::MANIFEST, &manifest.assignment);
+    key.push(match manifest.kind {
+        EvidenceKind::Metrics => 1,
+        EvidenceKind::Events => 2,
+    });
+    key.extend_from_slice(&manifest.seq.to_be_bytes());
+    key
+}
+
 /// The caller's length comes first, so that no two pairs share a key.
 fn request_key(request: &RequestKey) -> Vec<u8> {
     let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
@@ -117,6 +146,10 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Key(delta) => delta.after.clone().map(Row::Key),
         Change::Webhook(delta) => delta.after.clone().map(Row::Webhook),
         Change::Delivery(delta) => delta.after.clone().map(Row::Delivery),
+        Change::Probe(delta) => delta.after.clone().map(Row::Probe),
+        Change::ProbeSlot(delta) => delta.after.clone().map(Row::ProbeSlot),
+        Change::Manifest(delta) => delta.after.clone().map(Row::Manifest),
+        Change::Summary(delta) => delta.after.clone().map(Row::Summary),
     }
 }
 
@@ -134,6 +167,10 @@ pub(crate) fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Key(row) => Kind::Key(row.to_proto()),
         Row::Webhook(row) => Kind::Webhook(row.to_proto()),
         Row::Delivery(row) => Kind::Delivery(row.to_proto()),
+        Row::Probe(row) => Kind::Probe(row.to_proto()),
+        Row::ProbeSlot(row) => Kind::ProbeSlot(row.to_proto()),
+        Row::Manifest(row) => Kind::Manifest(row.to_proto()),
+        Row::Summary(row) => Kind::Summary(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
@@ -156,6 +193,10 @@ pub(crate) fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
         Kind::Webhook(row) => Row::Webhook(Arc::new(Webhook::from_proto(row)?)),
         Kind::Delivery(row) => Row::Delivery(Arc::new(Delivery::from_proto(row)?)),
+        Kind::Probe(row) => Row::Probe(Arc::new(Probe::from_proto(row)?)),
+        Kind::ProbeSlot(row) => Row::ProbeSlot(Arc::new(ProbeSlot::from_proto(row)?)),
+        Kind::Manifest(row) => Row::Manifest(Arc::new(Manifest::from_proto(row)?)),
+        Kind::Summary(row) => Row::Summary(Arc::new(RunSummary::from_proto(row)?)),
     };
     Ok(row)
 }

@@ -1,6 +1,8 @@
 //! Every command and record comes back from its bytes, and the bytes of commands never change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod evidence;
+mod probes;
 mod registry;
 mod webhooks;
 
@@ -21,7 +23,10 @@ use reeve_state::transition::endpoint::{EndpointChunk, EndpointOutcome, Endpoint
 use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus, TimelineEntry};
 use reeve_state::transition::worker::*;
 
+use super::enums::Numbered;
 use super::*;
+use evidence::{evidence_commands, evidence_rows};
+use probes::{probe_commands, probe_refusals, probe_rows};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 use webhooks::{webhook_commands, webhook_rows};
 
@@ -75,6 +80,7 @@ fn definition() -> Arc<TestDefinition> {
             outcome: EndpointOutcome::Timeout,
             share_ppm: 5,
         }],
+        quality: None,
     };
     Arc::new(TestDefinition {
         name: "load".to_owned(),
@@ -118,7 +124,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 35;
+const COMMANDS: usize = 44;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -256,6 +262,8 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(registry_commands())
     .chain(key_commands())
+    .chain(evidence_commands())
+    .chain(probe_commands())
     .chain(webhook_commands())
     .collect()
 }
@@ -479,6 +487,7 @@ fn rows() -> Vec<Row> {
             assignments: 2,
             replacements: 1,
             explanation: Some(explanation()),
+            probe: Some(ProbeId::from_bytes([20; 16])),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -525,6 +534,8 @@ fn rows() -> Vec<Row> {
         })),
     ]
     .into_iter()
+    .chain(evidence_rows())
+    .chain(probe_rows())
     .chain(webhook_rows())
     .collect()
 }
@@ -697,6 +708,7 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(registry_refusals())
+    .chain(probe_refusals())
     .collect()
 }
 

@@ -9,7 +9,7 @@ use reeve_state::command::{
     AttemptOutcome, DeleteWebhook, DeliveryResult, NewWebhook, PauseWebhook, PutWebhook, RecordDeliveries,
     Replay, ReplayDelivery, RotateSecret, TestWebhook,
 };
-use reeve_state::id::{Revision, RunId, SigningSecret, TestId, WebhookId};
+use reeve_state::id::{ProbeId, Revision, RunId, SigningSecret, TestId, WebhookId};
 use reeve_state::record::{
     Attempt, Delivery, DeliveryKey, EventFacts, PreviousSecret, ProbeFacts, RunFacts, Webhook, WebhookEvent,
     WebhookEventKind,
@@ -250,21 +250,21 @@ wire!(RunFacts, RunFacts,
 
 wire!(ProbeFacts, ProbeFacts,
 |c| {
-    probe: id_bytes(&c.probe),
+    probe: id_bytes(c.probe.as_bytes()),
     name: c.name.clone(),
     test: id_bytes(c.test.as_bytes()),
     test_name: c.test_name.clone(),
-    from: c.from.clone(),
-    to: c.to.clone(),
+    from: c.from.number(),
+    to: c.to.number(),
     reason: c.reason.clone(),
 },
 |p| {
-    probe: fixed("probe", &p.probe)?,
+    probe: ProbeId::from_bytes(fixed("probe", &p.probe)?),
     name: p.name,
     test: test_id(&p.test)?,
     test_name: p.test_name,
-    from: p.from,
-    to: p.to,
+    from: Numbered::numbered("from", p.from)?,
+    to: Numbered::numbered("to", p.to)?,
     reason: p.reason,
 });
 

@@ -148,6 +148,7 @@ impl World {
             setup_min: Millis(10),
             setup_max: Millis(20),
             outcomes: Vec::new(),
+            quality: None,
         };
         let definition = TestDefinition {
             name: name.to_owned(),

@@ -319,6 +319,7 @@ fn definition() -> TestDefinition {
                 setup_min: Millis(0),
                 setup_max: Millis(0),
                 outcomes: Vec::new(),
+                quality: None,
             }),
         }],
     }

@@ -96,12 +96,12 @@ pub(super) fn webhook_rows() -> Vec<Row> {
         reason: Some(reason()),
     };
     let probe_facts = ProbeFacts {
-        probe: [7; 16],
+        probe: reeve_state::id::ProbeId::from_bytes([7; 16]),
         name: "p".to_owned(),
         test: test(),
         test_name: "t".to_owned(),
-        from: "HEALTHY".to_owned(),
-        to: "DEGRADED".to_owned(),
+        from: reeve_state::transition::probe::ProbeStatus::Healthy,
+        to: reeve_state::transition::probe::ProbeStatus::Degraded,
         reason: "mos".to_owned(),
     };
     vec![
