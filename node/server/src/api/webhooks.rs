@@ -181,7 +181,7 @@ impl Api {
     ) -> Result<v1::PauseWebhookResponse, ApiError> {
         let asked = Asked::new("PauseWebhook", std::mem::take(&mut request.request_id), &request)?;
         let webhook = self
-            .set_paused(&request.id, &request.project, true, call, asked)
+            .set_webhook_paused(&request.id, &request.project, true, call, asked)
             .await?;
         Ok(v1::PauseWebhookResponse {
             webhook: Some(webhook),
@@ -196,14 +196,14 @@ impl Api {
     ) -> Result<v1::ResumeWebhookResponse, ApiError> {
         let asked = Asked::new("ResumeWebhook", std::mem::take(&mut request.request_id), &request)?;
         let webhook = self
-            .set_paused(&request.id, &request.project, false, call, asked)
+            .set_webhook_paused(&request.id, &request.project, false, call, asked)
             .await?;
         Ok(v1::ResumeWebhookResponse {
             webhook: Some(webhook),
         })
     }
 
-    async fn set_paused(
+    async fn set_webhook_paused(
         &self,
         id: &str,
         project: &str,
@@ -403,9 +403,13 @@ fn missing(id: &str) -> ApiError {
 fn object_id(written: &Written) -> Result<WebhookId, ApiError> {
     match written.object {
         ObjectRef::Webhook(id) => Ok(id),
-        ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Key(_) => Err(
-            ApiError::Internal("a webhook was written and another kind of object was answered"),
-        ),
+        ObjectRef::Test(_)
+        | ObjectRef::Run(_)
+        | ObjectRef::Worker(_)
+        | ObjectRef::Key(_)
+        | ObjectRef::Probe(_) => Err(ApiError::Internal(
+            "a webhook was written and another kind of object was answered",
+        )),
     }
 }
 

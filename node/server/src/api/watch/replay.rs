@@ -76,7 +76,9 @@ impl Replay {
                 | Change::Probe(_)
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)
-                | Change::Summary(_) => {}
+                | Change::Summary(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_) => {}
             }
         }
         replay
@@ -158,7 +160,9 @@ impl Replay {
             | Change::Probe(_)
             | Change::ProbeSlot(_)
             | Change::Manifest(_)
-            | Change::Summary(_) => {}
+            | Change::Summary(_)
+            | Change::Webhook(_)
+            | Change::Delivery(_) => {}
         }
     }
 
