@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where ops/bootstrap puts the tools that it does not take from the system.
 export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reeve/tools/bin:$(PATH)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
-SCRIPTS := ops/bootstrap ops/failover-tests ops/openapi-check .ci/run
+SCRIPTS := ops/bootstrap ops/failover-tests ops/openapi-check ops/webhook-check .ci/run
 
 .PHONY: help
 help: ## list the targets
@@ -49,6 +49,12 @@ openapi: ## call every path of the REST API as its own description says (schemat
 	@ops/bootstrap openapi
 	cargo build --locked -p reeve-cli --bin reeve
 	ops/openapi-check
+
+.PHONY: webhooks
+webhooks: ## check messages to webhooks with the Python library of Standard Webhooks
+	@ops/bootstrap webhooks
+	cargo build --locked -p reeve-cli --bin reeve
+	ops/webhook-check
 
 .PHONY: failover
 failover: bootstrap ## the failover tests of workers' liveness, 20 times in a row

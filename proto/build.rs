@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Messages with a secret in them; `src/redacted.rs` prints them without it.
-const SECRET: [&str; 7] = [
+const SECRET: [&str; 10] = [
     ".reeve.v1.CreateWorkerResponse",
     ".reeve.v1.RegenerateTokenResponse",
     ".reeve.v1.BootstrapKeyRequest",
@@ -11,6 +11,9 @@ const SECRET: [&str; 7] = [
     ".reeve.v1.CreateKeyResponse",
     ".reeve.v1.Hello",
     ".reeve.v1.PutChunkRequest",
+    ".reeve.v1.CreateWebhookResponse",
+    ".reeve.v1.RotateWebhookSecretResponse",
+    ".reeve.internal.v1.SigningSecret",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

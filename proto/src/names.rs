@@ -86,6 +86,8 @@ named! {
     SkipReason "SKIP_REASON_",
     Statistic "STATISTIC_",
     Direction "DIRECTION_",
+    WebhookStatus "WEBHOOK_STATUS_",
+    DeliveryStatus "DELIVERY_STATUS_",
 }
 
 #[cfg(test)]

@@ -23,8 +23,16 @@ redacted! {
     BootstrapKeyRequest { name },
     BootstrapKeyResponse { key },
     CreateKeyResponse { key },
+    CreateWebhookResponse { webhook },
+    RotateWebhookSecretResponse { webhook },
     Hello { incarnation, capacity, health, held, version, wall_ms, draining },
     PutChunkRequest { run_id, epoch, kind, seq, rows, last, dropped },
+}
+
+impl fmt::Debug for crate::internal::SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningSecret").finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +74,26 @@ mod tests {
                 v1::CreateKeyResponse {
                     key: None,
                     secret: secret()
+                }
+            ),
+            format!(
+                "{:?}",
+                v1::CreateWebhookResponse {
+                    webhook: None,
+                    secret: secret()
+                }
+            ),
+            format!(
+                "{:?}",
+                v1::RotateWebhookSecretResponse {
+                    webhook: None,
+                    secret: secret()
+                }
+            ),
+            format!(
+                "{:?}",
+                crate::internal::SigningSecret {
+                    secret: secret().into_bytes().into()
                 }
             ),
             format!("{hello:?}"),

@@ -12,6 +12,7 @@ pub mod probes;
 pub mod registry;
 pub mod retention;
 pub mod runs;
+pub mod webhooks;
 
 use reeve_state::command::Command;
 

@@ -154,6 +154,19 @@ pub struct NodeArgs {
     /// How long a node that stops waits for what is under way, milliseconds [default: 5000]
     #[arg(long, env = "REEVE_SHUTDOWN_TIMEOUT_MS", value_name = "MS")]
     pub shutdown_timeout_ms: Option<u64>,
+    /// Networks that are not public and that webhooks may be sent to all the same, and unencrypted: true for all private ones, loopback, or
+    /// a list of addresses and networks such as 10.1.0.0/16 [default: false]
+    #[arg(
+        long,
+        env = "REEVE_WEBHOOK_ALLOW_PRIVATE",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_name = "LIST"
+    )]
+    pub webhook_allow_private: Option<String>,
+    /// How long one attempt to post to a webhook may take in all, milliseconds [default: 15000]
+    #[arg(long, env = "REEVE_WEBHOOK_TIMEOUT_MS", value_name = "MS")]
+    pub webhook_timeout_ms: Option<u64>,
 }
 
 impl NodeArgs {
@@ -232,6 +245,8 @@ impl NodeArgs {
             object_store: self.object_store.or(other.object_store),
             run_retention_s: self.run_retention_s.or(other.run_retention_s),
             shutdown_timeout_ms: self.shutdown_timeout_ms.or(other.shutdown_timeout_ms),
+            webhook_allow_private: self.webhook_allow_private.or(other.webhook_allow_private),
+            webhook_timeout_ms: self.webhook_timeout_ms.or(other.webhook_timeout_ms),
         }
     }
 }

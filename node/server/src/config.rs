@@ -5,6 +5,7 @@ mod peers;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod workers;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::evidence::ObjectsSetting;
 
 pub use peers::{format_peers, parse_peers};
 pub use secret::GivenSecret;
+pub use webhooks::WebhookSettings;
 pub use workers::{HealthThresholds, PingSettings, SessionLimits};
 
 /// A setting and the rule that it breaks.
@@ -114,6 +116,8 @@ pub struct NodeConfig {
     pub run_retention: Duration,
     /// How long a node that stops waits for what is under way.
     pub shutdown_timeout: Duration,
+    /// Where webhooks may be sent.
+    pub webhooks: WebhookSettings,
 }
 
 impl NodeConfig {
@@ -150,6 +154,10 @@ impl NodeConfig {
                 None
             }
         };
+        let webhooks = WebhookSettings::from_args(&args).unwrap_or_else(|violation| {
+            violations.push(violation);
+            WebhookSettings::default()
+        });
         let name = args.name.unwrap_or_else(|| format!("n{id}"));
         let data_dir = args
             .data_dir
@@ -208,6 +216,7 @@ impl NodeConfig {
             object_store,
             run_retention: Duration::from_secs(args.run_retention_s.unwrap_or(30 * 86_400)),
             shutdown_timeout: ms(args.shutdown_timeout_ms, 5_000),
+            webhooks,
         };
         let join = args.join.unwrap_or(false);
         match args.peers.as_deref() {

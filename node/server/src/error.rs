@@ -231,6 +231,8 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Evidence => "EVIDENCE_NOT_FOUND",
         ObjectKind::Summary => "SUMMARY_NOT_FOUND",
         ObjectKind::Project => "PROJECT_NOT_FOUND",
+        ObjectKind::Webhook => "WEBHOOK_NOT_FOUND",
+        ObjectKind::Delivery => "DELIVERY_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }

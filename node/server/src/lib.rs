@@ -18,6 +18,7 @@ pub mod reconciler;
 mod rest;
 mod run;
 mod telemetry;
+pub mod webhooks;
 
 pub use args::NodeArgs;
 pub use config::{ConfigError, NodeConfig};

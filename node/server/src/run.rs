@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::evidence::{self, Evidence};
 use crate::gateway::Gateway;
 use crate::liveness::{self, Liveness};
-use crate::{bootstrap, grpc, reconciler, rest, telemetry};
+use crate::{bootstrap, grpc, reconciler, rest, telemetry, webhooks};
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -140,6 +140,7 @@ impl Parts {
         tasks.spawn(liveness::exchange::run(context.clone()));
         tasks.spawn(reconciler::run(context.clone()));
         tasks.spawn(evidence::run(context.clone()));
+        tasks.spawn(webhooks::run(context.clone()));
         if let Some(hash) = context.config.bootstrap_key {
             tasks.spawn(bootstrap::run(context.clone(), hash));
         }

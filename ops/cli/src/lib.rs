@@ -74,6 +74,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
             Command::Key(command) => cmd::key::run(global, output, command).await,
             Command::Events(args) => cmd::events::run(global, output, *args).await,
             Command::Project(command) => cmd::project::run(global, output, command).await,
+            Command::Webhook(command) => cmd::webhook::run(global, output, command).await,
             Command::Status { read } => cmd::status::run(global, output, read).await,
             Command::Top => top::run(global).await,
             Command::Cluster(command) => cmd::cluster::run(global, output, command).await,

@@ -15,6 +15,7 @@ mod project;
 mod registry;
 mod run;
 mod test;
+mod webhook;
 mod worker;
 
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use run::{
     LateReportJson, ReasonJson, RunJson, TimelineEntryJson,
 };
 pub use test::TestJson;
+pub use webhook::{CreatedWebhookJson, DeliveryJson, TestedWebhookJson, WebhookJson};
 pub use worker::{CapacityJson, ConditionJson, FlapsJson, ResourcesJson, WorkerJson};
 
 use serde::{Deserialize, Serialize};

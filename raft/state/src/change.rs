@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, ProbeId, ProjectName, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, RunId, TestId, WebhookId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Probe, ProbeSlot, ProbeSlotKey,
-    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook, Worker,
+    WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -39,6 +40,10 @@ pub enum Change {
     Event(Delta<WorkerEventKey, WorkerEvent>),
     /// A caller's key.
     Key(Delta<KeyId, ApiKey>),
+    /// A webhook.
+    Webhook(Delta<WebhookId, Webhook>),
+    /// An event on its way to a webhook.
+    Delivery(Delta<DeliveryKey, Delivery>),
     /// A probe.
     Probe(Delta<ProbeId, Probe>),
     /// A slot of a probe.
@@ -82,6 +87,8 @@ impl Change {
             Self::Request(delta) => Self::Request(delta.inverse()),
             Self::Event(delta) => Self::Event(delta.inverse()),
             Self::Key(delta) => Self::Key(delta.inverse()),
+            Self::Webhook(delta) => Self::Webhook(delta.inverse()),
+            Self::Delivery(delta) => Self::Delivery(delta.inverse()),
             Self::Probe(delta) => Self::Probe(delta.inverse()),
             Self::ProbeSlot(delta) => Self::ProbeSlot(delta.inverse()),
             Self::Manifest(delta) => Self::Manifest(delta.inverse()),
@@ -110,6 +117,10 @@ pub enum Row {
     Event(Arc<WorkerEvent>),
     /// A caller's key.
     Key(Arc<ApiKey>),
+    /// A webhook.
+    Webhook(Arc<Webhook>),
+    /// An event on its way to a webhook.
+    Delivery(Arc<Delivery>),
     /// A probe.
     Probe(Arc<Probe>),
     /// A slot of a probe.

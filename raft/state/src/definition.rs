@@ -1,6 +1,7 @@
 //! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
 mod probe;
+mod webhook;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,8 @@ use crate::state::State;
 use crate::time::Millis;
 
 pub use probe::{MAX_LIMIT, validate_probe};
+pub(crate) use webhook::validate_webhook;
+pub use webhook::{MAX_URL_BYTES, WebhookUrl, parse_webhook_url};
 
 /// Longest name of a test, a group, a worker or a region, and longest label, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;

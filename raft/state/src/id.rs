@@ -85,6 +85,12 @@ uuid_id!(
     "probe"
 );
 
+uuid_id!(
+    /// A webhook: where events are sent.
+    WebhookId,
+    "webhook"
+);
+
 /// A node of the cluster, chosen by its operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
@@ -145,6 +151,10 @@ secret_hash!(
 secret_hash!(
     /// SHA-256 of a caller's key; the key itself is never in the state.
     KeyHash
+);
+secret_hash!(
+    /// What a webhook's messages are signed with: not a hash, because the leader has to sign with it (ADR 16).
+    SigningSecret
 );
 
 /// A project, by its name, which is its id too: tests and runs are of one, and so is every key (D27a). Cheap to clone.

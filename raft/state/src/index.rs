@@ -1,5 +1,7 @@
 //! Keeps the indexes in step with the tables: every changed row passes through here.
 
+pub(crate) mod webhook;
+
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
@@ -65,6 +67,16 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Webhook(row) => Change::Webhook(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Delivery(row) => Change::Delivery(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
             Row::Probe(row) => Change::Probe(Delta {
                 key: row.id,
                 before: None,
@@ -105,6 +117,8 @@ impl State {
             Change::Request(delta) => write(&mut self.requests, delta),
             Change::Event(delta) => write(&mut self.events, delta),
             Change::Key(delta) => write(&mut self.keys, delta),
+            Change::Webhook(delta) => write(&mut self.webhooks, delta),
+            Change::Delivery(delta) => write(&mut self.deliveries, delta),
             Change::Probe(delta) => write(&mut self.probes, delta),
             Change::ProbeSlot(delta) => write(&mut self.probe_slots, delta),
             Change::Manifest(delta) => write(&mut self.manifests, delta),
@@ -250,6 +264,8 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_key(row));
                 delta.after.iter().for_each(|row| self.learn_key(row));
             }
+            Change::Webhook(delta) => self.webhooks.webhook(delta),
+            Change::Delivery(delta) => self.webhooks.delivery(delta),
             Change::Probe(delta) => {
                 delta.before.iter().for_each(|row| self.forget_probe(row));
                 delta.after.iter().for_each(|row| self.learn_probe(row));

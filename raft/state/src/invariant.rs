@@ -4,6 +4,7 @@
 
 mod probe;
 mod projects;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 18] = [
+pub const LAWS: [(&str, Law); 20] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -93,10 +94,18 @@ pub const LAWS: [(&str, Law); 18] = [
         "credits are reserved while a run is queued or running, and settled at its end",
         projects::credits_settled,
     ),
+    (
+        "the outbox of a webhook keeps its caps, and its numbers count up",
+        webhook::outbox_is_bounded,
+    ),
+    (
+        "what may be sent is what no earlier event of its order holds up",
+        webhook::order_is_kept,
+    ),
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 9] = [
+pub const STEP_LAWS: [(&str, StepLaw); 12] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -114,6 +123,18 @@ pub const STEP_LAWS: [(&str, StepLaw); 9] = [
     (
         "credits are neither made nor lost by runs",
         projects::credits_conserved,
+    ),
+    (
+        "an event that arrived is never sent again, and events say for ever what they said",
+        webhook::deliveries_go_forward,
+    ),
+    (
+        "every status that a run enters is told to every webhook that wants it, or counted",
+        webhook::transitions_are_told,
+    ),
+    (
+        "every change of a probe's health is counted, and told to every webhook that wants it",
+        webhook::health_changes_are_told,
     ),
 ];
 

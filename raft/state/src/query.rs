@@ -1,5 +1,7 @@
 //! Questions to the state.
 
+mod webhook;
+
 use std::sync::Arc;
 
 use crate::change::Row;
@@ -346,6 +348,8 @@ impl State {
         let manifests = self.manifests.values().cloned().map(Row::Manifest);
         let summaries = self.summaries.values().cloned().map(Row::Summary);
         let projects = self.projects.values().cloned().map(Row::Project);
+        let webhooks = self.webhooks.values().cloned().map(Row::Webhook);
+        let deliveries = self.deliveries.values().cloned().map(Row::Delivery);
         tests
             .chain(runs)
             .chain(assignments)
@@ -359,5 +363,7 @@ impl State {
             .chain(manifests)
             .chain(summaries)
             .chain(projects)
+            .chain(webhooks)
+            .chain(deliveries)
     }
 }

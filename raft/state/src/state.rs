@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{
+    KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId,
+};
+use crate::index::webhook::WebhookIndex;
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Probe, ProbeSlot, ProbeSlotKey,
-    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Webhook,
+    Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -53,6 +57,8 @@ pub struct State {
     pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
     pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
     pub(crate) projects: OrdMap<ProjectName, Arc<Project>>,
+    pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
+    pub(crate) deliveries: OrdMap<DeliveryKey, Arc<Delivery>>,
     pub(crate) index: Index,
 }
 
@@ -92,4 +98,6 @@ pub(crate) struct Index {
     pub(crate) unsummarised: OrdSet<RunId>,
     /// What the runs of each project take up; projects without live runs are not in here.
     pub(crate) usage: OrdMap<ProjectName, Usage>,
+    /// Webhooks and what is on its way to them.
+    pub(crate) webhooks: WebhookIndex,
 }

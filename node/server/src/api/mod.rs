@@ -19,6 +19,7 @@ mod scope;
 pub mod secret;
 mod tests;
 pub mod watch;
+mod webhooks;
 mod workers;
 mod write;
 

@@ -82,7 +82,8 @@ impl Written {
             | ObjectRef::Run(_)
             | ObjectRef::Worker(_)
             | ObjectRef::Project(_)
-            | ObjectRef::Probe(_) => Err(OTHER_OBJECT),
+            | ObjectRef::Probe(_)
+            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -94,7 +95,8 @@ impl Written {
             | ObjectRef::Run(_)
             | ObjectRef::Worker(_)
             | ObjectRef::Key(_)
-            | ObjectRef::Probe(_) => Err(OTHER_OBJECT),
+            | ObjectRef::Probe(_)
+            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -106,7 +108,8 @@ impl Written {
             | ObjectRef::Run(_)
             | ObjectRef::Key(_)
             | ObjectRef::Project(_)
-            | ObjectRef::Probe(_) => Err(OTHER_OBJECT),
+            | ObjectRef::Probe(_)
+            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
         }
     }
 }

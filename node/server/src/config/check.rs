@@ -27,6 +27,7 @@ impl NodeConfig {
         self.check_workers(&mut check);
         self.check_runs(&mut check);
         self.check_evidence(&mut check);
+        self.check_webhooks(&mut check);
         if violations.is_empty() {
             Ok(())
         } else {

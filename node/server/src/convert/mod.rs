@@ -10,6 +10,7 @@ pub mod probe;
 pub mod run;
 pub mod test;
 pub mod time;
+pub mod webhook;
 pub mod worker;
 
 #[cfg(test)]

@@ -196,6 +196,8 @@ impl Hub {
                 | Change::Request(_)
                 | Change::Event(_)
                 | Change::Key(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_)
                 | Change::Probe(_)
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)

@@ -63,6 +63,8 @@ impl Dirty {
                 | Change::Request(_)
                 | Change::Event(_)
                 | Change::Key(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_)
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)
                 // A plan that allows more starts no run: what waits has its place in it already.

@@ -63,7 +63,10 @@ async fn lead_when_elected(context: Context) {
 }
 
 /// Waits until this node leads and its leadership is committed.
-async fn elected(context: &Context, leadership: &mut watch::Receiver<Leadership>) -> Option<Leadership> {
+pub(crate) async fn elected(
+    context: &Context,
+    leadership: &mut watch::Receiver<Leadership>,
+) -> Option<Leadership> {
     leadership
         .wait_for(|now| leads(context, *now))
         .await
@@ -72,7 +75,7 @@ async fn elected(context: &Context, leadership: &mut watch::Receiver<Leadership>
 }
 
 /// Waits until this node does not lead in `term` any more.
-async fn lost(context: &Context, leadership: &mut watch::Receiver<Leadership>, term: u64) {
+pub(crate) async fn lost(context: &Context, leadership: &mut watch::Receiver<Leadership>, term: u64) {
     // An error means that the store is closed, which ends the term as well.
     let _ = leadership
         .wait_for(|now| !leads(context, *now) || now.term != term)

@@ -11,6 +11,7 @@ mod probes;
 mod projects;
 mod runs;
 mod tests;
+mod webhooks;
 mod workers;
 
 use axum::Router;
@@ -93,6 +94,18 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(projects::list, projects::create))
         .routes(routes!(projects::get, projects::update, projects::delete))
         .routes(routes!(projects::credits))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(
+            webhooks::get,
+            webhooks::change::update,
+            webhooks::change::delete
+        ))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::change::rotate_secret))
+        .routes(routes!(webhooks::change::pause))
+        .routes(routes!(webhooks::change::resume))
+        .routes(routes!(webhooks::change::replay))
+        .routes(routes!(webhooks::change::test))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

@@ -60,6 +60,7 @@ const ERRORS: [(&str, &str); 10] = [
         (name = "probes", description = "Tests on a schedule, with thresholds and a health."),
         (name = "events", description = "Changes as they happen."),
         (name = "projects", description = "Whose tests and runs are, and what their plans allow."),
+        (name = "webhooks", description = "Where events of a project are posted to."),
         (name = "operations", description = "For those who run a node."),
     )
 )]
@@ -97,8 +98,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     let methods = [
         ("get", &mut item.get),
         ("post", &mut item.post),
-        ("delete", &mut item.delete),
         ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
     ];
     methods
         .into_iter()

@@ -41,6 +41,8 @@ fn count(change: &Change) {
         | Change::Worker(_)
         | Change::Request(_)
         | Change::Key(_)
+        | Change::Webhook(_)
+        | Change::Delivery(_)
         | Change::Probe(_)
         | Change::ProbeSlot(_)
         | Change::Manifest(_)

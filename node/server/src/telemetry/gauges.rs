@@ -34,7 +34,30 @@ pub fn render(context: &Context) -> String {
     capacity(&mut text, &state);
     runs(&mut text, &state);
     endpoints(&mut text, &state);
+    webhooks(&mut text, &state);
     text
+}
+
+/// How many events wait, by whether they may still be sent.
+fn webhooks(text: &mut String, state: &State) {
+    let (mut pending, mut dead) = (0, 0);
+    for webhook in state.webhooks() {
+        let counts = state.delivery_counts(webhook.id);
+        pending += u64::from(counts.pending);
+        dead += u64::from(counts.dead);
+    }
+    gauge(
+        text,
+        "reeve_webhook_pending",
+        "Events on their way to webhooks.",
+        [(vec![], pending)],
+    );
+    gauge(
+        text,
+        "reeve_webhook_dead",
+        "Events that were given up and can be replayed.",
+        [(vec![], dead)],
+    );
 }
 
 fn workers(text: &mut String, state: &State) {

@@ -23,3 +23,4 @@ mod rest_workers;
 mod session;
 mod sse;
 mod watch;
+mod webhooks;

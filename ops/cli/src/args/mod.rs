@@ -7,6 +7,7 @@ mod evidence;
 mod key;
 mod probe;
 mod project;
+mod webhook;
 mod worker;
 
 pub(crate) use events::EventsArgs;
@@ -14,6 +15,7 @@ pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use probe::{ProbeCommand, ProbeCreateArgs};
 pub(crate) use project::{CreditArgs, LimitArgs, ProjectArgs, ProjectCommand};
+pub(crate) use webhook::{WebhookArgs, WebhookCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
 use std::path::PathBuf;
@@ -153,6 +155,9 @@ pub(crate) enum Command {
     /// Tests on a schedule, with thresholds and a health.
     #[command(subcommand)]
     Probe(ProbeCommand),
+    /// Webhooks: where events of a project are posted to.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -480,6 +485,21 @@ mod tests {
             "reeve events --kind run,worker --run r1 --status running,FAILED -o jsonl",
             "reeve events --worker w1 --test smoke --project p --from 17",
             "reeve events --initial --timeout 5s",
+            "reeve webhook create --url https://a.test/x",
+            "reeve webhook create --url https://a.test/x --name pager --event run.status_changed --event probe.health_changed --test smoke --project p -o name",
+            "reeve webhook update pager --url https://b.test --event run.status_changed --test smoke --name other",
+            "reeve webhook update pager --all-events --all-tests",
+            "reeve webhook list --project p",
+            "reeve webhook get pager",
+            "reeve webhook delete pager",
+            "reeve webhook rotate-secret pager -o name",
+            "reeve webhook deliveries pager --dead",
+            "reeve webhook deliveries pager --pending --limit 5 -o json",
+            "reeve webhook replay pager --seq 3",
+            "reeve webhook replay pager --all",
+            "reeve webhook pause pager",
+            "reeve webhook resume pager",
+            "reeve webhook test pager",
             "reeve status",
             "reeve top",
             "reeve cluster status",
@@ -564,6 +584,14 @@ mod tests {
             ),
             ("reeve project create p --credits -1", "invalid"),
             ("reeve project create", "NAME"),
+            ("reeve webhook create", "--url"),
+            ("reeve webhook replay pager", "--seq"),
+            ("reeve webhook replay pager --seq 0", "0 is not in"),
+            ("reeve webhook replay pager --seq 1 --all", "cannot be used with"),
+            (
+                "reeve webhook update pager --event x --all-events",
+                "cannot be used with",
+            ),
         ] {
             let error = parse(line).expect_err(line).to_string();
             assert!(error.contains(words), "{line}: {error}");

@@ -13,6 +13,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod test;
 mod watch;
+pub(crate) mod webhook;
 pub(crate) mod worker;
 pub(crate) mod workers;
 

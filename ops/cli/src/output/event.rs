@@ -1,11 +1,12 @@
 //! One line for each change.
 
-use reeve_proto::json::{ProbeJson, RunJson, TestJson, WorkerJson};
+use reeve_proto::json::{ProbeJson, RunJson, TestJson, WebhookJson, WorkerJson};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1::resource::Resource;
 use reeve_proto::v1::watch_response::Event;
 use reeve_proto::v1::{
-    Probe, ProbeStatus, ResetReason, ResourceKind, RunReasonCode, RunStatus, WatchResponse, WorkerStatus,
+    Probe, ProbeStatus, ResetReason, ResourceKind, RunReasonCode, RunStatus, WatchResponse, WebhookStatus,
+    WorkerStatus,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -58,6 +59,7 @@ fn about(event: &Event) -> Option<(ResourceKind, &str)> {
             Resource::Run(run) => (ResourceKind::Run, &run.id),
             Resource::Worker(worker) => (ResourceKind::Worker, &worker.id),
             Resource::Probe(probe) => (ResourceKind::Probe, &probe.id),
+            Resource::Webhook(webhook) => (ResourceKind::Webhook, &webhook.id),
         }),
         Event::Deleted(object) => Some((object.kind(), &object.id)),
         Event::Reset(_) | Event::Bookmark(_) => None,
@@ -72,6 +74,7 @@ fn json(revision: u64, event: &Event) -> Result<Value, CliError> {
             Some(Resource::Run(run)) => Some(serde_json::to_value(RunJson::from(run))),
             Some(Resource::Worker(worker)) => Some(serde_json::to_value(WorkerJson::from(worker))),
             Some(Resource::Probe(probe)) => Some(serde_json::to_value(ProbeJson::from(probe))),
+            Some(Resource::Webhook(webhook)) => Some(serde_json::to_value(WebhookJson::from(webhook))),
             None => None,
         },
         Event::Deleted(_) | Event::Reset(_) | Event::Bookmark(_) => None,
@@ -116,6 +119,17 @@ fn line(revision: u64, event: &Event) -> String {
                 format!("{} {}", name_of::<WorkerStatus>(worker.status), worker.name)
             }
             Some(Resource::Probe(probe)) => probe_line(probe),
+            Some(Resource::Webhook(webhook)) => format!(
+                "{} {}  pending {}  dead {}",
+                name_of::<WebhookStatus>(webhook.status),
+                if webhook.name.is_empty() {
+                    &webhook.url
+                } else {
+                    &webhook.name
+                },
+                webhook.pending,
+                webhook.dead
+            ),
             Some(Resource::Run(run)) => {
                 let reason = run.reason.as_ref().filter(|reason| reason.code != 0);
                 let reason = reason.map_or("", |reason| name_of::<RunReasonCode>(reason.code));

@@ -15,6 +15,7 @@ mod run;
 mod status;
 mod table;
 mod test;
+mod webhook;
 mod worker;
 
 pub(crate) use assignments::assignment_table;

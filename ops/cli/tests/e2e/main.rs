@@ -25,4 +25,5 @@ mod services;
 mod snapshots;
 mod storm;
 mod tokens;
+mod webhooks;
 mod witness;

@@ -6,6 +6,7 @@ mod drain;
 mod evidence;
 mod history;
 mod key;
+mod outbox;
 mod probe;
 mod project;
 mod registry;
@@ -14,6 +15,7 @@ mod run;
 mod scope;
 mod test;
 mod tx;
+mod webhook;
 mod worker;
 
 use crate::change::Change;
@@ -139,6 +141,13 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PutProject(command) => project::put(tx, command, created_by),
         Command::DeleteProject(command) => project::delete(tx, command),
         Command::AdjustCredits(command) => project::adjust(tx, command),
+        Command::PutWebhook(command) => webhook::put(tx, command, created_by),
+        Command::DeleteWebhook(command) => webhook::delete(tx, command),
+        Command::RotateSecret(command) => webhook::rotate(tx, command),
+        Command::RecordDeliveries(command) => outbox::record(tx, command),
+        Command::ReplayDelivery(command) => webhook::replay(tx, command),
+        Command::PauseWebhook(command) => webhook::pause(tx, command),
+        Command::TestWebhook(command) => webhook::test(tx, command),
     }
 }
 

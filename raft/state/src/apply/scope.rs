@@ -2,7 +2,7 @@
 
 use crate::apply::tx::not_found;
 use crate::command::{Command, ObjectKind, Refusal};
-use crate::id::{ProbeId, ProjectName, RunId, TestId};
+use crate::id::{ProbeId, ProjectName, RunId, TestId, WebhookId};
 use crate::record::{ApiKey, Role};
 use crate::state::State;
 
@@ -31,6 +31,19 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
         Command::DeleteTest(command) => test(state, key, command.test),
         Command::StartRun(command) => test(state, key, command.test),
         Command::StopRun(command) => run(state, key, command.run),
+        Command::PutWebhook(command) => match &command.new {
+            Some(new) if !key.reaches(&new.project) => Err(Refusal::OtherProject {
+                project: new.project.to_string(),
+                of_key: key.project.clone(),
+            }),
+            Some(_) => Ok(()),
+            None => webhook(state, key, command.id),
+        },
+        Command::DeleteWebhook(command) => webhook(state, key, command.webhook),
+        Command::RotateSecret(command) => webhook(state, key, command.webhook),
+        Command::ReplayDelivery(command) => webhook(state, key, command.webhook),
+        Command::PauseWebhook(command) => webhook(state, key, command.webhook),
+        Command::TestWebhook(command) => webhook(state, key, command.webhook),
         // Workers are shared by all projects; the rest is for admins, or not for callers at all.
         Command::ApplyTest(_)
         | Command::RaiseClusterVersion(_)
@@ -61,6 +74,7 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
         | Command::PutProject(_)
         | Command::DeleteProject(_)
         | Command::AdjustCredits(_)
+        | Command::RecordDeliveries(_)
         | Command::FireProbe(_)
         | Command::SkipSlot(_)
         | Command::EvaluateProbe(_)
@@ -87,6 +101,13 @@ fn run(state: &State, key: &ApiKey, id: RunId) -> Result<(), Refusal> {
 fn probe(state: &State, key: &ApiKey, id: ProbeId) -> Result<(), Refusal> {
     match state.probe(id) {
         Some(row) if !key.reaches(&row.project) => Err(not_found(ObjectKind::Probe, id)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn webhook(state: &State, key: &ApiKey, id: WebhookId) -> Result<(), Refusal> {
+    match state.webhook(id) {
+        Some(row) if !key.reaches(&row.project) => Err(not_found(ObjectKind::Webhook, id)),
         Some(_) | None => Ok(()),
     }
 }

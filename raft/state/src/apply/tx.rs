@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::apply::access::Actor;
-use crate::apply::history;
+use crate::apply::{history, outbox};
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, KEPT_SLOTS, Manifest, ManifestKey, Probe,
-    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent,
-    WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, KEPT_EVENTS, KEPT_SLOTS, Manifest,
+    ManifestKey, Probe, ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test,
+    Webhook, Worker, WorkerEvent, WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -28,6 +28,8 @@ enum RowKey {
     Request(RequestKey),
     Event(WorkerEventKey),
     Key(KeyId),
+    Webhook(WebhookId),
+    Delivery(DeliveryKey),
     Probe(ProbeId),
     ProbeSlot(ProbeSlotKey),
     Manifest(ManifestKey),
@@ -180,15 +182,18 @@ impl<'a> Tx<'a> {
         );
     }
 
+    /// Writes a run, and tells the webhooks that want to know of the statuses that are new in it.
     pub(super) fn put_run(&mut self, mut row: Run) {
         row.revision = self.revision();
         let before = self.state.runs.get(&row.id).cloned();
+        let after = Arc::new(row);
+        outbox::run_changed(self, before.as_deref(), &after);
         self.set(
-            RowKey::Run(row.id),
+            RowKey::Run(after.id),
             Change::Run(Delta {
-                key: row.id,
+                key: after.id,
                 before,
-                after: Some(Arc::new(row)),
+                after: Some(after),
             }),
         );
     }
@@ -320,6 +325,7 @@ impl<'a> Tx<'a> {
     pub(super) fn put_probe(&mut self, mut row: Probe) {
         row.revision = self.revision();
         let before = self.state.probes.get(&row.id).cloned();
+        outbox::probe_changed(self, before.as_deref(), &mut row);
         let delta = Delta {
             key: row.id,
             before,
@@ -453,6 +459,61 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Project(delta.key.clone()), Change::Project(delta));
     }
 
+    pub(super) fn webhook(&self, id: WebhookId) -> Result<Arc<Webhook>, Refusal> {
+        self.state
+            .webhook(id)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Webhook, id))
+    }
+
+    pub(super) fn put_webhook(&mut self, mut row: Webhook) {
+        row.revision = self.revision();
+        let before = self.state.webhooks.get(&row.id).cloned();
+        let delta = Delta {
+            key: row.id,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Webhook(delta.key), Change::Webhook(delta));
+    }
+
+    pub(super) fn put_delivery(&mut self, mut row: Delivery) {
+        row.revision = self.revision();
+        let before = self.state.deliveries.get(&row.key).cloned();
+        let delta = Delta {
+            key: row.key,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Delivery(delta.key), Change::Delivery(delta));
+    }
+
+    pub(super) fn remove_delivery(&mut self, key: DeliveryKey) {
+        let Some(before) = self.state.deliveries.get(&key).cloned() else {
+            return;
+        };
+        let delta = Delta {
+            key,
+            before: Some(before),
+            after: None,
+        };
+        self.set(RowKey::Delivery(key), Change::Delivery(delta));
+    }
+
+    /// Forgets a webhook with everything that was on its way to it.
+    pub(super) fn remove_webhook(&mut self, webhook: &Arc<Webhook>) {
+        let deliveries: Vec<DeliveryKey> = self.state.deliveries(webhook.id).map(|row| row.key).collect();
+        for key in deliveries {
+            self.remove_delivery(key);
+        }
+        let delta = Delta {
+            key: webhook.id,
+            before: Some(Arc::clone(webhook)),
+            after: None,
+        };
+        self.set(RowKey::Webhook(webhook.id), Change::Webhook(delta));
+    }
+
     pub(super) fn put_request(&mut self, row: RequestRecord) {
         let key = row.key.clone();
         let before = self.state.requests.get(&key).cloned();
@@ -507,6 +568,8 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Request(first), Change::Request(last)) => Change::Request(keep(first, last)),
         (Change::Event(first), Change::Event(last)) => Change::Event(keep(first, last)),
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
+        (Change::Webhook(first), Change::Webhook(last)) => Change::Webhook(keep(first, last)),
+        (Change::Delivery(first), Change::Delivery(last)) => Change::Delivery(keep(first, last)),
         (Change::Probe(first), Change::Probe(last)) => Change::Probe(keep(first, last)),
         (Change::ProbeSlot(first), Change::ProbeSlot(last)) => Change::ProbeSlot(keep(first, last)),
         (Change::Manifest(first), Change::Manifest(last)) => Change::Manifest(keep(first, last)),
@@ -521,6 +584,8 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Request(_)
             | Change::Event(_)
             | Change::Key(_)
+            | Change::Webhook(_)
+            | Change::Delivery(_)
             | Change::Probe(_)
             | Change::ProbeSlot(_)
             | Change::Manifest(_)

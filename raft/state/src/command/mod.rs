@@ -5,6 +5,7 @@ mod key;
 mod probe;
 mod project;
 mod reply;
+mod webhook;
 mod worker;
 
 use std::sync::Arc;
@@ -22,6 +23,10 @@ pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMod
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
     Resumed, SessionGrant,
+};
+pub use webhook::{
+    AttemptOutcome, DeleteWebhook, DeliveryResult, NewWebhook, PauseWebhook, PutWebhook, RecordDeliveries,
+    Replay, ReplayDelivery, RotateSecret, TestWebhook,
 };
 pub use worker::{
     ConnectWorker, CreateWorker, DeleteWorker, DisconnectWorker, DrainOrder, ExpireToken, PingWorker,
@@ -132,6 +137,20 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 80: creates or changes a webhook.
+    PutWebhook(PutWebhook),
+    /// 81: forgets a webhook, with what was on its way to it.
+    DeleteWebhook(DeleteWebhook),
+    /// 82: a webhook's messages are signed with a new secret.
+    RotateSecret(RotateSecret),
+    /// 83: what became of attempts to deliver.
+    RecordDeliveries(RecordDeliveries),
+    /// 84: tries dead letters again.
+    ReplayDelivery(ReplayDelivery),
+    /// 85: pauses a webhook, or takes it up again.
+    PauseWebhook(PauseWebhook),
+    /// 86: sends a webhook an event that says nothing.
+    TestWebhook(TestWebhook),
     /// 70: creates a probe, or updates it.
     PutProbe(PutProbe),
     /// 71: deletes a probe.
@@ -192,6 +211,13 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::PutWebhook(_) => 80,
+            Self::DeleteWebhook(_) => 81,
+            Self::RotateSecret(_) => 82,
+            Self::RecordDeliveries(_) => 83,
+            Self::ReplayDelivery(_) => 84,
+            Self::PauseWebhook(_) => 85,
+            Self::TestWebhook(_) => 86,
             Self::PutProbe(_) => 70,
             Self::DeleteProbe(_) => 71,
             Self::PauseProbe(_) => 72,
@@ -239,6 +265,13 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::PutWebhook(_) => "put_webhook",
+            Self::DeleteWebhook(_) => "delete_webhook",
+            Self::RotateSecret(_) => "rotate_secret",
+            Self::RecordDeliveries(_) => "record_deliveries",
+            Self::ReplayDelivery(_) => "replay_delivery",
+            Self::PauseWebhook(_) => "pause_webhook",
+            Self::TestWebhook(_) => "test_webhook",
             Self::PutProbe(_) => "put_probe",
             Self::DeleteProbe(_) => "delete_probe",
             Self::PauseProbe(_) => "pause_probe",
@@ -268,7 +301,13 @@ impl Command {
             | Self::DeleteWorker(_)
             | Self::PutProbe(_)
             | Self::DeleteProbe(_)
-            | Self::PauseProbe(_) => Some(Access::Operate),
+            | Self::PauseProbe(_)
+            | Self::PutWebhook(_)
+            | Self::DeleteWebhook(_)
+            | Self::RotateSecret(_)
+            | Self::ReplayDelivery(_)
+            | Self::PauseWebhook(_)
+            | Self::TestWebhook(_) => Some(Access::Operate),
             Self::CreateKey(_)
             | Self::RevokeKey(_)
             | Self::PutProject(_)
@@ -296,7 +335,8 @@ impl Command {
             | Self::KeepLateReports(_)
             | Self::FireProbe(_)
             | Self::SkipSlot(_)
-            | Self::EvaluateProbe(_) => None,
+            | Self::EvaluateProbe(_)
+            | Self::RecordDeliveries(_) => None,
         }
     }
 }

@@ -93,6 +93,10 @@ pub enum ObjectKind {
     Summary,
     /// A project.
     Project,
+    /// A webhook.
+    Webhook,
+    /// An event on its way to a webhook.
+    Delivery,
 }
 
 impl ObjectKind {
@@ -108,6 +112,8 @@ impl ObjectKind {
             Self::Evidence => "evidence",
             Self::Summary => "summary",
             Self::Project => "project",
+            Self::Webhook => "webhook",
+            Self::Delivery => "delivery",
         }
     }
 }

@@ -11,6 +11,7 @@ mod request;
 mod run;
 mod test;
 mod threshold;
+mod webhook;
 mod worker;
 
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
@@ -33,4 +34,9 @@ pub use test::{
     TestDefinition,
 };
 pub use threshold::{Direction, MetricResult, Statistic, Thousandths, Threshold, evaluate, measurable};
+pub use webhook::{
+    Attempt, Delivery, DeliveryCounts, DeliveryKey, DeliveryStatus, EventFacts, KEPT_DEAD, KEPT_DELIVERED,
+    MAX_PENDING, MAX_PROJECT_WEBHOOKS, OrderKey, PASSED_AFTER, PREVIOUS_SECRET_FOR, PreviousSecret,
+    ProbeFacts, RETRIES, RunFacts, Webhook, WebhookEvent, WebhookEventKind, WebhookStatus,
+};
 pub use worker::{Session, Worker, WorkerKind};

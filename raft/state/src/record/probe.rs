@@ -59,6 +59,8 @@ pub struct Probe {
     pub last_run: Option<RunId>,
     /// How many slots it ever had.
     pub slots: u64,
+    /// How often its health changed: numbers the changes for webhooks.
+    pub health_changes: u64,
     /// When it was created.
     pub created_at: Time,
     /// When its user last changed it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
 use crate::time::Time;
 
 /// A caller's own name for a request. Cheap to clone: tables copy their keys often.
@@ -29,6 +29,8 @@ pub enum ObjectRef {
     Project(ProjectName),
     /// A probe.
     Probe(ProbeId),
+    /// A webhook.
+    Webhook(WebhookId),
 }
 
 /// A request that succeeded. Refusals are not kept.

@@ -24,5 +24,6 @@ mod requests;
 mod runs;
 mod tokens;
 mod transitions;
+mod webhooks;
 mod workers;
 mod world;

@@ -3,6 +3,7 @@
 mod probes;
 mod project;
 mod registry;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +25,7 @@ use crate::world::*;
 use probes::{ProbeAct, evaluate_open, fire_due, probe_act, probe_command};
 use project::{ProjectAct, project_act, project_command};
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
+use webhooks::{WebhookAct, webhook_act, webhook_command};
 
 const RUNS: u8 = 3;
 
@@ -53,6 +55,7 @@ enum Act {
     Summary(u8),
     PurgeRun(u8),
     Project(ProjectAct),
+    Webhook(WebhookAct),
     /// Time passes, and nothing else.
     Pass(Millis),
     /// A caller with this key asks for it.
@@ -99,6 +102,7 @@ fn act() -> impl Strategy<Value = Act> {
         40 => run_act(),
         10 => registry(),
         2 => projects(),
+        6 => webhook_act().prop_map(Act::Webhook),
         3 => asked,
         8 => probe_act(RUNS).prop_map(Act::Probe),
         3 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
@@ -326,6 +330,7 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Summary(run) => summary(*run, true),
         Act::PurgeRun(run) => purge_run(*run, Millis(0)),
         Act::Project(act) => project_command(act),
+        Act::Webhook(act) => webhook_command(world, act),
         // Time passes whatever the command: this one changes nothing.
         Act::Pass(_) => Command::RaiseClusterVersion(RaiseClusterVersion { version: 1 }),
         Act::As(_, act) => command(world, act),
@@ -358,6 +363,14 @@ proptest! {
         let mut world = world();
         for act in &acts {
             let _ = perform(&mut world, act);
+        }
+    }
+
+    #[test]
+    fn every_invariant_holds_where_webhooks_are_told_much(acts in prop::collection::vec(webhooks::much(), 1..150)) {
+        let mut world = world();
+        for act in &acts {
+            perform(&mut world, act);
         }
     }
 
@@ -414,7 +427,7 @@ fn random_acts_reach_every_status() {
     let (mut chunks, mut late, mut summaries, mut purged) = (0, 0, 0, 0);
     let mut spent = false;
     let mut plans = BTreeSet::new();
-    // Rare things need patience; a few hundred sequences do.
+    // As many as it takes: each kind of act makes the others rarer.
     for _ in 0..2_000 {
         let acts = prop::collection::vec(act(), 60..120)
             .new_tree(&mut runner)

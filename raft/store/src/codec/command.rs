@@ -104,6 +104,13 @@ fn command_to_proto(command: &Command) -> Kind {
         Command::PutProject(c) => Kind::PutProject(c.to_proto()),
         Command::DeleteProject(c) => Kind::DeleteProject(c.to_proto()),
         Command::AdjustCredits(c) => Kind::AdjustCredits(c.to_proto()),
+        Command::PutWebhook(c) => Kind::PutWebhook(c.to_proto()),
+        Command::DeleteWebhook(c) => Kind::DeleteWebhook(c.to_proto()),
+        Command::RotateSecret(c) => Kind::RotateSecret(c.to_proto()),
+        Command::RecordDeliveries(c) => Kind::RecordDeliveries(c.to_proto()),
+        Command::ReplayDelivery(c) => Kind::ReplayDelivery(c.to_proto()),
+        Command::PauseWebhook(c) => Kind::PauseWebhook(c.to_proto()),
+        Command::TestWebhook(c) => Kind::TestWebhook(c.to_proto()),
     }
 }
 
@@ -150,6 +157,13 @@ fn command_from_proto(kind: Kind) -> Result<Command, DecodeError> {
         Kind::PutProject(c) => Command::PutProject(Wire::from_proto(c)?),
         Kind::DeleteProject(c) => Command::DeleteProject(Wire::from_proto(c)?),
         Kind::AdjustCredits(c) => Command::AdjustCredits(Wire::from_proto(c)?),
+        Kind::PutWebhook(c) => Command::PutWebhook(Wire::from_proto(c)?),
+        Kind::DeleteWebhook(c) => Command::DeleteWebhook(Wire::from_proto(c)?),
+        Kind::RotateSecret(c) => Command::RotateSecret(Wire::from_proto(c)?),
+        Kind::RecordDeliveries(c) => Command::RecordDeliveries(Wire::from_proto(c)?),
+        Kind::ReplayDelivery(c) => Command::ReplayDelivery(Wire::from_proto(c)?),
+        Kind::PauseWebhook(c) => Command::PauseWebhook(Wire::from_proto(c)?),
+        Kind::TestWebhook(c) => Command::TestWebhook(Wire::from_proto(c)?),
     })
 }
 

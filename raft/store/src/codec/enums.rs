@@ -2,8 +2,8 @@
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind, ProbeMode};
 use reeve_state::record::{
-    Access, ChangeKind, Direction, EvidenceKind, PlacementFilter, Role, SkipReason, Statistic,
-    WorkerEventKind, WorkerKind,
+    Access, ChangeKind, DeliveryStatus, Direction, EvidenceKind, PlacementFilter, Role, SkipReason,
+    Statistic, WebhookEventKind, WebhookStatus, WorkerEventKind, WorkerKind,
 };
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -51,10 +51,15 @@ numbered!(ObjectKind {
     10 => Probe,
     20 => Evidence,
     21 => Summary,
+    30 => Webhook,
+    31 => Delivery,
 });
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
 numbered!(Access { 1 => Read, 2 => Operate, 3 => Administer, 4 => Ping });
+numbered!(WebhookEventKind { 1 => RunStatusChanged, 2 => ProbeHealthChanged, 3 => Test });
+numbered!(WebhookStatus { 1 => Active, 2 => Paused, 3 => Gone });
+numbered!(DeliveryStatus { 1 => Pending, 2 => Dead, 3 => Delivered });
 numbered!(WorkerEventKind {
     1 => Registered,
     2 => Connected,

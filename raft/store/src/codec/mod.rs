@@ -14,6 +14,7 @@ mod row;
 mod run;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod worker;
 
 use bytes::Bytes;

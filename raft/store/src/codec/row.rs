@@ -8,9 +8,9 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, Probe, ProbeSlot,
-    ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent,
-    WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, EvidenceKind, Manifest, ManifestKey,
+    Probe, ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook,
+    Worker, WorkerEvent, WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -27,6 +27,8 @@ mod table {
     pub(super) const REQUEST: u8 = 6;
     pub(super) const EVENT: u8 = 7;
     pub(super) const KEY: u8 = 8;
+    pub(super) const WEBHOOK: u8 = 12;
+    pub(super) const DELIVERY: u8 = 13;
     pub(super) const PROBE: u8 = 10;
     pub(super) const PROBE_SLOT: u8 = 11;
     pub(super) const MANIFEST: u8 = 14;
@@ -48,6 +50,8 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Request(delta) => request_key(&delta.key),
         Change::Event(delta) => event_key(&delta.key),
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
+        Change::Webhook(delta) => key(table::WEBHOOK, delta.key.as_bytes()),
+        Change::Delivery(delta) => delivery_key(&delta.key),
         Change::Probe(delta) => key(table::PROBE, delta.key.as_bytes()),
         Change::ProbeSlot(delta) => probe_slot_key(&delta.key),
         Change::Manifest(delta) => manifest_key(&delta.key),
@@ -67,6 +71,8 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Request(row) => request_key(&row.key),
         Row::Event(row) => event_key(&row.key),
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
+        Row::Webhook(row) => key(table::WEBHOOK, row.id.as_bytes()),
+        Row::Delivery(row) => delivery_key(&row.key),
         Row::Probe(row) => key(table::PROBE, row.id.as_bytes()),
         Row::ProbeSlot(row) => probe_slot_key(&row.key),
         Row::Manifest(row) => manifest_key(&row.key),
@@ -97,6 +103,12 @@ fn chunk_key(chunk: &ChunkKey) -> Vec<u8> {
 fn event_key(event: &WorkerEventKey) -> Vec<u8> {
     let mut key = key(table::EVENT, event.worker.as_bytes());
     key.extend_from_slice(&event.seq.to_be_bytes());
+    key
+}
+
+fn delivery_key(delivery: &DeliveryKey) -> Vec<u8> {
+    let mut key = key(table::DELIVERY, delivery.webhook.as_bytes());
+    key.extend_from_slice(&delivery.seq.to_be_bytes());
     key
 }
 
@@ -135,6 +147,8 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Request(delta) => delta.after.clone().map(Row::Request),
         Change::Event(delta) => delta.after.clone().map(Row::Event),
         Change::Key(delta) => delta.after.clone().map(Row::Key),
+        Change::Webhook(delta) => delta.after.clone().map(Row::Webhook),
+        Change::Delivery(delta) => delta.after.clone().map(Row::Delivery),
         Change::Probe(delta) => delta.after.clone().map(Row::Probe),
         Change::ProbeSlot(delta) => delta.after.clone().map(Row::ProbeSlot),
         Change::Manifest(delta) => delta.after.clone().map(Row::Manifest),
@@ -155,6 +169,8 @@ pub fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Request(row) => Kind::Request(row.to_proto()),
         Row::Event(row) => Kind::Event(row.to_proto()),
         Row::Key(row) => Kind::Key(row.to_proto()),
+        Row::Webhook(row) => Kind::Webhook(row.to_proto()),
+        Row::Delivery(row) => Kind::Delivery(row.to_proto()),
         Row::Probe(row) => Kind::Probe(row.to_proto()),
         Row::ProbeSlot(row) => Kind::ProbeSlot(row.to_proto()),
         Row::Manifest(row) => Kind::Manifest(row.to_proto()),
@@ -180,6 +196,8 @@ pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
         Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
+        Kind::Webhook(row) => Row::Webhook(Arc::new(Webhook::from_proto(row)?)),
+        Kind::Delivery(row) => Row::Delivery(Arc::new(Delivery::from_proto(row)?)),
         Kind::Probe(row) => Row::Probe(Arc::new(Probe::from_proto(row)?)),
         Kind::ProbeSlot(row) => Row::ProbeSlot(Arc::new(ProbeSlot::from_proto(row)?)),
         Kind::Manifest(row) => Row::Manifest(Arc::new(Manifest::from_proto(row)?)),

@@ -6,6 +6,7 @@ mod probes;
 mod project;
 mod registry;
 mod runs;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use probes::{probe_commands, probe_refusals, probe_rows};
 use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 use runs::run_commands;
+use webhooks::{webhook_commands, webhook_rows};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
 const GOLDEN: &str = include_str!("../../tests/golden/commands.hex");
@@ -131,7 +133,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 41;
+const COMMANDS: usize = 48;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -273,6 +275,7 @@ fn commands() -> Vec<Command> {
     .chain(run_commands())
     .chain(project_commands())
     .chain(probe_commands())
+    .chain(webhook_commands())
     .collect()
 }
 
@@ -556,6 +559,7 @@ fn rows() -> Vec<Row> {
     .into_iter()
     .chain(evidence_rows())
     .chain(probe_rows())
+    .chain(webhook_rows())
     .collect()
 }
 
@@ -749,6 +753,11 @@ fn every_answer_comes_back_from_its_bytes() {
         Reply::Object {
             object: ObjectRef::Key(key_id()),
             created: false,
+            replayed: false,
+        },
+        Reply::Object {
+            object: ObjectRef::Webhook(webhooks::webhook()),
+            created: true,
             replayed: false,
         },
         Reply::Session(SessionGrant {

@@ -13,7 +13,7 @@ use reeve_state::record::{Assignment, Run};
 
 use super::super::Api;
 use super::event::Tags;
-use crate::convert::{enums, probe, run, test};
+use crate::convert::{enums, probe, run, test, webhook};
 
 /// What a changed row means to watchers.
 pub enum Touch {
@@ -37,6 +37,7 @@ pub fn touch(change: &Change) -> Touch {
         Change::Test(delta) => object(delta, Row::Test),
         Change::Worker(delta) => object(delta, Row::Worker),
         Change::Probe(delta) => object(delta, Row::Probe),
+        Change::Webhook(delta) => object(delta, Row::Webhook),
         Change::Run(delta) if delta.after.is_some() => Touch::Run(delta.key),
         Change::Run(delta) => object(delta, Row::Run),
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
@@ -48,7 +49,9 @@ pub fn touch(change: &Change) -> Touch {
         | Change::Project(_)
         | Change::ProbeSlot(_)
         | Change::Manifest(_)
-        | Change::Summary(_) => Touch::Nothing,
+        | Change::Summary(_)
+        // Its webhook counts it, and changes with it.
+        | Change::Delivery(_) => Touch::Nothing,
     }
 }
 
@@ -67,7 +70,9 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Worker(_) => Some(Kind::Worker),
         Row::Run(_) => Some(Kind::Run),
         Row::Probe(_) => Some(Kind::Probe),
-        Row::Assignment(_)
+        Row::Webhook(_) => Some(Kind::Webhook),
+        Row::Delivery(_)
+        | Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
         | Row::Event(_)
@@ -86,7 +91,8 @@ pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
         Kind::Run => state.runs().cloned().map(Row::Run).collect(),
         Kind::Worker => state.workers().cloned().map(Row::Worker).collect(),
         Kind::Probe => state.probes().cloned().map(Row::Probe).collect(),
-        Kind::Project | Kind::Webhook | Kind::Unspecified => Vec::new(),
+        Kind::Webhook => state.webhooks().cloned().map(Row::Webhook).collect(),
+        Kind::Project | Kind::Unspecified => Vec::new(),
     }
 }
 
@@ -128,6 +134,14 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             status: Some(row.health.status().name()),
             ..Tags::default()
         }),
+        Row::Webhook(row) => Some(Tags {
+            kind: Kind::Webhook,
+            id: row.id.to_string(),
+            test: row.test,
+            project: Some(row.project.clone()),
+            status: Some(row.status.name()),
+            ..Tags::default()
+        }),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
@@ -136,7 +150,8 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
         | Row::Project(_)
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
-        | Row::Summary(_) => None,
+        | Row::Summary(_)
+        | Row::Delivery(_) => None,
     }
 }
 
@@ -164,6 +179,7 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Worker(row) => Some(Resource::Worker(api.worker_for_admins(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
         Row::Probe(row) => Some(Resource::Probe(probe::probe(state, row))),
+        Row::Webhook(row) => Some(Resource::Webhook(webhook::webhook(state, row))),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
@@ -172,7 +188,8 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         | Row::Project(_)
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
-        | Row::Summary(_) => None,
+        | Row::Summary(_)
+        | Row::Delivery(_) => None,
     }
 }
 

@@ -78,7 +78,9 @@ impl Replay {
                 | Change::Probe(_)
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)
-                | Change::Summary(_) => {}
+                | Change::Summary(_)
+                | Change::Webhook(_)
+                | Change::Delivery(_) => {}
             }
         }
         replay
@@ -167,7 +169,9 @@ impl Replay {
             | Change::Probe(_)
             | Change::ProbeSlot(_)
             | Change::Manifest(_)
-            | Change::Summary(_) => {}
+            | Change::Summary(_)
+            | Change::Webhook(_)
+            | Change::Delivery(_) => {}
         }
     }
 

@@ -61,6 +61,7 @@ fn create(tx: &mut Tx<'_>, command: &PutProbe, created_by: Option<RequestKey>) -
         last_slot: None,
         last_run: None,
         slots: 0,
+        health_changes: 0,
         created_at: now,
         updated_at: now,
         created_by,

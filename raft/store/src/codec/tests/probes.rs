@@ -145,6 +145,7 @@ pub(super) fn probe_rows() -> Vec<Row> {
         last_slot: Some(Time(0)),
         last_run: Some(run()),
         slots: 3,
+        health_changes: 2,
         created_at: Time(20),
         updated_at: Time(21),
         created_by: Some(key()),
