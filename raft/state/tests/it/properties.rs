@@ -219,7 +219,11 @@ fn help(world: &World, run: u8) -> Command {
     let status = world.state.run(run_id(run)).map(|run| run.life.status());
     let first =
         |wanted: &dyn Fn(&Assignment) -> bool| assignments.iter().position(|a| wanted(a)).map(|at| at as u32);
-    if world.state.unsummarised_runs().any(|ended| ended.id == run_id(run)) {
+    if world
+        .state
+        .unsummarised_runs()
+        .any(|ended| ended.id == run_id(run))
+    {
         return summary(run, true);
     }
     match status {
