@@ -20,6 +20,7 @@ pub fn session_request(request: &v1::SessionRequest) -> String {
         Message::Report(_) => "report",
         Message::Drain(_) => "drain",
         Message::Goodbye(_) => "goodbye",
+        Message::Live(_) => "live",
     };
     match gateway::decoded(worker, message) {
         Ok(()) => format!("{kind} taken"),

@@ -173,7 +173,7 @@ pub fn decoded(worker: WorkerId, message: &v1::session_request::Message) -> Resu
             brief(&drain.reason);
             Ok(())
         }
-        Message::Goodbye(_) => Ok(()),
+        Message::Goodbye(_) | Message::Live(_) => Ok(()),
     }
 }
 

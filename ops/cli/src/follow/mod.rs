@@ -140,7 +140,9 @@ impl Follower<'_> {
                 Ok(message) => match message?.and_then(|message| message.event) {
                     Some(Event::Put(resource)) => match resource.resource {
                         Some(Kind::Run(run)) if run.id == self.id => run,
-                        Some(Kind::Run(_) | Kind::Test(_) | Kind::Worker(_)) | None => continue,
+                        Some(Kind::Run(_) | Kind::Test(_) | Kind::Worker(_) | Kind::Project(_)) | None => {
+                            continue;
+                        }
                     },
                     Some(Event::Bookmark(_)) => continue,
                     Some(Event::Deleted(_) | Event::Reset(_)) | None => return Ok(None),

@@ -1,6 +1,6 @@
 //! One line for each change.
 
-use reeve_proto::json::{RunJson, TestJson, WorkerJson};
+use reeve_proto::json::{ProjectJson, RunJson, TestJson, WorkerJson};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1::resource::Resource;
 use reeve_proto::v1::watch_response::Event;
@@ -55,6 +55,7 @@ fn about(event: &Event) -> Option<(ResourceKind, &str)> {
             Resource::Test(test) => (ResourceKind::Test, &test.id),
             Resource::Run(run) => (ResourceKind::Run, &run.id),
             Resource::Worker(worker) => (ResourceKind::Worker, &worker.id),
+            Resource::Project(project) => (ResourceKind::Project, &project.name),
         }),
         Event::Deleted(object) => Some((object.kind(), &object.id)),
         Event::Reset(_) | Event::Bookmark(_) => None,
@@ -68,6 +69,7 @@ fn json(revision: u64, event: &Event) -> Result<Value, CliError> {
             Some(Resource::Test(test)) => Some(serde_json::to_value(TestJson::from(test))),
             Some(Resource::Run(run)) => Some(serde_json::to_value(RunJson::from(run))),
             Some(Resource::Worker(worker)) => Some(serde_json::to_value(WorkerJson::from(worker))),
+            Some(Resource::Project(project)) => Some(serde_json::to_value(ProjectJson::from(project))),
             None => None,
         },
         Event::Deleted(_) | Event::Reset(_) | Event::Bookmark(_) => None,
@@ -111,6 +113,7 @@ fn line(revision: u64, event: &Event) -> String {
             Some(Resource::Worker(worker)) => {
                 format!("{} {}", name_of::<WorkerStatus>(worker.status), worker.name)
             }
+            Some(Resource::Project(_)) => String::new(),
             Some(Resource::Run(run)) => {
                 let reason = run.reason.as_ref().filter(|reason| reason.code != 0);
                 let reason = reason.map_or("", |reason| name_of::<RunReasonCode>(reason.code));

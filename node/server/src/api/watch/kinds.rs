@@ -11,7 +11,7 @@ use reeve_state::change::{Change, Delta, Row};
 use reeve_state::id::RunId;
 use reeve_state::record::{Assignment, Run};
 
-use super::super::Api;
+use super::super::{Api, projects};
 use super::event::Tags;
 use crate::convert::{enums, run, test};
 
@@ -36,6 +36,7 @@ pub fn touch(change: &Change) -> Touch {
     match change {
         Change::Test(delta) => object(delta, Row::Test),
         Change::Worker(delta) => object(delta, Row::Worker),
+        Change::Project(delta) => object(delta, Row::Project),
         Change::Run(delta) if delta.after.is_some() => Touch::Run(delta.key),
         Change::Run(delta) => object(delta, Row::Run),
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
@@ -44,7 +45,6 @@ pub fn touch(change: &Change) -> Touch {
         Change::Chunk(_)
         | Change::Request(_)
         | Change::Event(_)
-        | Change::Project(_)
         | Change::Manifest(_)
         | Change::Summary(_) => Touch::Nothing,
     }
@@ -64,12 +64,8 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Test(_) => Some(Kind::Test),
         Row::Worker(_) => Some(Kind::Worker),
         Row::Run(_) => Some(Kind::Run),
-        Row::Assignment(_)
-        | Row::Chunk(..)
-        | Row::Request(_)
-        | Row::Event(_)
-        | Row::Key(_)
-        | Row::Project(_) => None,
+        Row::Project(_) => Some(Kind::Project),
+        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
     }
 }
 
@@ -79,7 +75,8 @@ pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
         Kind::Test => state.tests().cloned().map(Row::Test).collect(),
         Kind::Run => state.runs().cloned().map(Row::Run).collect(),
         Kind::Worker => state.workers().cloned().map(Row::Worker).collect(),
-        Kind::Project | Kind::Probe | Kind::Webhook | Kind::Unspecified => Vec::new(),
+        Kind::Project => state.projects().cloned().map(Row::Project).collect(),
+        Kind::Probe | Kind::Webhook | Kind::Unspecified => Vec::new(),
     }
 }
 
@@ -113,12 +110,13 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             ..Tags::default()
         }),
         Row::Run(row) => Some(run_tags(row, state.assignments(row.id))),
-        Row::Assignment(_)
-        | Row::Chunk(..)
-        | Row::Request(_)
-        | Row::Event(_)
-        | Row::Key(_)
-        | Row::Project(_) => None,
+        Row::Project(row) => Some(Tags {
+            kind: Kind::Project,
+            id: row.name.to_string(),
+            project: Some(row.name.clone()),
+            ..Tags::default()
+        }),
+        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
     }
 }
 
@@ -145,12 +143,8 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Test(row) => Some(Resource::Test(test::test(row))),
         Row::Worker(row) => Some(Resource::Worker(api.worker_message(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
-        Row::Assignment(_)
-        | Row::Chunk(..)
-        | Row::Request(_)
-        | Row::Event(_)
-        | Row::Key(_)
-        | Row::Project(_) => None,
+        Row::Project(row) => Some(Resource::Project(projects::message(row, state.usage(&row.name)))),
+        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
     }
 }
 
