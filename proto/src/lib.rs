@@ -5,6 +5,7 @@ pub mod bearer;
 pub mod definition;
 pub mod json;
 pub mod names;
+pub mod probe;
 mod redacted;
 
 /// The public API, package `reeve.v1`.

@@ -82,6 +82,10 @@ named! {
     ResetReason "RESET_REASON_",
     WorkerEventKind "WORKER_EVENT_KIND_",
     Role "ROLE_",
+    ProbeStatus "PROBE_STATUS_",
+    SkipReason "SKIP_REASON_",
+    Statistic "STATISTIC_",
+    Direction "DIRECTION_",
 }
 
 #[cfg(test)]
@@ -119,6 +123,10 @@ mod tests {
         round_trip::<v1::WorkerStatus>(6);
         round_trip::<v1::WorkerKind>(2);
         round_trip::<v1::MemberRole>(2);
+        round_trip::<v1::ProbeStatus>(4);
+        round_trip::<v1::SkipReason>(2);
+        round_trip::<v1::Statistic>(6);
+        round_trip::<v1::Direction>(2);
     }
 
     #[test]

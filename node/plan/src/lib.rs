@@ -8,6 +8,7 @@ pub mod drain;
 mod fleet;
 pub mod liveness;
 pub mod placement;
+pub mod probes;
 pub mod registry;
 pub mod retention;
 pub mod runs;

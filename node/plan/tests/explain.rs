@@ -511,6 +511,15 @@ fn what_several_places_lack_is_told_apart() {
     every_option_helps_and_is_smallest(given, &wish);
 }
 
+/// A plan, endpoint-minutes, whether a run is queued already, the code, and what is suggested.
+type Row = (
+    PlanChange,
+    Option<u64>,
+    bool,
+    RunReasonCode,
+    &'static [(ChangeKind, u64)],
+);
+
 /// Project red with this plan and these endpoint-minutes.
 fn with_plan(plan: PlanChange, credits: Option<u64>) -> World {
     let mut world = World::new();
@@ -548,7 +557,7 @@ fn what_the_projects_plan_does_not_allow() {
     };
     use ChangeKind::{RaiseLimit, ReduceEndpoints, Wait};
     use RunReasonCode::{CreditsExhausted, PlanLimitExceeded, SubscriptionInactive};
-    let table: [(PlanChange, Option<u64>, bool, RunReasonCode, &[(ChangeKind, u64)]); 5] = [
+    let table: [Row; 5] = [
         (
             endpoints,
             None,

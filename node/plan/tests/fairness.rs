@@ -11,6 +11,9 @@ use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::RunStatus;
 use support::{World, definition, group};
 
+/// A project, and how many endpoints it asks for in one run.
+type Wish = (&'static str, u32);
+
 fn wish(endpoints: u32) -> TestDefinition {
     TestDefinition {
         queue_timeout: Millis::from_secs(600),
@@ -56,7 +59,7 @@ fn a_project_that_floods_the_queue_does_not_keep_others_out() {
 
 #[test]
 fn the_project_that_has_least_is_served_first() {
-    let table: [(&[(&str, u32)], &[(&str, u32)], &[bool]); 4] = [
+    let table: [(&[Wish], &[Wish], &[bool]); 4] = [
         // What runs already counts.
         (&[("a", 60)], &[("a", 40), ("b", 40)], &[false, true]),
         (&[("a", 50), ("b", 10)], &[("a", 30), ("b", 30)], &[false, true]),

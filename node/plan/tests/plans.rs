@@ -206,7 +206,7 @@ fn no_subscription() {
     );
 }
 
-// Covers: R124, R195
+// Covers: R124, R127, R195
 #[test]
 fn two_runs_of_one_pass_do_not_pass_a_limit_together_and_the_second_is_judged_by_what_is_committed() {
     let limit = PlanChange {
@@ -228,6 +228,8 @@ fn two_runs_of_one_pass_do_not_pass_a_limit_together_and_the_second_is_judged_by
     let (queued, held) = (&first.runs[0].1, &first.runs[1].1);
     assert!(matches!(queued.commands[0].command, Command::QueueRun(_)));
     assert_eq!((held.commands.len(), held.next_wake), (0, Some(world.now)));
+    // Nothing in PENDING is waited for.
+    assert!(queued.next_wake.unwrap().since(world.now) < Millis::from_secs(2));
 
     // The first is cancelled before its command comes through: then the second has room.
     let mut cancelled = world.clone();
@@ -249,7 +251,6 @@ fn two_runs_of_one_pass_do_not_pass_a_limit_together_and_the_second_is_judged_by
     assert_eq!(world.reason(two).0, RunReasonCode::PlanLimitExceeded);
 }
 
-// Covers: D10
 #[test]
 fn one_projects_limit_is_no_other_projects() {
     let limit = PlanChange {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use reeve_plan::retention::{RetentionConfig, plan};
 use reeve_state::command::{ApplyMode, ApplyTest, Command, StartRun, StopRun};
-use reeve_state::id::{RunId, TestId};
+use reeve_state::id::{ProjectName, RunId, TestId};
 use reeve_state::record::Selector;
 use reeve_state::time::Millis;
 use support::{World, bytes, definition, group};
@@ -23,6 +23,7 @@ fn ended(world: &mut World, number: u64) -> RunId {
         id: test,
         definition,
         mode,
+        project: ProjectName::default(),
     };
     world.apply(Command::ApplyTest(apply)).unwrap();
     world.apply(Command::StartRun(StartRun { run, test })).unwrap();

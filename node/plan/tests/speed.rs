@@ -97,6 +97,7 @@ fn queued(number: u64, definition: &Arc<TestDefinition>) -> Row {
         explanation: None,
         credits_reserved: None,
         credits_used: None,
+        probe: None,
         created_by: None,
         revision: Revision(1),
     }))

@@ -227,6 +227,7 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Worker => "WORKER_NOT_FOUND",
         ObjectKind::Assignment => "ASSIGNMENT_NOT_FOUND",
         ObjectKind::Key => "KEY_NOT_FOUND",
+        ObjectKind::Probe => "PROBE_NOT_FOUND",
         ObjectKind::Evidence => "EVIDENCE_NOT_FOUND",
         ObjectKind::Summary => "SUMMARY_NOT_FOUND",
         ObjectKind::Project => "PROJECT_NOT_FOUND",
@@ -297,6 +298,11 @@ fn describe_refusal(refusal: &Refusal) -> Description {
                 .with("allowed", allowed.join(","))
         }
         Refusal::TestInUse { id, runs } => precondition("TEST_IN_USE").with("id", id).with("runs", runs),
+        Refusal::TestProbed { id, probe } => precondition("TEST_IN_USE").with("id", id).with("probe", probe),
+        Refusal::SlotNotOpen { probe, slot, cursor } => precondition("SLOT_NOT_OPEN")
+            .with("probe", probe)
+            .with("slot", slot.0)
+            .with("cursor", cursor.0),
         Refusal::Stale {
             kind: _,
             id,

@@ -1,10 +1,11 @@
-//! Reads a test definition from a YAML or JSON file.
+//! Reads a definition, of a test or a probe, from a YAML or JSON file.
 
 use std::io::Read;
 use std::path::Path;
 
 use reeve_proto::definition::{self, FieldViolation};
 use reeve_proto::v1::TestDefinition;
+use serde::de::DeserializeOwned;
 
 use crate::client::without_number;
 use crate::error::CliError;
@@ -12,8 +13,19 @@ use crate::error::CliError;
 /// Far above any real definition; a guard against the wrong file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads the file, or stdin for `-`.
+/// How the reader of the REST API reads a document.
+type FromJson<T> = fn(&[u8]) -> Result<T, Vec<FieldViolation>>;
+
+/// Reads a test definition from the file, or from stdin for `-`.
 pub(crate) fn load(path: &Path) -> Result<TestDefinition, CliError> {
+    load_as::<definition::DefinitionDocument, _>(path, definition::from_json)
+}
+
+/// Reads a document of any kind from the file, or from stdin for `-`.
+pub(crate) fn load_as<D, T>(path: &Path, from_json: FromJson<T>) -> Result<T, CliError>
+where
+    D: DeserializeOwned + TryInto<T, Error = Vec<FieldViolation>>,
+{
     let stdin = path == Path::new("-");
     let file = if stdin {
         "stdin".to_owned()
@@ -34,21 +46,29 @@ pub(crate) fn load(path: &Path) -> Result<TestDefinition, CliError> {
         .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(CliError::message(format!(
-            "{file}: larger than 1 MiB, which no test definition is"
+            "{file}: larger than 1 MiB, which no definition is"
         )));
     }
     let source = String::from_utf8(bytes).map_err(|_| {
         CliError::message(format!(
-            "{file}: not a text file; a test definition is YAML or JSON in UTF-8"
+            "{file}: not a text file; a definition is YAML or JSON in UTF-8"
         ))
     })?;
-    parse(&source).map_err(|violations| CliError::Definition { file, violations })
+    parse_as::<D, T>(&source, from_json).map_err(|violations| CliError::Definition { file, violations })
+}
+
+/// A test definition from its text.
+pub(crate) fn parse(source: &str) -> Result<TestDefinition, Vec<FieldViolation>> {
+    parse_as::<definition::DefinitionDocument, _>(source, definition::from_json)
 }
 
 /// JSON is read by the reader of the REST API, so that both say the same about the same document.
-pub(crate) fn parse(source: &str) -> Result<TestDefinition, Vec<FieldViolation>> {
+fn parse_as<D, T>(source: &str, from_json: FromJson<T>) -> Result<T, Vec<FieldViolation>>
+where
+    D: DeserializeOwned + TryInto<T, Error = Vec<FieldViolation>>,
+{
     if source.trim_start().starts_with('{') {
-        return definition::from_json(source.as_bytes());
+        return from_json(source.as_bytes());
     }
     if source.trim().is_empty() {
         return Err(vec![FieldViolation::new("", "the document is empty")]);
@@ -58,9 +78,7 @@ pub(crate) fn parse(source: &str) -> Result<TestDefinition, Vec<FieldViolation>>
     let document =
         serde_saphyr::with_deserializer_from_str(
             source,
-            |deserializer| match serde_path_to_error::deserialize::<_, definition::DefinitionDocument>(
-                deserializer,
-            ) {
+            |deserializer| match serde_path_to_error::deserialize::<_, D>(deserializer) {
                 Ok(document) => Ok(document),
                 Err(error) => {
                     let path = error.path().to_string();

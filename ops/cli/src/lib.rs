@@ -70,6 +70,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<u8, CliError> {
                 Some(command) => cmd::workers::run(global, output, command).await,
                 None => cmd::worker::run(command.agent).await,
             },
+            Command::Probe(command) => cmd::probe::run(global, output, command).await,
             Command::Key(command) => cmd::key::run(global, output, command).await,
             Command::Events(args) => cmd::events::run(global, output, *args).await,
             Command::Project(command) => cmd::project::run(global, output, command).await,

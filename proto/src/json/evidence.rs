@@ -33,6 +33,9 @@ pub struct RunMetricsJson {
     pub groups: Vec<GroupDistributionJson>,
     /// Where evidence is missing, and why.
     pub gaps: Vec<EvidenceGapJson>,
+    /// What was missing when the summary was written, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub missing: String,
     /// Chunks that are stored.
     pub chunks: u32,
     /// Of these, such as came after their epoch was over (D14).
@@ -296,6 +299,7 @@ impl From<&v1::GetRunMetricsResponse> for RunMetricsJson {
             outcomes: distribution(&metrics.outcomes),
             groups: metrics.groups.iter().map(group).collect(),
             gaps: gaps(&metrics.gaps),
+            missing: metrics.missing.clone(),
             chunks: metrics.chunks,
             late_chunks: metrics.late_chunks,
             revision: metrics.revision,

@@ -10,6 +10,7 @@ mod event;
 mod evidence;
 mod explain;
 mod key;
+mod probe;
 mod project;
 mod registry;
 mod run;
@@ -36,6 +37,7 @@ pub use explain::{
     WorkerVerdictJson,
 };
 pub use key::{CreatedKeyJson, KeyJson};
+pub use probe::{MetricResultJson, ProbeHealthJson, ProbeJson, ProbeSlotJson};
 pub use project::{CreditAdjustmentJson, ProjectJson, ProjectUsageJson};
 pub use registry::{
     CleanedJson, CreatedWorkerJson, OnlineWorkersJson, PingedJson, RegisteredWorkerJson, WorkerEventJson,

@@ -26,6 +26,9 @@ pub struct RunJson {
     /// The test's project.
     #[serde(default)]
     pub project: String,
+    /// The probe whose schedule started it; absent: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub probe_id: String,
     /// One of the six statuses (R113).
     pub status: String,
     /// Why, where there is something to say.
@@ -242,6 +245,7 @@ impl From<&v1::Run> for RunJson {
             test_name: run.test_name.clone(),
             test_version: run.test_version,
             project: run.project.clone(),
+            probe_id: run.probe_id.clone(),
             status: name_of::<v1::RunStatus>(run.status).to_owned(),
             reason: reason(&run.reason),
             created_at: time(&run.created_at),

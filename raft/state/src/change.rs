@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, ProjectName, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Project, RequestKey, RequestRecord,
-    Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Probe, ProbeSlot, ProbeSlotKey,
+    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -39,6 +39,10 @@ pub enum Change {
     Event(Delta<WorkerEventKey, WorkerEvent>),
     /// A caller's key.
     Key(Delta<KeyId, ApiKey>),
+    /// A probe.
+    Probe(Delta<ProbeId, Probe>),
+    /// A slot of a probe.
+    ProbeSlot(Delta<ProbeSlotKey, ProbeSlot>),
     /// A chunk of evidence.
     Manifest(Delta<ManifestKey, Manifest>),
     /// A run's summary.
@@ -78,6 +82,8 @@ impl Change {
             Self::Request(delta) => Self::Request(delta.inverse()),
             Self::Event(delta) => Self::Event(delta.inverse()),
             Self::Key(delta) => Self::Key(delta.inverse()),
+            Self::Probe(delta) => Self::Probe(delta.inverse()),
+            Self::ProbeSlot(delta) => Self::ProbeSlot(delta.inverse()),
             Self::Manifest(delta) => Self::Manifest(delta.inverse()),
             Self::Summary(delta) => Self::Summary(delta.inverse()),
             Self::Project(delta) => Self::Project(delta.inverse()),
@@ -104,6 +110,10 @@ pub enum Row {
     Event(Arc<WorkerEvent>),
     /// A caller's key.
     Key(Arc<ApiKey>),
+    /// A probe.
+    Probe(Arc<Probe>),
+    /// A slot of a probe.
+    ProbeSlot(Arc<ProbeSlot>),
     /// A chunk of evidence.
     Manifest(Arc<Manifest>),
     /// A run's summary.

@@ -1,5 +1,7 @@
 //! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
+mod probe;
+
 use std::collections::BTreeSet;
 
 use crate::command::{
@@ -8,6 +10,8 @@ use crate::command::{
 use crate::record::{Executor, Group, OnWorkerLoss, Role, SimExecutor, SimQuality, Span, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
+
+pub use probe::{MAX_LIMIT, validate_probe};
 
 /// Longest name of a test, a group, a worker or a region, and longest label, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
@@ -206,6 +210,7 @@ pub(crate) fn validate_chunk(command: &RecordChunk) -> Vec<FieldViolation> {
     rules.check(command.first_at <= command.last_at, "first_at", || {
         "must not be after last_at".into()
     });
+    rules.violations
 }
 
 /// The rules for a project and its plan.

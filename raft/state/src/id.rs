@@ -79,6 +79,12 @@ uuid_id!(
     "key"
 );
 
+uuid_id!(
+    /// A test on a schedule.
+    ProbeId,
+    "probe"
+);
+
 /// A node of the cluster, chosen by its operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::change::{Change, Delta, Row};
 use crate::id::{ProjectName, RunId, WorkerId};
-use crate::record::{ApiKey, Assignment, RequestRecord, Run, RunSummary, Test, Usage, Worker};
+use crate::record::{ApiKey, Assignment, Probe, RequestRecord, Run, RunSummary, Test, Usage, Worker};
 use crate::state::{Index, Meta, State};
 use crate::time::Time;
 use crate::transition::run::RunStatus;
@@ -65,6 +65,16 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Probe(row) => Change::Probe(Delta {
+                key: row.id,
+                before: None,
+                after: Some(row),
+            }),
+            Row::ProbeSlot(row) => Change::ProbeSlot(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
             Row::Manifest(row) => Change::Manifest(Delta {
                 key: row.key,
                 before: None,
@@ -95,6 +105,8 @@ impl State {
             Change::Request(delta) => write(&mut self.requests, delta),
             Change::Event(delta) => write(&mut self.events, delta),
             Change::Key(delta) => write(&mut self.keys, delta),
+            Change::Probe(delta) => write(&mut self.probes, delta),
+            Change::ProbeSlot(delta) => write(&mut self.probe_slots, delta),
             Change::Manifest(delta) => write(&mut self.manifests, delta),
             Change::Summary(delta) => write(&mut self.summaries, delta),
             Change::Project(delta) => write(&mut self.projects, delta),
@@ -189,6 +201,18 @@ fn offline_ping(row: &Worker) -> Option<(Time, WorkerId)> {
     offline.then_some((row.facts.link.since, row.id))
 }
 
+fn probes_alike(before: &Probe, after: &Probe) -> bool {
+    let seen = |row: &Probe| (row.cursor, row.paused_at.is_some(), row.open.is_some());
+    let (b, a) = (&before.definition, &after.definition);
+    seen(before) == seen(after)
+        && before.project == after.project
+        && (&b.name, &b.schedule) == (&a.name, &a.schedule)
+}
+
+fn probe_name(row: &Probe) -> (ProjectName, String) {
+    (row.project.clone(), row.definition.name.clone())
+}
+
 impl Index {
     fn update(&mut self, change: &Change) {
         match change {
@@ -196,6 +220,7 @@ impl Index {
             Change::Run(delta) if indexed_alike(delta, runs_alike) => {}
             Change::Assignment(delta) if indexed_alike(delta, assignments_alike) => {}
             Change::Worker(delta) if indexed_alike(delta, workers_alike) => {}
+            Change::Probe(delta) if indexed_alike(delta, probes_alike) => {}
             Change::Test(delta) => {
                 delta.before.iter().for_each(|row| self.forget_test(row));
                 delta.after.iter().for_each(|row| self.learn_test(row));
@@ -208,7 +233,11 @@ impl Index {
                 delta.before.iter().for_each(|row| self.forget_assignment(row));
                 delta.after.iter().for_each(|row| self.learn_assignment(row));
             }
-            Change::Chunk(_) | Change::Event(_) | Change::Project(_) | Change::Manifest(_) => {}
+            Change::Chunk(_)
+            | Change::Event(_)
+            | Change::Project(_)
+            | Change::ProbeSlot(_)
+            | Change::Manifest(_) => {}
             Change::Worker(delta) => {
                 delta.before.iter().for_each(|row| self.forget_worker(row));
                 delta.after.iter().for_each(|row| self.learn_worker(row));
@@ -220,6 +249,10 @@ impl Index {
             Change::Key(delta) => {
                 delta.before.iter().for_each(|row| self.forget_key(row));
                 delta.after.iter().for_each(|row| self.learn_key(row));
+            }
+            Change::Probe(delta) => {
+                delta.before.iter().for_each(|row| self.forget_probe(row));
+                delta.after.iter().for_each(|row| self.learn_probe(row));
             }
             Change::Summary(delta) => {
                 delta.before.iter().for_each(|row| self.forget_summary(row));
@@ -370,6 +403,24 @@ impl Index {
         self.key_by_hash.insert(row.hash, row.id);
         if row.revoked_at.is_none() {
             self.key_by_name.insert(row.name.clone(), row.id);
+        }
+    }
+
+    fn forget_probe(&mut self, row: &Probe) {
+        self.probe_by_name.remove(&probe_name(row));
+        self.open_probes.remove(&row.id);
+        if let Some(due) = row.next_due() {
+            self.due_probes.remove(&(due, row.id));
+        }
+    }
+
+    fn learn_probe(&mut self, row: &Probe) {
+        self.probe_by_name.insert(probe_name(row), row.id);
+        if row.open.is_some() {
+            self.open_probes.insert(row.id);
+        }
+        if let Some(due) = row.next_due() {
+            self.due_probes.insert((due, row.id));
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Checked after every step in tests and in chaos runs. A violation names the law that was broken.
 
+mod probe;
 mod projects;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use crate::state::State;
 use crate::transition::endpoint::{EndpointPhase, EndpointState};
 use crate::transition::run::RunStatus;
 use crate::transition::worker::WorkerStatus;
+
+use probe::{cursor_forward, health_of_last_slot, one_run_a_slot, slots_in_order};
 
 /// A law that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 15] = [
+pub const LAWS: [(&str, Law); 18] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -55,6 +58,18 @@ pub const LAWS: [(&str, Law); 15] = [
     ),
     ("a deleted worker holds nothing", deleted_hold_nothing),
     (
+        "a slot of a probe has at most one run, and a run at most one slot",
+        one_run_a_slot,
+    ),
+    (
+        "a probe's newest slots are kept, none later than its cursor",
+        slots_in_order,
+    ),
+    (
+        "a probe's health is what its last measured slot said",
+        health_of_last_slot,
+    ),
+    (
         "evidence belongs to an assignment that started",
         evidence_has_an_assignment,
     ),
@@ -81,7 +96,7 @@ pub const LAWS: [(&str, Law); 15] = [
 ];
 
 /// Laws between a state and the next.
-pub const STEP_LAWS: [(&str, StepLaw); 8] = [
+pub const STEP_LAWS: [(&str, StepLaw); 9] = [
     ("revision and cluster time never go back", time_goes_forward),
     ("terminal is final, and timelines only grow", timelines_only_grow),
     ("no allocation above capacity", no_overcommit),
@@ -90,6 +105,7 @@ pub const STEP_LAWS: [(&str, StepLaw); 8] = [
         "closed endpoints never change, phases only move forward",
         endpoints_forward,
     ),
+    ("a probe's cursor never goes back", cursor_forward),
     ("evidence and summaries never change", evidence_is_final),
     (
         "no run is queued above its project's plan",

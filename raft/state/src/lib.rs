@@ -13,6 +13,7 @@ pub mod invariant;
 pub mod loss;
 mod query;
 pub mod record;
+pub mod schedule;
 mod state;
 pub mod time;
 pub mod transition;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::change::Row;
-use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProjectName, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProbeId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey,
-    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker,
+    WorkerEvent, WorkerEventKey,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -223,6 +224,49 @@ impl State {
         self.keys.values()
     }
 
+    /// The probe with this id.
+    pub fn probe(&self, id: ProbeId) -> Option<&Arc<Probe>> {
+        self.probes.get(&id)
+    }
+
+    /// The probe of this name in a project.
+    pub fn probe_named(&self, project: &ProjectName, name: &str) -> Option<&Arc<Probe>> {
+        self.index
+            .probe_by_name
+            .get(&(project.clone(), name.to_owned()))
+            .and_then(|id| self.probes.get(id))
+    }
+
+    /// All probes by id, oldest first.
+    pub fn probes(&self) -> impl DoubleEndedIterator<Item = &Arc<Probe>> {
+        self.probes.values()
+    }
+
+    /// The slots of a probe that are kept, oldest first.
+    pub fn probe_slots(&self, probe: ProbeId) -> impl DoubleEndedIterator<Item = &Arc<ProbeSlot>> {
+        let from = ProbeSlotKey { probe, slot: Time(0) };
+        let to = ProbeSlotKey {
+            probe,
+            slot: Time(u64::MAX),
+        };
+        self.probe_slots.range(from..=to).map(|(_, slot)| slot)
+    }
+
+    /// One slot of a probe.
+    pub fn probe_slot(&self, key: ProbeSlotKey) -> Option<&Arc<ProbeSlot>> {
+        self.probe_slots.get(&key)
+    }
+
+    /// Probes by when their next slot is due, soonest first; those that are paused are left out.
+    pub fn due_probes(&self) -> impl Iterator<Item = (Time, ProbeId)> + '_ {
+        self.index.due_probes.iter().copied()
+    }
+
+    /// Probes whose last run is not settled.
+    pub fn open_probes(&self) -> impl Iterator<Item = &Arc<Probe>> {
+        self.index.open_probes.iter().filter_map(|id| self.probes.get(id))
+    }
+
     /// The chunks of a run's evidence that are recorded, by assignment, kind and number.
     pub fn manifests(&self, run: RunId) -> impl Iterator<Item = &Arc<Manifest>> {
         let key = |ordinal, kind, seq| ManifestKey {
@@ -297,6 +341,8 @@ impl State {
         let requests = self.requests.values().cloned().map(Row::Request);
         let events = self.events.values().cloned().map(Row::Event);
         let keys = self.keys.values().cloned().map(Row::Key);
+        let probes = self.probes.values().cloned().map(Row::Probe);
+        let probe_slots = self.probe_slots.values().cloned().map(Row::ProbeSlot);
         let manifests = self.manifests.values().cloned().map(Row::Manifest);
         let summaries = self.summaries.values().cloned().map(Row::Summary);
         let projects = self.projects.values().cloned().map(Row::Project);
@@ -308,6 +354,8 @@ impl State {
             .chain(requests)
             .chain(events)
             .chain(keys)
+            .chain(probes)
+            .chain(probe_slots)
             .chain(manifests)
             .chain(summaries)
             .chain(projects)

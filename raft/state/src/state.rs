@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::id::{KeyHash, KeyId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
+use crate::id::{KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Project, RequestKey, RequestRecord,
-    Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Manifest, ManifestKey, Probe, ProbeSlot, ProbeSlotKey,
+    Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -48,6 +48,8 @@ pub struct State {
     pub(crate) requests: OrdMap<RequestKey, Arc<RequestRecord>>,
     pub(crate) events: OrdMap<WorkerEventKey, Arc<WorkerEvent>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(crate) probes: OrdMap<ProbeId, Arc<Probe>>,
+    pub(crate) probe_slots: OrdMap<ProbeSlotKey, Arc<ProbeSlot>>,
     pub(crate) manifests: OrdMap<ManifestKey, Arc<Manifest>>,
     pub(crate) summaries: OrdMap<RunId, Arc<RunSummary>>,
     pub(crate) projects: OrdMap<ProjectName, Arc<Project>>,
@@ -78,6 +80,12 @@ pub(crate) struct Index {
     pub(crate) key_by_name: OrdMap<String, KeyId>,
     /// Keys, revoked ones too: which says why it is refused.
     pub(crate) key_by_hash: OrdMap<KeyHash, KeyId>,
+    /// A probe's name is unique within its project.
+    pub(crate) probe_by_name: OrdMap<(ProjectName, String), ProbeId>,
+    /// Probes that are not paused, by when their next slot is due.
+    pub(crate) due_probes: OrdSet<(Time, ProbeId)>,
+    /// Probes whose last run is not settled.
+    pub(crate) open_probes: OrdSet<ProbeId>,
     /// Runs that are terminal, by since when.
     pub(crate) ended_runs: OrdSet<(Time, RunId)>,
     /// Runs that executed and ended, and have no summary yet.

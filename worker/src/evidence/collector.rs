@@ -22,6 +22,7 @@ const SHARE_OF_AGE: u32 = 16;
 const UNSET: u32 = u32::MAX;
 
 /// Bytes that one endpoint costs here.
+#[cfg(test)]
 pub const BYTES_PER_ENDPOINT: usize = 2 * size_of::<u32>() + 1;
 
 /// Between our own clock and cluster time: what is to be added to our own.

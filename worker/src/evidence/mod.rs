@@ -11,6 +11,7 @@ mod recorder;
 mod row;
 mod upload;
 
+#[cfg(test)]
 pub use collector::BYTES_PER_ENDPOINT;
 pub use recorder::{Input, Recorder};
 pub use upload::Uploader;

@@ -62,6 +62,7 @@ impl Api {
             chunks: count(manifests().count()),
             late_chunks: count(manifests().filter(|manifest| manifest.late).count()),
             revision: convert::revision(&state, run).0,
+            missing: summary.map(|summary| summary.missing.clone()).unwrap_or_default(),
         })
     }
 

@@ -11,6 +11,7 @@ mod explain;
 pub(crate) mod keys;
 mod live;
 mod page;
+mod probes;
 mod projects;
 mod read;
 mod runs;

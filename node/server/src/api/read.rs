@@ -30,8 +30,8 @@ impl Api {
     }
 
     /// Encodes one worker.
-    pub(super) fn worker_message(&self, state: &State, row: &Worker) -> v1::Worker {
-        self.worker_messages(state, [row]).pop().unwrap_or_default()
+    pub(super) fn worker_message(&self, state: &State, row: &Worker, call: &Call) -> v1::Worker {
+        self.worker_messages(state, [row], call).pop().unwrap_or_default()
     }
 
     /// Encodes workers, looking the names of the nodes up once.
@@ -39,6 +39,7 @@ impl Api {
         &self,
         state: &State,
         rows: impl IntoIterator<Item = &'a Worker>,
+        call: &Call,
     ) -> Vec<v1::Worker> {
         let nodes = self.node_names();
         let view = worker::View {
@@ -47,7 +48,9 @@ impl Api {
             nodes: &nodes,
             now: self.context.store.cluster_now(),
         };
-        rows.into_iter().map(|row| worker::worker(view, row)).collect()
+        rows.into_iter()
+            .map(|row| without_others(state, call, worker::worker(view, row)))
+            .collect()
     }
 
     /// The nodes' names, members only.
@@ -58,6 +61,22 @@ impl Api {
             .map(|member| (member.info.id, member.info.name))
             .collect()
     }
+}
+
+/// Stands for the test of a run that the caller may not see.
+pub(super) const OTHERS: &str = "(of another project)";
+
+/// Workers are shared by all projects: that a drain waits for a run of another one is told, and for which it is not (D27a).
+fn without_others(state: &State, call: &Call, mut worker: v1::Worker) -> v1::Worker {
+    let waits = worker.drain.iter_mut().flat_map(|drain| &mut drain.waits_for);
+    for wait in waits {
+        let run = wait.run_id.parse().ok().and_then(|id| state.run(id));
+        if !run.is_some_and(|run| call.caller.sees(&run.project)) {
+            wait.run_id = String::new();
+            OTHERS.clone_into(&mut wait.test);
+        }
+    }
+    worker
 }
 
 /// The test of this id or name, where the call looks.

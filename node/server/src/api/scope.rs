@@ -86,7 +86,6 @@ mod tests {
         }
     }
 
-    // Covers: D27a
     #[test]
     fn only_admins_reach_beyond_their_own_project() {
         let (mine, other) = (ProjectName::from("mine"), ProjectName::from("other"));

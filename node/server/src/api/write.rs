@@ -78,9 +78,11 @@ impl Written {
     pub(super) fn key(&self) -> Result<KeyId, ApiError> {
         match self.object {
             ObjectRef::Key(id) => Ok(id),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Project(_) => {
-                Err(OTHER_OBJECT)
-            }
+            ObjectRef::Test(_)
+            | ObjectRef::Run(_)
+            | ObjectRef::Worker(_)
+            | ObjectRef::Project(_)
+            | ObjectRef::Probe(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -88,9 +90,11 @@ impl Written {
     pub(super) fn project(&self) -> Result<&ProjectName, ApiError> {
         match &self.object {
             ObjectRef::Project(name) => Ok(name),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Worker(_) | ObjectRef::Key(_) => {
-                Err(OTHER_OBJECT)
-            }
+            ObjectRef::Test(_)
+            | ObjectRef::Run(_)
+            | ObjectRef::Worker(_)
+            | ObjectRef::Key(_)
+            | ObjectRef::Probe(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -98,9 +102,11 @@ impl Written {
     pub(super) fn worker(&self) -> Result<WorkerId, ApiError> {
         match self.object {
             ObjectRef::Worker(id) => Ok(id),
-            ObjectRef::Test(_) | ObjectRef::Run(_) | ObjectRef::Key(_) | ObjectRef::Project(_) => {
-                Err(OTHER_OBJECT)
-            }
+            ObjectRef::Test(_)
+            | ObjectRef::Run(_)
+            | ObjectRef::Key(_)
+            | ObjectRef::Project(_)
+            | ObjectRef::Probe(_) => Err(OTHER_OBJECT),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod drain;
 pub mod enums;
 pub mod event;
 pub mod explain;
+pub mod probe;
 pub mod run;
 pub mod test;
 pub mod time;

@@ -54,6 +54,7 @@ pub fn run_with(state: &State, run: &Run, assignments: &[Arc<Assignment>]) -> v1
         project: run.project.to_string(),
         credits_reserved: run.credits_reserved,
         credits_used: run.credits_used,
+        probe_id: run.probe.map(|probe| probe.to_string()).unwrap_or_default(),
     }
 }
 

@@ -173,6 +173,7 @@ pub fn decoded(worker: WorkerId, message: &v1::session_request::Message) -> Resu
             brief(&drain.reason);
             Ok(())
         }
+        // Shown to who watches, as it is; nothing of it is kept.
         Message::Goodbye(_) | Message::Live(_) => Ok(()),
     }
 }

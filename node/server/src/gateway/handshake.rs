@@ -200,6 +200,8 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::OverPlan(_)
             | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
+            | Refusal::TestProbed { .. }
+            | Refusal::SlotNotOpen { .. }
             | Refusal::EpochOver { .. }
             | Refusal::ReportOutOfOrder { .. }
             | Refusal::ReportInvalid { .. }

@@ -196,6 +196,8 @@ impl Hub {
                 | Change::Request(_)
                 | Change::Event(_)
                 | Change::Key(_)
+                | Change::Probe(_)
+                | Change::ProbeSlot(_)
                 | Change::Manifest(_)
                 | Change::Summary(_)
                 | Change::Project(_) => {}

@@ -207,6 +207,8 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::OverPlan(_)
             | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
+            | Refusal::TestProbed { .. }
+            | Refusal::SlotNotOpen { .. }
             | Refusal::Placement(_)
             | Refusal::NotYet { .. }
             | Refusal::ClusterVersion { .. }),

@@ -1,6 +1,7 @@
 //! The gRPC services: the handlers behind the generated traits.
 
 pub mod health;
+mod probes;
 mod projects;
 mod services;
 
@@ -30,6 +31,7 @@ pub fn routes(api: &Api) -> Result<Routes, tonic_reflection::server::Error> {
         .add_service(v1::keys_server::KeysServer::new(grpc.clone()))
         .add_service(v1::projects_server::ProjectsServer::new(grpc.clone()))
         .add_service(v1::cluster_server::ClusterServer::new(grpc.clone()))
+        .add_service(v1::probes_server::ProbesServer::new(grpc.clone()))
         .add_service(v1::watch_server::WatchServer::new(grpc))
         .add_service(v1_reflection)
         .add_service(v1alpha_reflection))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_state::State;
 use reeve_state::change::{Change, Delta};
 use reeve_state::id::{RunId, WorkerId};
-use reeve_state::record::{Assignment, AssignmentKey, Worker};
+use reeve_state::record::{Assignment, AssignmentKey, Run, Worker};
 use reeve_state::time::Time;
 use reeve_state::transition::worker::{LivenessProfile, WorkerStatus};
 
@@ -21,6 +21,8 @@ pub struct Dirty {
     pub drains: bool,
     /// A token may run out, a worker be deleted or purged, at another time than before.
     pub registry: bool,
+    /// A slot may be due at another time than before, or the run of one be over.
+    pub probes: bool,
 }
 
 impl Dirty {
@@ -31,12 +33,13 @@ impl Dirty {
             fleet: true,
             drains: true,
             registry: true,
+            probes: true,
         }
     }
 
     /// Whether any planner is to look before its next deadline.
     pub fn wants_look(&self) -> bool {
-        self.wants_pass() || self.drains || self.registry
+        self.wants_pass() || self.drains || self.registry || self.probes
     }
 
     /// Whether a pass over runs is due.
@@ -49,6 +52,7 @@ impl Dirty {
         for change in changes {
             match change {
                 Change::Run(delta) => {
+                    self.probes |= delta.after.as_ref().is_none_or(|run| is_over_for_probe(run));
                     self.runs.insert(delta.key);
                 }
                 Change::Assignment(delta) => self.assignment(delta),
@@ -59,10 +63,11 @@ impl Dirty {
                 | Change::Request(_)
                 | Change::Event(_)
                 | Change::Key(_)
+                | Change::ProbeSlot(_)
                 | Change::Manifest(_)
-                | Change::Summary(_)
                 // A plan that allows more starts no run: what waits has its place in it already.
                 | Change::Project(_) => {}
+                Change::Probe(_) | Change::Summary(_) => self.probes = true,
             }
         }
     }
@@ -103,6 +108,11 @@ impl Dirty {
         let due = |row: &Option<Arc<Worker>>| row.as_deref().map(registry_due);
         self.registry |= due(&delta.before) != due(&delta.after);
     }
+}
+
+/// Whether a run says something about its probe: it is over.
+fn is_over_for_probe(run: &Run) -> bool {
+    run.probe.is_some() && run.life.status().is_terminal()
 }
 
 /// What the planner of the registry goes by: when the token runs out, since when a ping worker is OFFLINE, and since when the
@@ -194,6 +204,7 @@ mod tests {
                 fleet: true,
                 drains: true,
                 registry: false,
+                probes: false,
             }
         );
     }

@@ -8,6 +8,7 @@ use reeve_store::{FeedItem, Leadership};
 use super::dirty::Dirty;
 use super::fleet::FleetPlanner;
 use super::outcome::LostLead;
+use super::probes::ProbePlanner;
 use super::runs::RunPlanner;
 use crate::context::Context;
 
@@ -24,6 +25,7 @@ pub(super) struct Lead {
     dirty: Dirty,
     runs: RunPlanner,
     fleet: FleetPlanner,
+    probes: ProbePlanner,
 }
 
 impl Lead {
@@ -36,6 +38,7 @@ impl Lead {
             dirty: Dirty::default(),
             runs: RunPlanner::new(context, term, since),
             fleet: FleetPlanner::new(context, term, since, leadership.since),
+            probes: ProbePlanner::new(context, term),
             context: context.clone(),
         }
     }
@@ -88,10 +91,12 @@ impl Lead {
         self.dirty = Dirty::everything(&self.context.store.local());
         self.runs.reset();
         self.fleet.reset();
+        self.probes.reset();
     }
 
     async fn pass(&mut self) -> Result<(), LostLead> {
         self.fleet.pass(&mut self.dirty).await?;
+        self.probes.pass(&mut self.dirty).await?;
         self.runs.pass(&mut self.dirty).await
     }
 
@@ -109,6 +114,7 @@ impl Lead {
             self.runs.next_wake(),
             self.fleet.next_drain(),
             self.fleet.next_registry(),
+            self.probes.next_wake(),
         ];
         times
             .into_iter()

@@ -8,6 +8,7 @@ mod dirty;
 mod fleet;
 mod lead;
 mod outcome;
+mod probes;
 mod propose;
 mod runs;
 mod settings;

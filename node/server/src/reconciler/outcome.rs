@@ -45,6 +45,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::WrongStatus { .. }
         | Refusal::SessionOver { .. }
         | Refusal::NotYet { .. }
+        | Refusal::SlotNotOpen { .. }
         | Refusal::WorkerBusy { .. }
         | Refusal::OverPlan(_)
         | Refusal::Placement(_) => Ok(Outcome::Requeue),
@@ -52,6 +53,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::RequestIdReused { .. }
         | Refusal::Invalid { .. }
         | Refusal::TestInUse { .. }
+        | Refusal::TestProbed { .. }
         | Refusal::TokenRejected
         | Refusal::TokenExpired { .. }
         | Refusal::KeyRejected { .. }

@@ -7,6 +7,7 @@ mod keys;
 mod openapi;
 mod ops;
 mod plan;
+mod probes;
 mod projects;
 mod runs;
 mod tests;
@@ -83,6 +84,11 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(keys::bootstrap))
         .routes(routes!(keys::who_am_i))
         .routes(routes!(keys::revoke))
+        .routes(routes!(probes::list, probes::create))
+        .routes(routes!(probes::get, probes::update, probes::delete))
+        .routes(routes!(probes::pause))
+        .routes(routes!(probes::resume))
+        .routes(routes!(probes::slots))
         .routes(routes!(events::events))
         .routes(routes!(projects::list, projects::create))
         .routes(routes!(projects::get, projects::update, projects::delete))

@@ -57,6 +57,7 @@ const ERRORS: [(&str, &str); 10] = [
         (name = "workers", description = "The registry of workers."),
         (name = "ping workers", description = "What workers without a session call."),
         (name = "keys", description = "Keys of callers."),
+        (name = "probes", description = "Tests on a schedule, with thresholds and a health."),
         (name = "events", description = "Changes as they happen."),
         (name = "projects", description = "Whose tests and runs are, and what their plans allow."),
         (name = "operations", description = "For those who run a node."),

@@ -41,6 +41,8 @@ fn count(change: &Change) {
         | Change::Worker(_)
         | Change::Request(_)
         | Change::Key(_)
+        | Change::Probe(_)
+        | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_)
         | Change::Project(_) => {}
@@ -148,6 +150,7 @@ mod tests {
             explanation: None,
             credits_reserved: None,
             credits_used: None,
+            probe: None,
             created_by: None,
             revision: Revision(1),
         })

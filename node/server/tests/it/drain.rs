@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::node::Node;
+use crate::projects::{create_project, key_of};
 use crate::session::Session;
 
 fn described(status: &Status) -> (Code, String) {
@@ -276,6 +277,25 @@ async fn what_cannot_be_drained_is_refused_by_name() {
     node.stop().await.unwrap();
 }
 
+/// Who is of another project learns that runs wait and end, but not which.
+async fn others_are_not_named(node: &Node) {
+    create_project(node, "blue").await;
+    let key = key_of(node, "blue", v1::Role::Operator).await;
+    let request = v1::DrainWorkerRequest {
+        dry_run: true,
+        deadline_s: 5,
+        ..drain_of("w1")
+    };
+    let mut workers = v1::workers_client::WorkersClient::new(node.keyed(Some(&key)));
+    let answer = workers.drain_worker(request).await.unwrap().into_inner();
+    let wait = &answer.worker.unwrap().drain.unwrap().waits_for[0];
+    let effect = &answer.queued[0];
+    for (run, test) in [(&wait.run_id, &wait.test), (&effect.run_id, &effect.test)] {
+        assert_eq!((run.as_str(), test.as_str()), ("", "(of another project)"));
+    }
+    assert!(effect.message.is_empty() && !effect.fits_after, "{effect:?}");
+}
+
 #[tokio::test]
 async fn a_dry_run_says_what_a_drain_would_mean_and_changes_nothing() {
     let node = Node::start().await;
@@ -331,6 +351,7 @@ async fn a_dry_run_says_what_a_drain_would_mean_and_changes_nothing() {
         )
     );
     assert!(effect.message.contains("needed"), "{}", effect.message);
+    others_are_not_named(&node).await;
     let worker = node.worker("w1").await;
     assert_eq!(worker.status(), WorkerStatus::Online);
     assert_eq!(worker.revision, before);

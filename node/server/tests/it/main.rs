@@ -15,6 +15,7 @@ mod moving;
 mod node;
 mod ops;
 mod ping;
+mod probes;
 mod projects;
 mod registry;
 mod rest;

@@ -44,7 +44,7 @@ fn runs(node: &Node, key: &str) -> RunsClient<Keyed> {
     RunsClient::new(node.keyed(Some(key)))
 }
 
-async fn create_project(node: &Node, name: &str) -> v1::Project {
+pub async fn create_project(node: &Node, name: &str) -> v1::Project {
     let request = v1::CreateProjectRequest {
         name: name.to_owned(),
         ..Default::default()
@@ -54,7 +54,7 @@ async fn create_project(node: &Node, name: &str) -> v1::Project {
 }
 
 /// A key of a project; its secret.
-async fn key_of(node: &Node, project: &str, role: v1::Role) -> String {
+pub async fn key_of(node: &Node, project: &str, role: v1::Role) -> String {
     let request = v1::CreateKeyRequest {
         name: format!("{project} {}", role.as_str_name()),
         role: role.into(),
@@ -122,7 +122,6 @@ async fn two_projects() -> (Node, String, String) {
     (node, red, blue)
 }
 
-/// Covers: D27a
 #[tokio::test]
 async fn a_key_sees_and_changes_what_is_of_its_own_project_only() {
     let (node, red, blue) = two_projects().await;
@@ -186,7 +185,6 @@ async fn a_key_sees_and_changes_what_is_of_its_own_project_only() {
     node.stop().await.unwrap();
 }
 
-/// Covers: D27a
 #[tokio::test]
 async fn only_an_admin_names_another_project() {
     let (node, red, _) = two_projects().await;
@@ -273,7 +271,6 @@ async fn an_unknown_project_is_named() {
     node.stop().await.unwrap();
 }
 
-/// Covers: D27a, D28
 #[tokio::test]
 async fn a_watcher_is_told_of_its_own_project_only() {
     let (node, red, blue) = two_projects().await;

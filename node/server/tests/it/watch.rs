@@ -210,6 +210,7 @@ async fn a_watch_can_begin_with_what_is_there() {
                 Resource::Test(test) => test.id,
                 Resource::Worker(worker) => worker.id,
                 Resource::Project(project) => project.name,
+                Resource::Probe(probe) => probe.id,
                 Resource::Run(run) => run.id,
             }),
             (revision, Event::Bookmark(_)) => break revision,
@@ -369,6 +370,7 @@ async fn filters_leave_out_what_does_not_fit() {
                     Resource::Test(test) => test.id,
                     Resource::Worker(worker) => worker.id,
                     Resource::Project(project) => project.name,
+                    Resource::Probe(probe) => probe.id,
                     Resource::Run(run) => run.id,
                 };
                 seen.extend(everything.contains(&id).then_some(id));

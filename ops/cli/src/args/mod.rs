@@ -5,12 +5,14 @@ mod documented;
 mod events;
 mod evidence;
 mod key;
+mod probe;
 mod project;
 mod worker;
 
 pub(crate) use events::EventsArgs;
 pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
+pub(crate) use probe::{ProbeCommand, ProbeCreateArgs};
 pub(crate) use project::{CreditArgs, LimitArgs, ProjectArgs, ProjectCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
@@ -148,6 +150,9 @@ pub(crate) enum Command {
     /// Projects: whose tests and runs are, and what their plans allow.
     #[command(subcommand)]
     Project(ProjectCommand),
+    /// Tests on a schedule, with thresholds and a health.
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -398,7 +403,8 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace())
+        // `_` stands for a blank within an argument.
+        Cli::try_parse_from(line.split_whitespace().map(|word| word.replace('_', " ")))
     }
 
     #[test]
@@ -460,6 +466,16 @@ mod tests {
             "reeve key list --all",
             "reeve key revoke ci",
             "reeve key whoami",
+            "reeve probe create --name p --test t --every 5m",
+            "reeve probe create --name p --test t --cron 0_*_*_*_* --threshold mos:_warn_3.5,_crit_2.5",
+            "reeve probe apply -f probe.yaml --project p",
+            "reeve probe list --status degraded --watch",
+            "reeve probe get p -o json",
+            "reeve probe history p --local",
+            "reeve probe slots p",
+            "reeve probe pause p",
+            "reeve probe resume p --request-id x",
+            "reeve probe delete p",
             "reeve events",
             "reeve events --kind run,worker --run r1 --status running,FAILED -o jsonl",
             "reeve events --worker w1 --test smoke --project p --from 17",
@@ -522,9 +538,23 @@ mod tests {
                 "cannot be used with",
             ),
             ("reeve worker drain w1 --dry-run --detach", "cannot be used with"),
+            ("reeve probe create --name p --test t", "--every"),
+            (
+                "reeve probe create --name p --test t --every 5m --cron x",
+                "cannot be used with",
+            ),
+            ("reeve probe create --name p --test t --every 5", "no unit"),
+            (
+                "reeve probe create --name p --test t --every 5m --threshold mos",
+                "`:` is missing",
+            ),
+            (
+                "reeve probe list --status ill",
+                "expected one of HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN",
+            ),
             ("reeve dev --nodes 0", "0 is not in"),
             ("reeve project create p --max-endpoints 0", "at least 1, or none"),
-            ("reeve project set p --max-runs -1", "number from 1 on, or none"),
+            ("reeve project set p --max-runs=-1", "number from 1 on, or none"),
             ("reeve project set p --subscription maybe", "active or inactive"),
             ("reeve project credits p --add 5", "--reason"),
             ("reeve project credits p --reason r", "--add"),

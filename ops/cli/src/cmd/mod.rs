@@ -7,6 +7,7 @@ mod explain;
 pub(crate) mod key;
 mod metrics;
 pub(crate) mod node;
+pub(crate) mod probe;
 pub(crate) mod project;
 pub(crate) mod run;
 pub(crate) mod status;

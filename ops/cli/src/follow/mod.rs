@@ -140,7 +140,14 @@ impl Follower<'_> {
                 Ok(message) => match message?.and_then(|message| message.event) {
                     Some(Event::Put(resource)) => match resource.resource {
                         Some(Kind::Run(run)) if run.id == self.id => run,
-                        Some(Kind::Run(_) | Kind::Test(_) | Kind::Worker(_) | Kind::Project(_)) | None => {
+                        Some(
+                            Kind::Run(_)
+                            | Kind::Test(_)
+                            | Kind::Worker(_)
+                            | Kind::Project(_)
+                            | Kind::Probe(_),
+                        )
+                        | None => {
                             continue;
                         }
                     },

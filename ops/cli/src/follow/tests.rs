@@ -77,6 +77,34 @@ impl Runs for Script {
     async fn compare_runs(&self, _: Request<CompareRunsRequest>) -> Answer<CompareRunsResponse> {
         unused()
     }
+
+    async fn get_run_metrics(&self, _: Request<GetRunMetricsRequest>) -> Answer<GetRunMetricsResponse> {
+        unused()
+    }
+
+    async fn get_run_series(&self, _: Request<GetRunSeriesRequest>) -> Answer<GetRunSeriesResponse> {
+        unused()
+    }
+
+    async fn get_endpoint_evidence(
+        &self,
+        _: Request<GetEndpointEvidenceRequest>,
+    ) -> Answer<GetEndpointEvidenceResponse> {
+        unused()
+    }
+
+    type WatchRunMetricsStream = ReceiverStream<Result<RunSample, Status>>;
+
+    async fn watch_run_metrics(
+        &self,
+        _: Request<WatchRunMetricsRequest>,
+    ) -> Answer<Self::WatchRunMetricsStream> {
+        unused()
+    }
+
+    async fn list_run_workers(&self, _: Request<ListRunWorkersRequest>) -> Answer<ListRunWorkersResponse> {
+        unused()
+    }
 }
 
 #[tonic::async_trait]

@@ -1,10 +1,12 @@
 //! One line for each change.
 
-use reeve_proto::json::{ProjectJson, RunJson, TestJson, WorkerJson};
+use reeve_proto::json::{ProbeJson, ProjectJson, RunJson, TestJson, WorkerJson};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1::resource::Resource;
 use reeve_proto::v1::watch_response::Event;
-use reeve_proto::v1::{ResetReason, ResourceKind, RunReasonCode, RunStatus, WatchResponse, WorkerStatus};
+use reeve_proto::v1::{
+    Probe, ProbeStatus, ResetReason, ResourceKind, RunReasonCode, RunStatus, WatchResponse, WorkerStatus,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -56,6 +58,7 @@ fn about(event: &Event) -> Option<(ResourceKind, &str)> {
             Resource::Run(run) => (ResourceKind::Run, &run.id),
             Resource::Worker(worker) => (ResourceKind::Worker, &worker.id),
             Resource::Project(project) => (ResourceKind::Project, &project.name),
+            Resource::Probe(probe) => (ResourceKind::Probe, &probe.id),
         }),
         Event::Deleted(object) => Some((object.kind(), &object.id)),
         Event::Reset(_) | Event::Bookmark(_) => None,
@@ -70,6 +73,7 @@ fn json(revision: u64, event: &Event) -> Result<Value, CliError> {
             Some(Resource::Run(run)) => Some(serde_json::to_value(RunJson::from(run))),
             Some(Resource::Worker(worker)) => Some(serde_json::to_value(WorkerJson::from(worker))),
             Some(Resource::Project(project)) => Some(serde_json::to_value(ProjectJson::from(project))),
+            Some(Resource::Probe(probe)) => Some(serde_json::to_value(ProbeJson::from(probe))),
             None => None,
         },
         Event::Deleted(_) | Event::Reset(_) | Event::Bookmark(_) => None,
@@ -114,6 +118,7 @@ fn line(revision: u64, event: &Event) -> String {
                 format!("{} {}", name_of::<WorkerStatus>(worker.status), worker.name)
             }
             Some(Resource::Project(_)) => String::new(),
+            Some(Resource::Probe(probe)) => probe_line(probe),
             Some(Resource::Run(run)) => {
                 let reason = run.reason.as_ref().filter(|reason| reason.code != 0);
                 let reason = reason.map_or("", |reason| name_of::<RunReasonCode>(reason.code));
@@ -136,6 +141,22 @@ fn line(revision: u64, event: &Event) -> String {
     format!("{revision:>8}  {name:<8}  {id:<36}  {text}")
         .trim_end()
         .to_owned()
+}
+
+/// `DEGRADED fra  mos mean is 3.2`.
+fn probe_line(probe: &Probe) -> String {
+    let name = probe
+        .definition
+        .as_ref()
+        .map_or("", |definition| &definition.name);
+    match &probe.health {
+        Some(health) => format!(
+            "{} {name}  {}",
+            name_of::<ProbeStatus>(health.status),
+            health.reason
+        ),
+        None => name.to_owned(),
+    }
 }
 
 #[cfg(test)]

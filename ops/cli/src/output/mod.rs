@@ -8,6 +8,7 @@ mod event;
 mod evidence;
 mod explain;
 mod key;
+mod probe;
 mod project;
 mod reading;
 mod run;

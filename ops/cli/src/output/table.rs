@@ -112,6 +112,11 @@ pub(super) fn until(time: Option<&prost_types::Timestamp>) -> String {
     format!("{then:.0} ({distance})")
 }
 
+/// An instant to the second; `-` if there is none.
+pub(super) fn instant(time: Option<&prost_types::Timestamp>) -> String {
+    timestamp(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.0}"))
+}
+
 /// Whether an instant has passed; one that is not set never does.
 pub(super) fn is_past(time: Option<&prost_types::Timestamp>) -> bool {
     timestamp(time).is_some_and(|time| time <= Timestamp::now())

@@ -311,7 +311,7 @@ fn a_failed_run_keeps_what_its_endpoints_measured() {
 
 #[test]
 fn a_run_is_forgotten_with_its_files_after_its_retention() {
-    let cluster = Cluster::start_with(3, 3, &[("--run-retention-s", "4")]);
+    let cluster = Cluster::start_with(3, 3, &[("--run-retention-s", "10")]);
     cluster.apply(&definition("smoke", 150, 1));
     let id = cluster.start_run("smoke");
     cluster.until_run(&id, &["COMPLETED"]);

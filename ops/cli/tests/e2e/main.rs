@@ -16,6 +16,7 @@ mod keys;
 mod liveness;
 mod nodes;
 mod pings;
+mod probes;
 mod process;
 mod projects;
 mod registry;

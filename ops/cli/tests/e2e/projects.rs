@@ -123,7 +123,6 @@ fn a_plan_stops_a_run_with_the_numbers_and_lets_it_through_when_it_is_raised() {
     assert_eq!(cluster.json_with(&red, start).0, 0);
 }
 
-/// Covers: D27a
 #[test]
 fn who_is_of_another_project_learns_nothing_and_an_admin_sees_all() {
     let cluster = Cluster::start(1, 1);

@@ -6,6 +6,7 @@ mod drain;
 mod evidence;
 mod history;
 mod key;
+mod probe;
 mod project;
 mod registry;
 mod request;
@@ -125,6 +126,12 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PurgeWorker(command) => registry::purge(tx, command),
         Command::CreateKey(command) => key::create(tx, command, created_by),
         Command::RevokeKey(command) => key::revoke(tx, command),
+        Command::PutProbe(command) => probe::put(tx, command, created_by),
+        Command::DeleteProbe(command) => probe::delete(tx, command),
+        Command::PauseProbe(command) => probe::pause(tx, command),
+        Command::FireProbe(command) => probe::fire(tx, command),
+        Command::SkipSlot(command) => probe::skip(tx, command),
+        Command::EvaluateProbe(command) => probe::evaluate(tx, command),
         Command::RecordChunk(command) => evidence::record_chunk(tx, command),
         Command::PurgeRun(command) => evidence::purge_run(tx, command),
         Command::RecordSummary(command) => evidence::record_summary(tx, command),

@@ -44,6 +44,8 @@ fn object_lives(state: &State, object: &ObjectRef) -> bool {
     match object {
         // A deletion is remembered although its object is gone; creations are forgotten with their object.
         ObjectRef::Test(_) | ObjectRef::Project(_) => true,
+        // As of a test, a deletion is remembered.
+        ObjectRef::Probe(_) => true,
         ObjectRef::Run(id) => state.run(*id).is_some(),
         ObjectRef::Worker(id) => state.worker(*id).is_some(),
         ObjectRef::Key(id) => state.key(*id).is_some(),

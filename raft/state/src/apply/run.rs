@@ -11,7 +11,7 @@ use crate::command::{
     AbandonAssignments, BeginRun, CompleteRun, FailRun, ObjectKind, QueueRun, Refusal, RejectRun, Reply,
     StartRun, StopRun,
 };
-use crate::id::{Revision, RunId};
+use crate::id::{ProbeId, Revision, RunId, TestId};
 use crate::loss;
 use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run, Usage};
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
@@ -25,16 +25,27 @@ pub(super) fn start(
     command: &StartRun,
     created_by: Option<RequestKey>,
 ) -> Result<Reply, Refusal> {
-    let test = tx.test(command.test)?;
-    if tx.state().run(command.run).is_some() {
+    create(tx, command.run, command.test, None, created_by)
+}
+
+/// A run in PENDING, whoever starts it.
+pub(super) fn create(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    test: TestId,
+    probe: Option<ProbeId>,
+    created_by: Option<RequestKey>,
+) -> Result<Reply, Refusal> {
+    let test = tx.test(test)?;
+    if tx.state().run(run).is_some() {
         return Err(Refusal::AlreadyExists {
             kind: ObjectKind::Run,
-            name: command.run.to_string(),
+            name: run.to_string(),
         });
     }
     let now = tx.now();
     tx.put_run(Run {
-        id: command.run,
+        id: run,
         test: test.id,
         project: test.project.clone(),
         test_version: test.version,
@@ -52,10 +63,11 @@ pub(super) fn start(
         explanation: None,
         credits_reserved: None,
         credits_used: None,
+        probe,
         created_by,
         revision: tx.revision(),
     });
-    Ok(about(command.run, true))
+    Ok(about(run, true))
 }
 
 /// A user's stop is not a status (D8): before RUNNING it cancels, in RUNNING the endpoints hang up.

@@ -2,7 +2,7 @@
 
 use crate::apply::tx::not_found;
 use crate::command::{Command, ObjectKind, Refusal};
-use crate::id::{ProjectName, RunId, TestId};
+use crate::id::{ProbeId, ProjectName, RunId, TestId};
 use crate::record::{ApiKey, Role};
 use crate::state::State;
 
@@ -21,6 +21,13 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
             project: command.project.to_string(),
             of_key: key.project.clone(),
         }),
+        Command::PutProbe(command) if !key.reaches(&command.project) => Err(Refusal::OtherProject {
+            project: command.project.to_string(),
+            of_key: key.project.clone(),
+        }),
+        Command::PutProbe(command) => probe(state, key, command.id),
+        Command::DeleteProbe(command) => probe(state, key, command.probe),
+        Command::PauseProbe(command) => probe(state, key, command.probe),
         Command::DeleteTest(command) => test(state, key, command.test),
         Command::StartRun(command) => test(state, key, command.test),
         Command::StopRun(command) => run(state, key, command.run),
@@ -53,7 +60,13 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
         | Command::KeepLateReports(_)
         | Command::PutProject(_)
         | Command::DeleteProject(_)
-        | Command::AdjustCredits(_) => Ok(()),
+        | Command::AdjustCredits(_)
+        | Command::FireProbe(_)
+        | Command::SkipSlot(_)
+        | Command::EvaluateProbe(_)
+        | Command::RecordChunk(_)
+        | Command::PurgeRun(_)
+        | Command::RecordSummary(_) => Ok(()),
     }
 }
 
@@ -67,6 +80,13 @@ fn test(state: &State, key: &ApiKey, id: TestId) -> Result<(), Refusal> {
 fn run(state: &State, key: &ApiKey, id: RunId) -> Result<(), Refusal> {
     match state.run(id) {
         Some(row) if !key.reaches(&row.project) => Err(not_found(ObjectKind::Run, id)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn probe(state: &State, key: &ApiKey, id: ProbeId) -> Result<(), Refusal> {
+    match state.probe(id) {
+        Some(row) if !key.reaches(&row.project) => Err(not_found(ObjectKind::Probe, id)),
         Some(_) | None => Ok(()),
     }
 }

@@ -87,6 +87,13 @@ pub(super) fn delete(tx: &mut Tx<'_>, command: &DeleteTest) -> Result<Reply, Ref
             runs,
         });
     }
+    let probing = tx.state().probes().find(|probe| probe.definition.test == test.id);
+    if let Some(probe) = probing {
+        return Err(Refusal::TestProbed {
+            id: test.id.to_string(),
+            probe: probe.definition.name.clone(),
+        });
+    }
     if let Some(key) = &test.created_by {
         tx.remove_request(key);
     }

@@ -7,10 +7,11 @@ use crate::apply::access::Actor;
 use crate::apply::history;
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, Manifest, ManifestKey, Project, RequestKey,
-    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey, is_flap,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, KEPT_EVENTS, KEPT_SLOTS, Manifest, ManifestKey, Probe,
+    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent,
+    WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -27,6 +28,8 @@ enum RowKey {
     Request(RequestKey),
     Event(WorkerEventKey),
     Key(KeyId),
+    Probe(ProbeId),
+    ProbeSlot(ProbeSlotKey),
     Manifest(ManifestKey),
     Summary(RunId),
     Project(ProjectName),
@@ -143,6 +146,13 @@ impl<'a> Tx<'a> {
     /// Who asked, as records show it.
     pub(super) fn actor(&self) -> String {
         self.actor.shown("")
+    }
+
+    pub(super) fn probe(&self, id: ProbeId) -> Result<Arc<Probe>, Refusal> {
+        self.state
+            .probe(id)
+            .cloned()
+            .ok_or_else(|| not_found(ObjectKind::Probe, id))
     }
 
     pub(super) fn put_test(&mut self, mut row: Test) {
@@ -306,6 +316,64 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Key(delta.key), Change::Key(delta));
     }
 
+    /// Writes a probe: the one place through which every change of a health passes.
+    pub(super) fn put_probe(&mut self, mut row: Probe) {
+        row.revision = self.revision();
+        let before = self.state.probes.get(&row.id).cloned();
+        let delta = Delta {
+            key: row.id,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::Probe(delta.key), Change::Probe(delta));
+    }
+
+    /// Forgets a probe with its slots.
+    pub(super) fn remove_probe(&mut self, probe: &Arc<Probe>) {
+        let slots: Vec<ProbeSlotKey> = self.state.probe_slots(probe.id).map(|slot| slot.key).collect();
+        for key in slots {
+            self.remove_probe_slot(key);
+        }
+        let delta = Delta {
+            key: probe.id,
+            before: Some(Arc::clone(probe)),
+            after: None,
+        };
+        self.set(RowKey::Probe(delta.key), Change::Probe(delta));
+    }
+
+    /// Writes a slot. A new one makes the oldest be forgotten, once there are too many.
+    pub(super) fn put_probe_slot(&mut self, mut row: ProbeSlot) {
+        row.revision = self.revision();
+        let key = row.key;
+        let before = self.state.probe_slots.get(&key).cloned();
+        if before.is_none() {
+            let surplus = self.state.probe_slots(key.probe).nth(KEPT_SLOTS - 1).is_some();
+            let oldest = self.state.probe_slots(key.probe).next().map(|slot| slot.key);
+            if let Some(oldest) = oldest.filter(|_| surplus) {
+                self.remove_probe_slot(oldest);
+            }
+        }
+        let delta = Delta {
+            key,
+            before,
+            after: Some(Arc::new(row)),
+        };
+        self.set(RowKey::ProbeSlot(key), Change::ProbeSlot(delta));
+    }
+
+    fn remove_probe_slot(&mut self, key: ProbeSlotKey) {
+        let Some(before) = self.state.probe_slots.get(&key).cloned() else {
+            return;
+        };
+        let delta = Delta {
+            key,
+            before: Some(before),
+            after: None,
+        };
+        self.set(RowKey::ProbeSlot(key), Change::ProbeSlot(delta));
+    }
+
     pub(super) fn put_manifest(&mut self, mut row: Manifest) {
         row.revision = self.revision();
         let before = self.state.manifests.get(&row.key).cloned();
@@ -439,6 +507,8 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Request(first), Change::Request(last)) => Change::Request(keep(first, last)),
         (Change::Event(first), Change::Event(last)) => Change::Event(keep(first, last)),
         (Change::Key(first), Change::Key(last)) => Change::Key(keep(first, last)),
+        (Change::Probe(first), Change::Probe(last)) => Change::Probe(keep(first, last)),
+        (Change::ProbeSlot(first), Change::ProbeSlot(last)) => Change::ProbeSlot(keep(first, last)),
         (Change::Manifest(first), Change::Manifest(last)) => Change::Manifest(keep(first, last)),
         (Change::Summary(first), Change::Summary(last)) => Change::Summary(keep(first, last)),
         (Change::Project(first), Change::Project(last)) => Change::Project(keep(first, last)),
@@ -451,6 +521,8 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::Request(_)
             | Change::Event(_)
             | Change::Key(_)
+            | Change::Probe(_)
+            | Change::ProbeSlot(_)
             | Change::Manifest(_)
             | Change::Summary(_)
             | Change::Project(_),

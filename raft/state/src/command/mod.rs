@@ -2,6 +2,7 @@
 
 mod evidence;
 mod key;
+mod probe;
 mod project;
 mod reply;
 mod worker;
@@ -16,6 +17,7 @@ use crate::transition::run::RunReason;
 
 pub use evidence::{PurgeRun, RecordChunk, RecordSummary};
 pub use key::{CreateKey, RevokeKey};
+pub use probe::{DeleteProbe, EvaluateProbe, FireProbe, PauseProbe, ProbeMode, PutProbe, SkipSlot};
 pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
@@ -130,6 +132,18 @@ pub enum Command {
     CreateKey(CreateKey),
     /// 51: a key is refused from now on.
     RevokeKey(RevokeKey),
+    /// 70: creates a probe, or updates it.
+    PutProbe(PutProbe),
+    /// 71: deletes a probe.
+    DeleteProbe(DeleteProbe),
+    /// 72: pauses a probe, or lets it go on.
+    PauseProbe(PauseProbe),
+    /// 73: creates the run of a probe's slot.
+    FireProbe(FireProbe),
+    /// 74: a probe's slot gets no run.
+    SkipSlot(SkipSlot),
+    /// 75: the run of a probe's slot is over.
+    EvaluateProbe(EvaluateProbe),
     /// 90: a chunk of evidence is in an object store.
     RecordChunk(RecordChunk),
     /// 91: forgets a run with everything that belongs to it.
@@ -178,6 +192,12 @@ impl Command {
             Self::PurgeWorker(_) => 43,
             Self::CreateKey(_) => 50,
             Self::RevokeKey(_) => 51,
+            Self::PutProbe(_) => 70,
+            Self::DeleteProbe(_) => 71,
+            Self::PauseProbe(_) => 72,
+            Self::FireProbe(_) => 73,
+            Self::SkipSlot(_) => 74,
+            Self::EvaluateProbe(_) => 75,
             Self::RecordChunk(_) => 90,
             Self::PurgeRun(_) => 91,
             Self::RecordSummary(_) => 92,
@@ -219,6 +239,12 @@ impl Command {
             Self::PurgeWorker(_) => "purge_worker",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::PutProbe(_) => "put_probe",
+            Self::DeleteProbe(_) => "delete_probe",
+            Self::PauseProbe(_) => "pause_probe",
+            Self::FireProbe(_) => "fire_probe",
+            Self::SkipSlot(_) => "skip_slot",
+            Self::EvaluateProbe(_) => "evaluate_probe",
             Self::RecordChunk(_) => "record_chunk",
             Self::PurgeRun(_) => "purge_run",
             Self::RecordSummary(_) => "record_summary",
@@ -239,7 +265,10 @@ impl Command {
             | Self::CreateWorker(_)
             | Self::SetDrain(_)
             | Self::RegenerateToken(_)
-            | Self::DeleteWorker(_) => Some(Access::Operate),
+            | Self::DeleteWorker(_)
+            | Self::PutProbe(_)
+            | Self::DeleteProbe(_)
+            | Self::PauseProbe(_) => Some(Access::Operate),
             Self::CreateKey(_)
             | Self::RevokeKey(_)
             | Self::PutProject(_)
@@ -264,7 +293,10 @@ impl Command {
             | Self::RecordChunk(_)
             | Self::PurgeRun(_)
             | Self::RecordSummary(_)
-            | Self::KeepLateReports(_) => None,
+            | Self::KeepLateReports(_)
+            | Self::FireProbe(_)
+            | Self::SkipSlot(_)
+            | Self::EvaluateProbe(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::id::{AssignmentEpoch, ProjectName, Revision, RunId, SessionEpoch, WorkerId};
+use crate::id::{AssignmentEpoch, ProbeId, ProjectName, Revision, RunId, SessionEpoch, WorkerId};
 use crate::record::{Access, ObjectRef, Role};
 use crate::time::Time;
 use crate::transition::worker::{LivenessProfile, WorkerStatus};
@@ -85,6 +85,8 @@ pub enum ObjectKind {
     Assignment,
     /// A caller's key.
     Key,
+    /// A probe.
+    Probe,
     /// A chunk of evidence.
     Evidence,
     /// A run's summary.
@@ -102,6 +104,7 @@ impl ObjectKind {
             Self::Worker => "worker",
             Self::Assignment => "assignment",
             Self::Key => "key",
+            Self::Probe => "probe",
             Self::Evidence => "evidence",
             Self::Summary => "summary",
             Self::Project => "project",
@@ -462,5 +465,23 @@ pub enum Refusal {
         runs: u32,
         /// Its keys that are in force.
         keys: u32,
+    },
+    /// Probes run the test.
+    #[error("test {id} is run by the probe {probe:?}; delete the probe first, or let it run another test")]
+    TestProbed {
+        /// The test.
+        id: String,
+        /// The name of one of them.
+        probe: String,
+    },
+    /// The slot is settled, or not one of the schedule.
+    #[error("slot {} of probe {probe} is not open; those up to {} are settled", slot.0, cursor.0)]
+    SlotNotOpen {
+        /// The probe.
+        probe: ProbeId,
+        /// The slot.
+        slot: Time,
+        /// Up to when its slots are settled.
+        cursor: Time,
     },
 }

@@ -5,10 +5,12 @@ mod event;
 mod evidence;
 mod explanation;
 mod key;
+mod probe;
 mod project;
 mod request;
 mod run;
 mod test;
+mod threshold;
 mod worker;
 
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
@@ -19,6 +21,10 @@ pub use explanation::{
     ChangeKind, Explanation, FilterCount, GroupExplanation, PlacementFilter, SuggestedChange, WorkerVerdict,
 };
 pub use key::{Access, ApiKey, Role};
+pub use probe::{
+    KEPT_SLOTS, MAX_THRESHOLDS, OpenSlot, Probe, ProbeDefinition, ProbeSlot, ProbeSlotKey, SkipReason,
+    SlotEnd,
+};
 pub use project::{CreditAdjustment, Plan, Project, Usage};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
@@ -26,4 +32,5 @@ pub use test::{
     Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test,
     TestDefinition,
 };
+pub use threshold::{Direction, MetricResult, Statistic, Thousandths, Threshold, evaluate, measurable};
 pub use worker::{Session, Worker, WorkerKind};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WorkerId};
 use crate::time::Time;
 
 /// A caller's own name for a request. Cheap to clone: tables copy their keys often.
@@ -27,6 +27,8 @@ pub enum ObjectRef {
     Key(KeyId),
     /// A project.
     Project(ProjectName),
+    /// A probe.
+    Probe(ProbeId),
 }
 
 /// A request that succeeded. Refusals are not kept.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{ProjectName, Revision, RunId, TestId};
+use crate::id::{ProbeId, ProjectName, Revision, RunId, TestId};
 use crate::record::{Explanation, RequestKey, TestDefinition};
 use crate::time::Time;
 use crate::transition::run::RunLife;
@@ -46,6 +46,8 @@ pub struct Run {
     pub credits_reserved: Option<u64>,
     /// Endpoint-minutes of these that it used; the rest went back. Set at the end of a run that reserved some.
     pub credits_used: Option<u64>,
+    /// The probe whose slot it is, for one that a probe's schedule started (R228).
+    pub probe: Option<ProbeId>,
     /// The request that created it, remembered as long as the run lives.
     pub created_by: Option<RequestKey>,
     /// Of its last change.

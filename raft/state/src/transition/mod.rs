@@ -4,5 +4,6 @@
 
 pub mod assignment;
 pub mod endpoint;
+pub mod probe;
 pub mod run;
 pub mod worker;

@@ -9,11 +9,13 @@
 mod definitions;
 mod drains;
 mod evidence;
+mod health;
 mod history;
 mod keys;
 mod lives;
 mod loss;
 mod plans;
+mod probes;
 mod projects;
 mod properties;
 mod registry;

@@ -45,7 +45,6 @@ fn not_found(refusal: Result<Reply, Refusal>, kind: ObjectKind) {
     );
 }
 
-/// Covers: D27a
 #[test]
 fn two_projects_may_use_the_same_name_and_one_may_not_use_it_twice() {
     let mut world = two_projects();
@@ -60,7 +59,6 @@ fn two_projects_may_use_the_same_name_and_one_may_not_use_it_twice() {
     assert!(world.state.test_named(&ProjectName::default(), "smoke").is_none());
 }
 
-/// Covers: D27a
 #[test]
 fn a_run_is_of_its_tests_project() {
     let mut world = two_projects();
@@ -72,7 +70,6 @@ fn a_run_is_of_its_tests_project() {
     assert!(world.run(2).project.is_default());
 }
 
-/// Covers: D27a
 #[test]
 fn a_key_changes_only_its_own_project_and_learns_of_no_other() {
     let mut world = two_projects();
@@ -92,7 +89,6 @@ fn a_key_changes_only_its_own_project_and_learns_of_no_other() {
     not_found(world.as_caller(2, World::stop(1)), ObjectKind::Run);
 }
 
-/// Covers: D27a
 #[test]
 fn an_admin_reaches_every_project() {
     let mut world = two_projects();
@@ -102,7 +98,7 @@ fn an_admin_reaches_every_project() {
     world.as_caller(3, delete_test(1)).unwrap();
 }
 
-/// Covers: R124, D27a
+/// Covers: R124
 #[test]
 fn what_is_of_an_unknown_project_is_refused_and_the_field_is_named() {
     let mut world = two_projects();

@@ -1,5 +1,6 @@
 //! Random sequences of commands: every invariant holds after each step, refusals change nothing, replay gives the same.
 
+mod probes;
 mod project;
 mod registry;
 
@@ -12,6 +13,7 @@ use reeve_state::record::{Assignment, EvidenceKind, OnWorkerLoss, TestDefinition
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{DrainActor, WorkerStatus};
 use reeve_state::{State, apply};
@@ -19,6 +21,7 @@ use reeve_state::{State, apply};
 use crate::world::evidence::{chunk, purge_run, summary};
 use crate::world::registry::{HOUR, key_id, undrain};
 use crate::world::*;
+use probes::{ProbeAct, evaluate_open, fire_due, probe_act, probe_command};
 use project::{ProjectAct, project_act, project_command};
 use registry::{ALL_WORKERS, RegistryAct, WORKERS, any_worker, key, registry_act, registry_command};
 
@@ -44,6 +47,7 @@ enum Act {
     Drain(u8, bool),
     Report(u8, u32, i8, Event),
     Registry(RegistryAct),
+    Probe(ProbeAct),
     /// A chunk of evidence, as often as not one that is there.
     Chunk(u8, u32, bool, u32, u8),
     Summary(u8),
@@ -87,7 +91,8 @@ fn event() -> impl Strategy<Value = Event> {
 fn act() -> impl Strategy<Value = Act> {
     let registry = || registry_act().prop_map(Act::Registry);
     let projects = || project_act().prop_map(Act::Project);
-    let asked = (key(), prop_oneof![run_act(), registry(), projects()])
+    let probes = || probe_act(RUNS).prop_map(Act::Probe);
+    let asked = (key(), prop_oneof![run_act(), registry(), projects(), probes()])
         .prop_map(|(key, act)| Act::As(key, Box::new(act)));
     let spans = vec![1_000, 60_000, HOUR.0];
     prop_oneof![
@@ -95,7 +100,8 @@ fn act() -> impl Strategy<Value = Act> {
         10 => registry(),
         2 => projects(),
         3 => asked,
-        2 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
+        8 => probe_act(RUNS).prop_map(Act::Probe),
+        3 => prop::sample::select(spans).prop_map(|ms| Act::Pass(Millis(ms))),
     ]
 }
 
@@ -210,7 +216,8 @@ fn help(world: &World, run: u8) -> Command {
     let first =
         |wanted: &dyn Fn(&Assignment) -> bool| assignments.iter().position(|a| wanted(a)).map(|at| at as u32);
     match status {
-        None => command(world, &Act::Start(run)),
+        None => fire_due(world, run).unwrap_or_else(|| command(world, &Act::Start(run))),
+        Some(_) if evaluate_open(world, run).is_some() => evaluate_open(world, run).unwrap(),
         Some(RunStatus::Pending) => command(world, &Act::Queue(run)),
         Some(RunStatus::Queued) if !assignments.iter().any(|a| a.life.status().is_current()) => {
             let online = (1..=WORKERS).find(|n| {
@@ -312,6 +319,7 @@ fn command(world: &World, act: &Act) -> Command {
         Act::Drain(n, false) => undrain(*n),
         Act::Report(run, ordinal, ahead, event) => report(world, *run, *ordinal, *ahead, event),
         Act::Registry(act) => registry_command(world, act),
+        Act::Probe(act) => probe_command(world, act),
         Act::Chunk(run, ordinal, metrics, seq, hash) => {
             evidence(world, *run, *ordinal, *metrics, (*seq, *hash))
         }
@@ -401,6 +409,8 @@ fn random_acts_reach_every_status() {
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
+    let mut healths = BTreeSet::new();
+    let (mut fired, mut skipped) = (false, false);
     let (mut chunks, mut late, mut summaries, mut purged) = (0, 0, 0, 0);
     let mut spent = false;
     let mut plans = BTreeSet::new();
@@ -414,6 +424,15 @@ fn random_acts_reach_every_status() {
         for act in &acts {
             let runs_before = world.state.runs().count();
             let answer = perform(&mut world, act);
+            healths.extend(world.state.probes().map(|probe| probe.health.status()));
+            let slots = || {
+                world
+                    .state
+                    .probes()
+                    .flat_map(|probe| world.state.probe_slots(probe.id))
+            };
+            fired |= slots().any(|slot| slot.end.is_some());
+            skipped |= slots().any(|slot| slot.skipped.is_some());
             purged += usize::from(world.state.runs().count() < runs_before);
             for run in 1..=RUNS {
                 let manifests = world.state.manifests(run_id(run));
@@ -450,6 +469,8 @@ fn random_acts_reach_every_status() {
         "{chunks} {late} {summaries} {purged}"
     );
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
+    assert_eq!(healths.into_iter().collect::<Vec<_>>(), ProbeStatus::ALL);
+    assert!(fired && skipped, "{fired} {skipped}");
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
     assert_eq!(plans.into_iter().collect::<Vec<_>>(), bills);

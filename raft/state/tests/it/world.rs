@@ -2,6 +2,7 @@
 //! every named invariant.
 
 pub mod evidence;
+pub mod probes;
 pub mod project;
 pub mod registry;
 

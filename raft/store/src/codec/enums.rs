@@ -1,11 +1,13 @@
 //! The numbers that stand for enumerations. Never renumbered; 0 is never used.
 
-use reeve_state::command::{ApplyMode, KeyFault, ObjectKind};
+use reeve_state::command::{ApplyMode, KeyFault, ObjectKind, ProbeMode};
 use reeve_state::record::{
-    Access, ChangeKind, EvidenceKind, PlacementFilter, Role, WorkerEventKind, WorkerKind,
+    Access, ChangeKind, Direction, EvidenceKind, PlacementFilter, Role, SkipReason, Statistic,
+    WorkerEventKind, WorkerKind,
 };
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{AfterDrain, Link, LivenessProfile, Resource, WorkerStatus};
 
@@ -46,6 +48,7 @@ numbered!(ObjectKind {
     4 => Assignment,
     5 => Key,
     6 => Project,
+    10 => Probe,
     20 => Evidence,
     21 => Summary,
 });
@@ -127,3 +130,8 @@ numbered!(ChangeKind {
     7 => ChangeDefinition,
     8 => StartAgain,
 });
+numbered!(ProbeMode { 1 => Create, 2 => CreateOrUpdate, 3 => Update });
+numbered!(SkipReason { 1 => PreviousStillRunning, 2 => Missed });
+numbered!(Statistic { 1 => Mean, 2 => P50, 3 => P95, 4 => P99, 5 => Min, 6 => Max });
+numbered!(Direction { 1 => HigherIsBetter, 2 => LowerIsBetter });
+numbered!(ProbeStatus { 1 => Healthy, 2 => Degraded, 3 => Unhealthy, 4 => Unknown });

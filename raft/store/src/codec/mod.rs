@@ -5,6 +5,7 @@
 mod command;
 mod enums;
 mod evidence;
+mod probe;
 mod project;
 mod raft;
 mod record;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{KeyId, ProjectName, Revision, RunId, TestId, WorkerId};
+use reeve_state::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WorkerId};
 use reeve_state::record::{
     Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OnWorkerLoss, OutcomeShare,
     RequestKey, RequestRecord, Selector, SimExecutor, SuggestedChange, Test, TestDefinition, WorkerVerdict,
@@ -42,6 +42,7 @@ impl Wire for ObjectRef {
             Self::Worker(id) => Object::Worker(id_bytes(id.as_bytes())),
             Self::Key(id) => Object::Key(id_bytes(id.as_bytes())),
             Self::Project(name) => Object::Project(name.to_string()),
+            Self::Probe(id) => Object::Probe(id_bytes(id.as_bytes())),
         };
         wire::ObjectRef { object: Some(object) }
     }
@@ -54,6 +55,7 @@ impl Wire for ObjectRef {
             Object::Worker(id) => Ok(Self::Worker(WorkerId::from_bytes(fixed("worker", &id)?))),
             Object::Key(id) => Ok(Self::Key(KeyId::from_bytes(fixed("key", &id)?))),
             Object::Project(name) => Ok(Self::Project(ProjectName::from(name.as_str()))),
+            Object::Probe(id) => Ok(Self::Probe(ProbeId::from_bytes(fixed("probe", &id)?))),
         }
     }
 }

@@ -6,7 +6,8 @@ use reeve_proto::internal::refusal as refused;
 use reeve_state::command::{
     Applied, FieldViolation, ObjectKind, PlacementFault, Refusal, Reply, Resumed, SessionGrant,
 };
-use reeve_state::id::{AssignmentEpoch, ProjectName, Revision, RunId, SessionEpoch, WorkerId};
+use reeve_state::id::{AssignmentEpoch, ProbeId, ProjectName, Revision, RunId, SessionEpoch, WorkerId};
+use reeve_state::time::Time;
 
 use super::enums::Numbered;
 use super::{DecodeError, Wire, fixed, id_bytes, list, message, protos};
@@ -314,6 +315,15 @@ fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
             in_force: *in_force,
             known: *known,
         }),
+        Refusal::TestProbed { id, probe } => Kind::TestProbed(refused::TestProbed {
+            id: id.clone(),
+            probe: probe.clone(),
+        }),
+        Refusal::SlotNotOpen { probe, slot, cursor } => Kind::SlotNotOpen(refused::SlotNotOpen {
+            probe: id_bytes(probe.as_bytes()),
+            slot_ms: slot.0,
+            cursor_ms: cursor.0,
+        }),
     }
 }
 
@@ -412,6 +422,15 @@ fn refusal_from_proto(refusal: refused::Refusal) -> Result<Refusal, DecodeError>
             version: r.version,
             in_force: r.in_force,
             known: r.known,
+        },
+        Kind::TestProbed(r) => Refusal::TestProbed {
+            id: r.id,
+            probe: r.probe,
+        },
+        Kind::SlotNotOpen(r) => Refusal::SlotNotOpen {
+            probe: ProbeId::from_bytes(fixed("probe", &r.probe)?),
+            slot: Time(r.slot_ms),
+            cursor: Time(r.cursor_ms),
         },
     })
 }

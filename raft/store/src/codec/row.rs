@@ -8,8 +8,9 @@ use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
 use reeve_state::id::Revision;
 use reeve_state::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, Project, RequestKey,
-    RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EvidenceKind, Manifest, ManifestKey, Probe, ProbeSlot,
+    ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -26,6 +27,8 @@ mod table {
     pub(super) const REQUEST: u8 = 6;
     pub(super) const EVENT: u8 = 7;
     pub(super) const KEY: u8 = 8;
+    pub(super) const PROBE: u8 = 10;
+    pub(super) const PROBE_SLOT: u8 = 11;
     pub(super) const MANIFEST: u8 = 14;
     pub(super) const SUMMARY: u8 = 15;
     pub(super) const PROJECT: u8 = 9;
@@ -45,6 +48,8 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Request(delta) => request_key(&delta.key),
         Change::Event(delta) => event_key(&delta.key),
         Change::Key(delta) => key(table::KEY, delta.key.as_bytes()),
+        Change::Probe(delta) => key(table::PROBE, delta.key.as_bytes()),
+        Change::ProbeSlot(delta) => probe_slot_key(&delta.key),
         Change::Manifest(delta) => manifest_key(&delta.key),
         Change::Summary(delta) => key(table::SUMMARY, delta.key.as_bytes()),
         Change::Project(delta) => key(table::PROJECT, delta.key.as_str().as_bytes()),
@@ -62,6 +67,8 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Request(row) => request_key(&row.key),
         Row::Event(row) => event_key(&row.key),
         Row::Key(row) => key(table::KEY, row.id.as_bytes()),
+        Row::Probe(row) => key(table::PROBE, row.id.as_bytes()),
+        Row::ProbeSlot(row) => probe_slot_key(&row.key),
         Row::Manifest(row) => manifest_key(&row.key),
         Row::Summary(row) => key(table::SUMMARY, row.run.as_bytes()),
         Row::Project(row) => key(table::PROJECT, row.name.as_str().as_bytes()),
@@ -90,6 +97,12 @@ fn chunk_key(chunk: &ChunkKey) -> Vec<u8> {
 fn event_key(event: &WorkerEventKey) -> Vec<u8> {
     let mut key = key(table::EVENT, event.worker.as_bytes());
     key.extend_from_slice(&event.seq.to_be_bytes());
+    key
+}
+
+fn probe_slot_key(slot: &ProbeSlotKey) -> Vec<u8> {
+    let mut key = key(table::PROBE_SLOT, slot.probe.as_bytes());
+    key.extend_from_slice(&slot.slot.0.to_be_bytes());
     key
 }
 
@@ -122,6 +135,8 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Request(delta) => delta.after.clone().map(Row::Request),
         Change::Event(delta) => delta.after.clone().map(Row::Event),
         Change::Key(delta) => delta.after.clone().map(Row::Key),
+        Change::Probe(delta) => delta.after.clone().map(Row::Probe),
+        Change::ProbeSlot(delta) => delta.after.clone().map(Row::ProbeSlot),
         Change::Manifest(delta) => delta.after.clone().map(Row::Manifest),
         Change::Summary(delta) => delta.after.clone().map(Row::Summary),
         Change::Project(delta) => delta.after.clone().map(Row::Project),
@@ -140,6 +155,8 @@ pub fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Request(row) => Kind::Request(row.to_proto()),
         Row::Event(row) => Kind::Event(row.to_proto()),
         Row::Key(row) => Kind::Key(row.to_proto()),
+        Row::Probe(row) => Kind::Probe(row.to_proto()),
+        Row::ProbeSlot(row) => Kind::ProbeSlot(row.to_proto()),
         Row::Manifest(row) => Kind::Manifest(row.to_proto()),
         Row::Summary(row) => Kind::Summary(row.to_proto()),
         Row::Project(row) => Kind::Project(row.to_proto()),
@@ -163,6 +180,8 @@ pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Request(row) => Row::Request(Arc::new(RequestRecord::from_proto(row)?)),
         Kind::Event(row) => Row::Event(Arc::new(WorkerEvent::from_proto(row)?)),
         Kind::Key(row) => Row::Key(Arc::new(ApiKey::from_proto(row)?)),
+        Kind::Probe(row) => Row::Probe(Arc::new(Probe::from_proto(row)?)),
+        Kind::ProbeSlot(row) => Row::ProbeSlot(Arc::new(ProbeSlot::from_proto(row)?)),
         Kind::Manifest(row) => Row::Manifest(Arc::new(Manifest::from_proto(row)?)),
         Kind::Summary(row) => Row::Summary(Arc::new(RunSummary::from_proto(row)?)),
         Kind::Project(row) => Row::Project(Arc::new(Project::from_proto(row)?)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_proto::internal as wire;
-use reeve_state::id::{AssignmentEpoch, Revision, RunId, TestId, WorkerId};
+use reeve_state::id::{AssignmentEpoch, ProbeId, Revision, RunId, TestId, WorkerId};
 use reeve_state::record::{Assignment, AssignmentKey, ChunkKey, EndpointCounts, Explanation, Run};
 use reeve_state::time::Time;
 use reeve_state::transition::assignment::AssignmentLife;
@@ -38,6 +38,7 @@ impl Wire for Run {
                 .explanation
                 .as_ref()
                 .map(|explanation| explanation.to_proto()),
+            probe: self.probe.map(|probe| id_bytes(probe.as_bytes())),
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
             project: project_text(&self.project),
@@ -50,6 +51,7 @@ impl Wire for Run {
         let life = RunLife::restore(list::<TimelineEntry>(proto.timeline)?).ok_or(
             DecodeError::Inconsistent("a run's timeline is no path through the table"),
         )?;
+        let probe = proto.probe.as_ref().map(|id| fixed("probe", id)).transpose()?;
         Ok(Self {
             id: RunId::from_bytes(fixed("id", &proto.id)?),
             test: TestId::from_bytes(fixed("test", &proto.test)?),
@@ -69,6 +71,7 @@ impl Wire for Run {
             explanation: optional::<Explanation>(proto.explanation)?.map(Arc::new),
             credits_reserved: proto.credits_reserved,
             credits_used: proto.credits_used,
+            probe: probe.map(ProbeId::from_bytes),
             created_by: optional(proto.created_by)?,
             revision: Revision(proto.revision),
         })

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod evidence;
+mod probes;
 mod project;
 mod registry;
 mod runs;
@@ -22,8 +23,10 @@ use reeve_state::transition::endpoint::{EndpointChunk, EndpointOutcome, Endpoint
 use reeve_state::transition::run::{RunLife, RunReason, RunReasonCode, RunStatus, TimelineEntry};
 use reeve_state::transition::worker::*;
 
+use super::enums::Numbered;
 use super::*;
 use evidence::{evidence_commands, evidence_rows};
+use probes::{probe_commands, probe_refusals, probe_rows};
 use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 use runs::run_commands;
@@ -128,7 +131,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 35;
+const COMMANDS: usize = 41;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -269,6 +272,7 @@ fn commands() -> Vec<Command> {
     .chain(evidence_commands())
     .chain(run_commands())
     .chain(project_commands())
+    .chain(probe_commands())
     .collect()
 }
 
@@ -494,6 +498,7 @@ fn rows() -> Vec<Row> {
             explanation: Some(explanation()),
             credits_reserved: Some(20),
             credits_used: Some(0),
+            probe: Some(ProbeId::from_bytes([20; 16])),
             created_by: Some(key()),
             revision: Revision(13),
         })),
@@ -550,6 +555,7 @@ fn rows() -> Vec<Row> {
     ]
     .into_iter()
     .chain(evidence_rows())
+    .chain(probe_rows())
     .collect()
 }
 
@@ -722,6 +728,7 @@ fn refusals() -> Vec<Refusal> {
     .into_iter()
     .chain(registry_refusals())
     .chain(project_refusals())
+    .chain(probe_refusals())
     .collect()
 }
 

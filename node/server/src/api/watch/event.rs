@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use prost::Message;
-use reeve_proto::json::{DeletedJson, ProjectJson, RunJson, TestJson, WorkerJson};
+use reeve_proto::json::{DeletedJson, ProbeJson, ProjectJson, RunJson, TestJson, WorkerJson};
 use reeve_proto::v1;
 use reeve_proto::v1::resource::Resource;
 use reeve_state::id::{ProjectName, Revision, RunId, TestId, WorkerId};
@@ -57,6 +57,7 @@ impl Event {
             Some(Resource::Run(run)) => run.encoded_len(),
             Some(Resource::Worker(worker)) => worker.encoded_len(),
             Some(Resource::Project(project)) => project.encoded_len(),
+            Some(Resource::Probe(probe)) => probe.encoded_len(),
             None => 0,
         }
     }
@@ -66,6 +67,7 @@ impl Event {
         Arc::clone(self.json.get_or_init(|| match &self.put {
             Some(Resource::Test(test)) => text(&TestJson::from(test)),
             Some(Resource::Run(run)) => text(&RunJson::from(run)),
+            Some(Resource::Probe(probe)) => text(&ProbeJson::from(probe)),
             Some(Resource::Worker(worker)) => text(&WorkerJson::from(worker)),
             Some(Resource::Project(project)) => text(&ProjectJson::from(project)),
             None => text(&DeletedJson::new(self.tags.kind, &self.tags.id, self.change.0)),

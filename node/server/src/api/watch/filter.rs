@@ -109,11 +109,13 @@ fn kinds(numbers: &[i32]) -> Result<BTreeSet<i32>, ApiError> {
 fn status(name: &str) -> Result<&'static str, ApiError> {
     let run = v1::RunStatus::from_name(name).map(Named::name);
     let worker = || v1::WorkerStatus::from_name(name).map(Named::name);
-    run.or_else(worker).ok_or_else(|| {
+    let probe = || v1::ProbeStatus::from_name(name).map(Named::name);
+    run.or_else(worker).or_else(probe).ok_or_else(|| {
         let rule = format!(
-            "{name:?} is not one of {}, {}",
+            "{name:?} is not one of {}, {}, {}",
             v1::RunStatus::expected(),
-            v1::WorkerStatus::expected()
+            v1::WorkerStatus::expected(),
+            v1::ProbeStatus::expected()
         );
         ApiError::invalid("statuses", rule)
     })

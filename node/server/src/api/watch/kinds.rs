@@ -13,7 +13,7 @@ use reeve_state::record::{Assignment, Run};
 
 use super::super::{Api, projects};
 use super::event::Tags;
-use crate::convert::{enums, run, test};
+use crate::convert::{enums, probe, run, test};
 
 /// What a changed row means to watchers.
 pub enum Touch {
@@ -37,6 +37,7 @@ pub fn touch(change: &Change) -> Touch {
         Change::Test(delta) => object(delta, Row::Test),
         Change::Worker(delta) => object(delta, Row::Worker),
         Change::Project(delta) => object(delta, Row::Project),
+        Change::Probe(delta) => object(delta, Row::Probe),
         Change::Run(delta) if delta.after.is_some() => Touch::Run(delta.key),
         Change::Run(delta) => object(delta, Row::Run),
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
@@ -45,6 +46,7 @@ pub fn touch(change: &Change) -> Touch {
         Change::Chunk(_)
         | Change::Request(_)
         | Change::Event(_)
+        | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_) => Touch::Nothing,
     }
@@ -65,7 +67,15 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Worker(_) => Some(Kind::Worker),
         Row::Run(_) => Some(Kind::Run),
         Row::Project(_) => Some(Kind::Project),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
+        Row::Probe(_) => Some(Kind::Probe),
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::ProbeSlot(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
@@ -76,7 +86,8 @@ pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
         Kind::Run => state.runs().cloned().map(Row::Run).collect(),
         Kind::Worker => state.workers().cloned().map(Row::Worker).collect(),
         Kind::Project => state.projects().cloned().map(Row::Project).collect(),
-        Kind::Probe | Kind::Webhook | Kind::Unspecified => Vec::new(),
+        Kind::Probe => state.probes().cloned().map(Row::Probe).collect(),
+        Kind::Webhook | Kind::Unspecified => Vec::new(),
     }
 }
 
@@ -116,7 +127,22 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             project: Some(row.name.clone()),
             ..Tags::default()
         }),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
+        Row::Probe(row) => Some(Tags {
+            kind: Kind::Probe,
+            id: row.id.to_string(),
+            test: Some(row.definition.test),
+            project: Some(row.project.clone()),
+            status: Some(row.health.status().name()),
+            ..Tags::default()
+        }),
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::ProbeSlot(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 
@@ -144,7 +170,15 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Worker(row) => Some(Resource::Worker(api.worker_message(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
         Row::Project(row) => Some(Resource::Project(projects::message(row, state.usage(&row.name)))),
-        Row::Assignment(_) | Row::Chunk(..) | Row::Request(_) | Row::Event(_) | Row::Key(_) => None,
+        Row::Probe(row) => Some(Resource::Probe(probe::probe(state, row))),
+        Row::Assignment(_)
+        | Row::Chunk(..)
+        | Row::Request(_)
+        | Row::Event(_)
+        | Row::Key(_)
+        | Row::ProbeSlot(_)
+        | Row::Manifest(_)
+        | Row::Summary(_) => None,
     }
 }
 

@@ -75,6 +75,8 @@ impl Replay {
                 | Change::Event(_)
                 | Change::Key(_)
                 | Change::Project(_)
+                | Change::Probe(_)
+                | Change::ProbeSlot(_)
                 | Change::Manifest(_)
                 | Change::Summary(_) => {}
             }
@@ -162,6 +164,8 @@ impl Replay {
             | Change::Event(_)
             | Change::Key(_)
             | Change::Project(_)
+            | Change::Probe(_)
+            | Change::ProbeSlot(_)
             | Change::Manifest(_)
             | Change::Summary(_) => {}
         }

@@ -33,7 +33,7 @@ impl Api {
         };
         let written = self.write(call, asked, Command::SetDrain(command)).await?;
         Ok(v1::DrainWorkerResponse {
-            worker: Some(self.written(&written)?),
+            worker: Some(self.written(&written, call)?),
             queued: Vec::new(),
         })
     }
@@ -51,7 +51,7 @@ impl Api {
         };
         let written = self.write(call, asked, Command::SetDrain(command)).await?;
         Ok(v1::UndrainWorkerResponse {
-            worker: Some(self.written(&written)?),
+            worker: Some(self.written(&written, call)?),
         })
     }
 
@@ -90,15 +90,15 @@ impl Api {
         let worker = crate::api::read::find_worker(&before, id)?.id;
         let after = Arc::new(self.drained(&before, worker, order, call)?);
         let look = {
-            let after = Arc::clone(&after);
-            move || effect::of_drain(&before, &after, worker)
+            let (after, caller) = (Arc::clone(&after), call.caller.clone());
+            move || effect::of_drain(&before, &after, worker, &caller)
         };
         // Placement looks at every worker for every run that waits.
         let queued = tokio::task::spawn_blocking(look)
             .await
             .map_err(|_| ApiError::Internal("the dry run failed"))?;
         Ok(v1::DrainWorkerResponse {
-            worker: Some(self.shown(&after, worker)?),
+            worker: Some(self.shown(&after, worker, call)?),
             queued,
         })
     }

@@ -9,13 +9,20 @@ use reeve_state::record::Run;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 
+use crate::api::call::Caller;
+use crate::api::read::OTHERS;
 use crate::convert::enums;
 
 /// Whether a run can be placed, and why not.
 type Fit = Result<(), Unplaceable>;
 
 /// The effect on each run that is PENDING or QUEUED, oldest first. No two runs take the same capacity. O(runs × workers).
-pub(super) fn of_drain(before: &State, after: &State, worker: WorkerId) -> Vec<v1::DrainEffect> {
+pub(super) fn of_drain(
+    before: &State,
+    after: &State,
+    worker: WorkerId,
+    caller: &Caller,
+) -> Vec<v1::DrainEffect> {
     let (mut taken_before, mut taken_after) = (Reservations::default(), Reservations::default());
     before
         .live_runs()
@@ -23,7 +30,12 @@ pub(super) fn of_drain(before: &State, after: &State, worker: WorkerId) -> Vec<v
         .map(|run| {
             let was = fit(before, run, None, &mut taken_before);
             let is = fit(after, run, Some(worker), &mut taken_after);
-            effect(run, &was, is)
+            let effect = effect(run, &was, is);
+            if caller.sees(&run.project) {
+                effect
+            } else {
+                nameless(effect)
+            }
         })
         .collect()
 }
@@ -77,6 +89,16 @@ fn effect(run: &Run, before: &Fit, after: Fit) -> v1::DrainEffect {
         fits_after,
         reason: reason.into(),
         message,
+    }
+}
+
+/// Workers are shared by all projects: that a run of another one loses its place is told, and which it is not (D27a).
+fn nameless(effect: v1::DrainEffect) -> v1::DrainEffect {
+    v1::DrainEffect {
+        run_id: String::new(),
+        test: OTHERS.to_owned(),
+        message: String::new(),
+        ..effect
     }
 }
 

@@ -22,7 +22,7 @@ impl Api {
         let state = self.read(request.consistency, call).await?;
         let row = find_worker(&state, &request.id)?;
         Ok(v1::GetWorkerResponse {
-            worker: Some(self.worker_message(&state, row)),
+            worker: Some(self.worker_message(&state, row, call)),
         })
     }
 
@@ -82,7 +82,7 @@ impl Api {
             })
         };
         Ok(v1::ListWorkersResponse {
-            workers: self.worker_messages(state, rows.into_iter().map(AsRef::as_ref)),
+            workers: self.worker_messages(state, rows.into_iter().map(AsRef::as_ref), call),
             next_page_token,
             revision: state.meta().revision.0,
         })

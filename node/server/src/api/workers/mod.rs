@@ -27,14 +27,14 @@ impl Api {
     }
 
     /// The worker of this id, encoded.
-    fn shown(&self, state: &State, id: WorkerId) -> Result<v1::Worker, ApiError> {
+    fn shown(&self, state: &State, id: WorkerId, call: &Call) -> Result<v1::Worker, ApiError> {
         let row = state.worker(id).ok_or_else(|| no_worker(id))?;
-        Ok(self.worker_message(state, row))
+        Ok(self.worker_message(state, row, call))
     }
 
     /// The worker that was written, encoded.
-    fn written(&self, written: &Written) -> Result<v1::Worker, ApiError> {
-        self.shown(&written.state, written.worker()?)
+    fn written(&self, written: &Written, call: &Call) -> Result<v1::Worker, ApiError> {
+        self.shown(&written.state, written.worker()?, call)
     }
 
     /// Proposes a command that is idempotent by itself, so that its answer needs no memory; when it was applied.

@@ -59,7 +59,7 @@ impl Api {
         let written = self.write(call, asked, command).await?;
         let ping = self.context.config.ping;
         Ok(v1::RegisterWorkerResponse {
-            worker: Some(self.written(&written)?),
+            worker: Some(self.written(&written, call)?),
             ping_interval_ms: time::wire_ms(ping.interval),
             unreachable_after_ms: time::wire_ms(ping.unreachable_after),
             offline_after_ms: time::wire_ms(ping.offline_after),
@@ -113,7 +113,7 @@ impl Api {
         let revision = self.write_unnamed(call, command).await??;
         let state = self.state_at(revision, call.deadline).await?;
         Ok(v1::UnregisterWorkerResponse {
-            worker: Some(self.shown(&state, worker)?),
+            worker: Some(self.shown(&state, worker, call)?),
         })
     }
 

@@ -34,7 +34,7 @@ impl Api {
         });
         let written = self.write(call, asked, command).await?;
         Ok(v1::CreateWorkerResponse {
-            worker: Some(self.written(&written)?),
+            worker: Some(self.written(&written, call)?),
             token: once(token, written.replayed),
         })
     }
@@ -58,7 +58,7 @@ impl Api {
         });
         let written = self.write(call, asked, command).await?;
         Ok(v1::RegenerateTokenResponse {
-            worker: Some(self.written(&written)?),
+            worker: Some(self.written(&written, call)?),
             token: once(token, written.replayed),
         })
     }
@@ -77,7 +77,7 @@ impl Api {
         });
         let written = self.write(call, asked, command).await?;
         Ok(v1::DeleteWorkerResponse {
-            worker: Some(self.written(&written)?),
+            worker: Some(self.written(&written, call)?),
         })
     }
 }

@@ -146,6 +146,7 @@ async fn a_ready_worker_that_missed_the_start_gets_it_after_its_hello_and_says_h
     let run = world.run("t1", 10).await;
     let offer = fake.hear_offer().await;
     fake.say(report(&offer, 1, READY)).await;
+    assert_eq!(fake.hear_ack().await.acked_seq, 1);
     // Cut off between its word and the start.
     drop(fake);
     let state = world.until_run(run, RunStatus::Running).await;
@@ -153,14 +154,14 @@ async fn a_ready_worker_that_missed_the_start_gets_it_after_its_hello_and_says_h
     let held = v1::HeldAssignment {
         run_id: run.to_string(),
         epoch: offer.epoch,
-        acked_seq: 0,
+        acked_seq: 1,
     };
     let hello = v1::Hello {
         held: vec![held],
         ..same
     };
     let (mut again, welcome) = Fake::connect(&world, hello).await;
-    assert_eq!(welcome.resumed[0].acked_seq, 1, "its word had come through");
+    assert_eq!(welcome.resumed[0].acked_seq, 1);
     let start = again.hear_start().await;
     assert_eq!(u64::try_from(start.start_at_ms).unwrap(), start_at.0);
     let late = v1::report::Event::StartedLate(v1::StartedLate { by_ms: 2_500 });
