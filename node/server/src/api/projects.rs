@@ -174,7 +174,8 @@ fn find(state: &State, name: &ProjectName) -> Result<v1::Project, ApiError> {
     }
 }
 
-fn message(row: &Project, usage: Usage) -> v1::Project {
+/// To the wire.
+pub(super) fn message(row: &Project, usage: Usage) -> v1::Project {
     v1::Project {
         credits_left: row.credits,
         credits_spent: row.credits_spent,

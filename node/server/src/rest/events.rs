@@ -52,7 +52,7 @@ pub struct EventsQuery {
     #[serde(default)]
     #[param(required = false)]
     project: String,
-    /// Only runs and workers that have this status after the change; several with commas between them.
+    /// Only runs, workers and probes that have this status after the change; several with commas between them.
     status: Option<String>,
     /// After this revision; left out: from now on. The header Last-Event-ID goes before it.
     #[serde(default)]

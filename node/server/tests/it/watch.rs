@@ -209,6 +209,7 @@ async fn a_watch_can_begin_with_what_is_there() {
             (0, Event::Put(v1::Resource { resource })) => ids.push(match resource.unwrap() {
                 Resource::Test(test) => test.id,
                 Resource::Worker(worker) => worker.id,
+                Resource::Project(project) => project.name,
                 Resource::Probe(probe) => probe.id,
                 Resource::Webhook(webhook) => webhook.id,
                 Resource::Run(run) => run.id,
@@ -369,6 +370,7 @@ async fn filters_leave_out_what_does_not_fit() {
                 let id = match put {
                     Resource::Test(test) => test.id,
                     Resource::Worker(worker) => worker.id,
+                    Resource::Project(project) => project.name,
                     Resource::Probe(probe) => probe.id,
                     Resource::Webhook(webhook) => webhook.id,
                     Resource::Run(run) => run.id,

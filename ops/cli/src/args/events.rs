@@ -23,7 +23,7 @@ pub(crate) struct EventsArgs {
     /// Only what belongs to this project.
     #[arg(long)]
     pub(crate) project: Option<String>,
-    /// Only runs and workers that have one of these statuses after the change.
+    /// Only runs, workers and probes that have one of these statuses after the change.
     #[arg(long, value_delimiter = ',', value_name = "STATUS,…")]
     pub(crate) status: Vec<String>,
     /// Begin after this revision; from now on if not given.

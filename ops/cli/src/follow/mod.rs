@@ -144,6 +144,7 @@ impl Follower<'_> {
                             Kind::Run(_)
                             | Kind::Test(_)
                             | Kind::Worker(_)
+                            | Kind::Project(_)
                             | Kind::Probe(_)
                             | Kind::Webhook(_),
                         )

@@ -1,6 +1,6 @@
 //! One line for each change.
 
-use reeve_proto::json::{ProbeJson, RunJson, TestJson, WebhookJson, WorkerJson};
+use reeve_proto::json::{ProbeJson, ProjectJson, RunJson, TestJson, WebhookJson, WorkerJson};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1::resource::Resource;
 use reeve_proto::v1::watch_response::Event;
@@ -58,6 +58,7 @@ fn about(event: &Event) -> Option<(ResourceKind, &str)> {
             Resource::Test(test) => (ResourceKind::Test, &test.id),
             Resource::Run(run) => (ResourceKind::Run, &run.id),
             Resource::Worker(worker) => (ResourceKind::Worker, &worker.id),
+            Resource::Project(project) => (ResourceKind::Project, &project.name),
             Resource::Probe(probe) => (ResourceKind::Probe, &probe.id),
             Resource::Webhook(webhook) => (ResourceKind::Webhook, &webhook.id),
         }),
@@ -73,6 +74,7 @@ fn json(revision: u64, event: &Event) -> Result<Value, CliError> {
             Some(Resource::Test(test)) => Some(serde_json::to_value(TestJson::from(test))),
             Some(Resource::Run(run)) => Some(serde_json::to_value(RunJson::from(run))),
             Some(Resource::Worker(worker)) => Some(serde_json::to_value(WorkerJson::from(worker))),
+            Some(Resource::Project(project)) => Some(serde_json::to_value(ProjectJson::from(project))),
             Some(Resource::Probe(probe)) => Some(serde_json::to_value(ProbeJson::from(probe))),
             Some(Resource::Webhook(webhook)) => Some(serde_json::to_value(WebhookJson::from(webhook))),
             None => None,
@@ -118,6 +120,7 @@ fn line(revision: u64, event: &Event) -> String {
             Some(Resource::Worker(worker)) => {
                 format!("{} {}", name_of::<WorkerStatus>(worker.status), worker.name)
             }
+            Some(Resource::Project(_)) => String::new(),
             Some(Resource::Probe(probe)) => probe_line(probe),
             Some(Resource::Webhook(webhook)) => format!(
                 "{} {}  pending {}  dead {}",

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use prost::Message;
-use reeve_proto::json::{DeletedJson, ProbeJson, RunJson, TestJson, WebhookJson, WorkerJson};
+use reeve_proto::json::{DeletedJson, ProbeJson, ProjectJson, RunJson, TestJson, WebhookJson, WorkerJson};
 use reeve_proto::v1;
 use reeve_proto::v1::resource::Resource;
 use reeve_state::id::{ProjectName, Revision, RunId, TestId, WorkerId};
@@ -56,6 +56,7 @@ impl Event {
             Some(Resource::Test(test)) => test.encoded_len(),
             Some(Resource::Run(run)) => run.encoded_len(),
             Some(Resource::Worker(worker)) => worker.encoded_len(),
+            Some(Resource::Project(project)) => project.encoded_len(),
             Some(Resource::Probe(probe)) => probe.encoded_len(),
             Some(Resource::Webhook(webhook)) => webhook.encoded_len(),
             None => 0,
@@ -70,6 +71,7 @@ impl Event {
             Some(Resource::Probe(probe)) => text(&ProbeJson::from(probe)),
             Some(Resource::Webhook(webhook)) => text(&WebhookJson::from(webhook)),
             Some(Resource::Worker(worker)) => text(&WorkerJson::from(worker)),
+            Some(Resource::Project(project)) => text(&ProjectJson::from(project)),
             None => text(&DeletedJson::new(self.tags.kind, &self.tags.id, self.change.0)),
         }))
     }

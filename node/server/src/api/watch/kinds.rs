@@ -11,7 +11,7 @@ use reeve_state::change::{Change, Delta, Row};
 use reeve_state::id::RunId;
 use reeve_state::record::{Assignment, Run};
 
-use super::super::Api;
+use super::super::{Api, projects};
 use super::event::Tags;
 use crate::convert::{enums, probe, run, test, webhook};
 
@@ -36,6 +36,7 @@ pub fn touch(change: &Change) -> Touch {
     match change {
         Change::Test(delta) => object(delta, Row::Test),
         Change::Worker(delta) => object(delta, Row::Worker),
+        Change::Project(delta) => object(delta, Row::Project),
         Change::Probe(delta) => object(delta, Row::Probe),
         Change::Webhook(delta) => object(delta, Row::Webhook),
         Change::Run(delta) if delta.after.is_some() => Touch::Run(delta.key),
@@ -46,7 +47,6 @@ pub fn touch(change: &Change) -> Touch {
         Change::Chunk(_)
         | Change::Request(_)
         | Change::Event(_)
-        | Change::Project(_)
         | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_)
@@ -69,6 +69,7 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Test(_) => Some(Kind::Test),
         Row::Worker(_) => Some(Kind::Worker),
         Row::Run(_) => Some(Kind::Run),
+        Row::Project(_) => Some(Kind::Project),
         Row::Probe(_) => Some(Kind::Probe),
         Row::Webhook(_) => Some(Kind::Webhook),
         Row::Delivery(_)
@@ -77,7 +78,6 @@ pub fn kind(row: &Row) -> Option<Kind> {
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_)
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_) => None,
@@ -90,9 +90,10 @@ pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
         Kind::Test => state.tests().cloned().map(Row::Test).collect(),
         Kind::Run => state.runs().cloned().map(Row::Run).collect(),
         Kind::Worker => state.workers().cloned().map(Row::Worker).collect(),
+        Kind::Project => state.projects().cloned().map(Row::Project).collect(),
         Kind::Probe => state.probes().cloned().map(Row::Probe).collect(),
         Kind::Webhook => state.webhooks().cloned().map(Row::Webhook).collect(),
-        Kind::Project | Kind::Unspecified => Vec::new(),
+        Kind::Unspecified => Vec::new(),
     }
 }
 
@@ -126,6 +127,12 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             ..Tags::default()
         }),
         Row::Run(row) => Some(run_tags(row, state.assignments(row.id))),
+        Row::Project(row) => Some(Tags {
+            kind: Kind::Project,
+            id: row.name.to_string(),
+            project: Some(row.name.clone()),
+            ..Tags::default()
+        }),
         Row::Probe(row) => Some(Tags {
             kind: Kind::Probe,
             id: row.id.to_string(),
@@ -147,7 +154,6 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_)
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
@@ -178,6 +184,7 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Test(row) => Some(Resource::Test(test::test(row))),
         Row::Worker(row) => Some(Resource::Worker(api.worker_for_admins(state, row))),
         Row::Run(row) => Some(Resource::Run(run::run(state, row))),
+        Row::Project(row) => Some(Resource::Project(projects::message(row, state.usage(&row.name)))),
         Row::Probe(row) => Some(Resource::Probe(probe::probe(state, row))),
         Row::Webhook(row) => Some(Resource::Webhook(webhook::webhook(state, row))),
         Row::Assignment(_)
@@ -185,7 +192,6 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         | Row::Request(_)
         | Row::Event(_)
         | Row::Key(_)
-        | Row::Project(_)
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
