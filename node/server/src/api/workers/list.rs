@@ -33,7 +33,7 @@ impl Api {
         call: &Call,
     ) -> Result<v1::ListWorkersResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
-        self.page_of_workers(&state, &request)
+        self.page_of_workers(&state, &request, call)
     }
 
     /// Workers that take work, and how many there are on all pages (R363, R374).
@@ -49,7 +49,7 @@ impl Api {
             row.status() == WorkerStatus::Online && in_region(row, &request.region)
         };
         let count = state.workers().filter(online).count();
-        let page = self.page_of_workers(&state, &request)?;
+        let page = self.page_of_workers(&state, &request, call)?;
         Ok((page, u64::try_from(count).unwrap_or(u64::MAX)))
     }
 
@@ -57,6 +57,7 @@ impl Api {
         &self,
         state: &State,
         request: &v1::ListWorkersRequest,
+        call: &Call,
     ) -> Result<v1::ListWorkersResponse, ApiError> {
         let status = enums::worker_status_filter(request.status)?;
         let deleted_too = request.find_deleted || status == Some(WorkerStatus::Deleted);
