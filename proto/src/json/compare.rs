@@ -1,7 +1,10 @@
 //! Two runs side by side, as JSON.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::evidence::MetricJson;
 use super::run::{EndpointCountsJson, ReasonJson, reason};
 use super::time;
 use crate::definition::format_duration;
@@ -60,6 +63,12 @@ pub struct RunSideJson {
     pub concurrent_runs: u32,
     /// Their endpoints.
     pub concurrent_endpoints: u64,
+    /// What was measured, by metric; empty until the run has ended and its evidence is gathered.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, MetricJson>,
+    /// Whether nothing of it is missing.
+    #[serde(default)]
+    pub metrics_complete: bool,
 }
 
 /// How long a run was in a status.
@@ -147,6 +156,8 @@ impl From<&v1::RunSide> for RunSideJson {
             workers_lost: side.workers_lost,
             concurrent_runs: side.concurrent_runs,
             concurrent_endpoints: side.concurrent_endpoints,
+            metrics: side.metrics.iter().map(figures).collect(),
+            metrics_complete: side.metrics_complete,
         }
     }
 }
@@ -167,4 +178,17 @@ impl From<&v1::WorkerComparison> for WorkerComparisonJson {
             b: worker.b.as_ref().map(share),
         }
     }
+}
+
+fn figures(metric: &v1::MetricAggregate) -> (String, MetricJson) {
+    let figures = MetricJson {
+        count: metric.count,
+        min: metric.min,
+        mean: metric.mean,
+        p50: metric.p50,
+        p95: metric.p95,
+        p99: metric.p99,
+        max: metric.max,
+    };
+    (metric.metric.clone(), figures)
 }

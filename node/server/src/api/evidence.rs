@@ -296,7 +296,7 @@ fn at(time: Option<&prost_types::Timestamp>) -> (i64, i32) {
     time.map(|time| (time.seconds, time.nanos)).unwrap_or_default()
 }
 
-fn aggregate(metric: &str, figures: &Aggregate) -> v1::MetricAggregate {
+pub(super) fn aggregate(metric: &str, figures: &Aggregate) -> v1::MetricAggregate {
     v1::MetricAggregate {
         metric: metric.to_owned(),
         count: figures.count,

@@ -9,6 +9,7 @@ use reeve_state::definition::unknown_workers;
 use reeve_state::id::{ProjectName, RunId};
 use reeve_state::record::TestDefinition;
 
+use super::evidence::aggregate;
 use super::read::{find_run, find_test};
 use super::{Api, Call};
 use crate::convert::{compare, definition, explain};
@@ -108,8 +109,16 @@ impl Api {
             return Err(ApiError::invalid("with", "is required: the other run's id"));
         }
         let b = find_run(&state, call, &request.with)?;
+        let mut comparison = compare::comparison(&state, a, b);
+        for (side, run) in [(&mut comparison.a, a), (&mut comparison.b, b)] {
+            if let (Some(side), Some(summary)) = (side, state.summary(run.id)) {
+                let metrics = summary.metrics.iter();
+                side.metrics = metrics.map(|(name, figures)| aggregate(name, figures)).collect();
+                side.metrics_complete = summary.complete;
+            }
+        }
         Ok(v1::CompareRunsResponse {
-            comparison: Some(compare::comparison(&state, a, b)),
+            comparison: Some(comparison),
         })
     }
 }

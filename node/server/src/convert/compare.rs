@@ -72,6 +72,8 @@ fn side(state: &State, run: &Run, shares: &BTreeMap<WorkerId, v1::WorkerShare>) 
         workers_lost: count(|share| share.lost),
         concurrent_runs,
         concurrent_endpoints,
+        metrics: Vec::new(),
+        metrics_complete: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Two runs side by side (R183).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use comfy_table::Cell;
@@ -58,6 +59,14 @@ fn facts(a: &RunSide, b: &RunSide) -> String {
             row(outcome.name(), &|side| ended(side, outcome).to_string());
         }
     }
+    let metrics: BTreeSet<&str> = [a, b]
+        .into_iter()
+        .flat_map(|side| &side.metrics)
+        .map(|metric| metric.metric.as_str())
+        .collect();
+    for metric in metrics {
+        row(metric, &|side| measured(side, metric));
+    }
     row("workers", &|side| match side.workers_lost {
         0 => side.workers.to_string(),
         lost => format!("{} ({lost} lost)", side.workers),
@@ -73,6 +82,18 @@ fn took(side: &RunSide, status: RunStatus) -> String {
     let found = side.durations.iter().find(|one| one.status() == status);
     let took = found.and_then(|one| Duration::try_from(one.took?).ok());
     took.map_or_else(|| "-".to_owned(), |took| format!("{:.3}s", took.as_secs_f64()))
+}
+
+/// A single value, or its middle and its upper end; marked where evidence is missing.
+fn measured(side: &RunSide, metric: &str) -> String {
+    let Some(figures) = side.metrics.iter().find(|one| one.metric == metric) else {
+        return "-".to_owned();
+    };
+    let partial = if side.metrics_complete { "" } else { " (partial)" };
+    if figures.count == 1 {
+        return format!("{:.1}{partial}", figures.mean);
+    }
+    format!("p50 {:.1}, p95 {:.1}{partial}", figures.p50, figures.p95)
 }
 
 fn ended(side: &RunSide, outcome: EndpointOutcome) -> u32 {
@@ -116,7 +137,7 @@ fn share(share: Option<WorkerShare>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use reeve_proto::v1::{StatusDuration, WorkerComparison};
+    use reeve_proto::v1::{MetricAggregate, StatusDuration, WorkerComparison};
 
     use super::*;
 
@@ -141,6 +162,14 @@ mod tests {
             workers_lost: interrupted.min(1),
             concurrent_runs: interrupted,
             concurrent_endpoints: 70,
+            metrics: vec![MetricAggregate {
+                metric: "setup_time_ms".to_owned(),
+                count: 10,
+                p50: 400.0,
+                p95: 780.5,
+                ..Default::default()
+            }],
+            metrics_complete: interrupted == 0,
             ..Default::default()
         };
         let comparison = RunComparison {
@@ -163,11 +192,10 @@ mod tests {
         };
         let text = comparison_text(&comparison);
         for line in [
-            "run                   r1         r2",
-            "RUNNING took          9.500s     9.500s",
-            "interrupted           0          4",
-            "workers               1          1 (1 lost)",
-            "other runs meanwhile  none       4 (70 endpoints)",
+            "interrupted           0                     4",
+            "setup_time_ms         p50 400.0, p95 780.5  p50 400.0, p95 780.5 (partial)",
+            "workers               1                     1 (1 lost)",
+            "other runs meanwhile  none                  4 (70 endpoints)",
             "Both executed the same definition.",
             "w1      ONLINE      0  -        10  6 completed, 4 interrupted",
         ] {
