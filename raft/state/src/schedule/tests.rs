@@ -229,7 +229,8 @@ proptest! {
         let fits = |since: u64| {
             let (of_day, since_1970) = (since % 1_440, since / 1_440);
             let (of_year, of_month) = calendar(since_1970);
-            let (by_month, by_week) = (days.contains(&of_month), weekdays.contains(&((since_1970 + 4) % 7)));
+            let by_month = day == "*" || days.contains(&of_month);
+            let by_week = weekdays.contains(&((since_1970 + 4) % 7));
             let on_day = if either { by_month || by_week } else { by_month && by_week };
             minutes.contains(&(of_day % 60)) && hours.contains(&(of_day / 60)) && months.contains(&of_year) && on_day
         };

@@ -14,7 +14,6 @@ use reeve_state::record::{Assignment, EvidenceKind, OnWorkerLoss, TestDefinition
 use reeve_state::time::Millis;
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
-use reeve_state::transition::probe::ProbeStatus;
 use reeve_state::transition::run::{RunReasonCode, RunStatus};
 use reeve_state::transition::worker::{DrainActor, WorkerStatus};
 use reeve_state::{State, apply};
@@ -377,7 +376,7 @@ proptest! {
     fn every_invariant_holds_where_webhooks_are_told_much(acts in prop::collection::vec(webhooks::much(), 1..150)) {
         let mut world = world();
         for act in &acts {
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
         }
     }
 
@@ -429,8 +428,6 @@ fn random_acts_reach_every_status() {
     let mut seen = BTreeSet::new();
     let mut workers = BTreeSet::new();
     let mut events = BTreeSet::new();
-    let mut healths = BTreeSet::new();
-    let (mut fired, mut skipped) = (false, false);
     let (mut chunks, mut late, mut summaries, mut purged) = (0, 0, 0, 0);
     let mut spent = false;
     let mut plans = BTreeSet::new();
@@ -444,15 +441,6 @@ fn random_acts_reach_every_status() {
         for act in &acts {
             let runs_before = world.state.runs().count();
             let answer = perform(&mut world, act);
-            healths.extend(world.state.probes().map(|probe| probe.health.status()));
-            let slots = || {
-                world
-                    .state
-                    .probes()
-                    .flat_map(|probe| world.state.probe_slots(probe.id))
-            };
-            fired |= slots().any(|slot| slot.end.is_some());
-            skipped |= slots().any(|slot| slot.skipped.is_some());
             purged += usize::from(world.state.runs().count() < runs_before);
             for run in 1..=RUNS {
                 let manifests = world.state.manifests(run_id(run));
@@ -480,8 +468,7 @@ fn random_acts_reach_every_status() {
             && events.len() == WorkerEventKind::ALL.len()
             && plans.len() == bills.len();
         let evidence = chunks > 0 && late > 0 && summaries > 0 && purged > 0;
-        let probes = healths.len() == ProbeStatus::ALL.len() && fired && skipped;
-        if all && spent && evidence && probes {
+        if all && spent && evidence {
             break;
         }
     }
@@ -490,8 +477,6 @@ fn random_acts_reach_every_status() {
         "{chunks} {late} {summaries} {purged}"
     );
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), RunStatus::ALL);
-    assert_eq!(healths.into_iter().collect::<Vec<_>>(), ProbeStatus::ALL);
-    assert!(fired && skipped, "{fired} {skipped}");
     assert_eq!(workers.into_iter().collect::<Vec<_>>(), WorkerStatus::ALL);
     assert_eq!(events.into_iter().collect::<Vec<_>>(), WorkerEventKind::ALL);
     assert_eq!(plans.into_iter().collect::<Vec<_>>(), bills);

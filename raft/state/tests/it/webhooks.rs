@@ -589,6 +589,7 @@ fn a_change_of_a_probes_health_is_told_and_no_change_is_not() {
 fn a_key_of_another_project_reaches_no_webhook() {
     use crate::world::registry::new_key;
     let mut world = with_webhook();
+    world.ok(Command::PutProject(crate::world::project::create_project("blue")));
     for (n, project) in [(1, "default"), (2, "blue")] {
         world.ok(Command::CreateKey(CreateKey {
             project: project.to_owned(),

@@ -1,13 +1,18 @@
 //! What happens to probes, at random.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use reeve_state::command::*;
 use reeve_state::record::{Direction, SkipReason, Threshold};
 use reeve_state::schedule::Interval;
-use reeve_state::time::Time;
+use reeve_state::time::{Millis, Time};
+use reeve_state::transition::probe::ProbeStatus;
 
 use crate::world::probes::*;
 use crate::world::{World, run_id};
+
+use super::{Act, RUNS, perform, run_act};
 
 pub const PROBES: u8 = 2;
 
@@ -140,4 +145,52 @@ pub fn evaluate_open(world: &World, run: u8) -> Option<Command> {
         probe: probe.id,
         slot: probe.open?.slot,
     }))
+}
+
+/// Runs that come and go, and mostly what is done about probes.
+fn much() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => (1..=RUNS).prop_map(Act::Help),
+        2 => run_act(),
+        8 => probe_act(RUNS).prop_map(Act::Probe),
+        2 => prop::sample::select(vec![60_000, 600_000]).prop_map(|ms| Act::Pass(Millis(ms))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn every_invariant_holds_where_probes_run_much(acts in prop::collection::vec(much(), 1..150)) {
+        let mut world = super::world();
+        for act in &acts {
+            let _ = perform(&mut world, act);
+        }
+    }
+}
+
+#[test]
+fn random_acts_reach_every_health_and_every_end_of_a_slot() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut healths = BTreeSet::new();
+    let (mut fired, mut skipped) = (false, false);
+    for _ in 0..2_000 {
+        if healths.len() == ProbeStatus::ALL.len() && fired && skipped {
+            break;
+        }
+        let acts = prop::collection::vec(much(), 60..150);
+        let acts = acts.new_tree(&mut runner).unwrap().current();
+        let mut world = super::world();
+        for act in &acts {
+            let _ = perform(&mut world, act);
+            let probes = || world.state.probes();
+            healths.extend(probes().map(|probe| probe.health.status()));
+            let slots = || probes().flat_map(|probe| world.state.probe_slots(probe.id));
+            fired |= slots().any(|slot| slot.end.is_some());
+            skipped |= slots().any(|slot| slot.skipped.is_some());
+        }
+    }
+    assert_eq!(healths.into_iter().collect::<Vec<_>>(), ProbeStatus::ALL);
+    assert!(fired && skipped, "{fired} {skipped}");
 }

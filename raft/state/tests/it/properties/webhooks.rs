@@ -115,7 +115,7 @@ fn random_acts_reach_every_status_of_a_delivery_and_of_a_webhook() {
         let acts = acts.new_tree(&mut runner).unwrap().current();
         let mut world = super::world();
         for act in &acts {
-            perform(&mut world, act);
+            let _ = perform(&mut world, act);
             hooks.extend(world.state.webhooks().map(|hook| hook.status));
             let rows = (1..=WEBHOOKS).flat_map(|n| world.state.deliveries(webhook_id(n)));
             deliveries.extend(rows.map(|row| row.status));
