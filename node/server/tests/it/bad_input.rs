@@ -97,8 +97,7 @@ async fn a_hundred_thousand_groups_are_refused_with_the_rule() {
     let began = Instant::now();
     let answer = post(&node, "/tests", &body).await;
     assert_eq!((answer.status, answer.fields()), (400, vec!["groups".to_owned()]));
-    // The reader of documents stops long before the last one.
-    assert!(answer.body.contains("more than 10000 groups"), "{}", answer.body);
+    assert!(answer.body.contains(rule), "{}", answer.body);
     assert!(began.elapsed() < QUICKLY);
     let mut many = definition("many");
     many.groups = (0..100_000)
@@ -123,7 +122,10 @@ async fn a_hundred_thousand_groups_are_refused_with_the_rule() {
     assert_eq!(answer.status, 400);
     let size = answer.body.len();
     assert!(size < 1 << 20, "the answer is bounded too: {size}");
-    assert!(answer.body.contains("more than 10000 groups"), "and says so");
+    assert!(
+        answer.body.contains(" more\"") || answer.body.contains(rule),
+        "and says so"
+    );
     // What a caller sent comes back cut, or the answer could not be sent at all.
     let request = v1::GetTestRequest {
         id: "x".repeat(3 << 20),

@@ -322,6 +322,7 @@ async fn probes_of_another_project_do_not_exist_for_other_keys() {
         })
         .await
         .unwrap();
+    crate::projects::create_project(&node, "blue").await;
     let request = v1::CreateKeyRequest {
         name: "blue".to_owned(),
         role: v1::Role::Operator.into(),

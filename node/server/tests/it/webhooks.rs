@@ -456,6 +456,10 @@ async fn a_webhook_is_made_found_changed_and_forgotten() {
 #[tokio::test]
 async fn webhooks_are_for_operators_and_of_their_project() {
     let node = start().await;
+    for name in ["red", "blue"] {
+        let created = post(&node, "/projects", &json!({ "name": name })).await;
+        assert_eq!(created.status, 201, "{}", created.body);
+    }
     let key = async |role: &str, project: &str| {
         let name = format!("{role}-{project}");
         let created = post(
