@@ -276,10 +276,12 @@ async fn grpc_and_rest_say_the_same_of_every_error() {
         let info = status.get_details_error_info().expect(reason);
         assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, DOMAIN));
 
-        let expected = match error {
-            ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => http_status(code),
+        let expected = if matches!(error, ApiError::MethodNotAllowed { .. }) {
+            StatusCode::METHOD_NOT_ALLOWED
+        } else if matches!(error, ApiError::TooLarge { .. }) {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else {
+            http_status(code)
         };
         let message = error.to_string();
         let (http, json) = body(error).await;

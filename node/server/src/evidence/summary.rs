@@ -134,8 +134,8 @@ pub fn with_success_rate(
 ) -> std::collections::BTreeMap<String, Aggregate> {
     let counts = state.run_counts(run.id);
     let total = u64::from(counts.total());
-    if total > 0 {
-        let milli = u64::from(counts.outcome(EndpointOutcome::Success)) * 100_000 / total;
+    let successes = u64::from(counts.outcome(EndpointOutcome::Success)) * 100_000;
+    if let Some(milli) = successes.checked_div(total) {
         metrics.insert(
             SUCCESS_RATE.to_owned(),
             Aggregate::one(i64::try_from(milli).unwrap_or(100_000)),

@@ -137,7 +137,7 @@ async fn a_key_sees_and_changes_what_is_of_its_own_project_only() {
     let list = tests(&node, &blue)
         .list_tests(v1::ListTestsRequest::default())
         .await;
-    assert_eq!(list.unwrap().into_inner().tests, [other.clone()]);
+    assert_eq!(list.unwrap().into_inner().tests, std::slice::from_ref(&other));
     let list = runs(&node, &blue).list_runs(v1::ListRunsRequest::default()).await;
     assert!(list.unwrap().into_inner().runs.is_empty());
 

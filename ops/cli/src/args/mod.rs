@@ -582,7 +582,7 @@ mod tests {
                 "reeve project credits p --add 5 --set 5 --reason r",
                 "cannot be used with",
             ),
-            ("reeve project create p --credits -1", "invalid"),
+            ("reeve project create p --credits=-1", "invalid"),
             ("reeve project create", "NAME"),
             ("reeve webhook create", "--url"),
             ("reeve webhook replay pager", "--seq"),

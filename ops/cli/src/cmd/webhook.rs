@@ -61,7 +61,14 @@ pub(crate) async fn run(
             let (deliveries, revision) = deliveries(&cluster, request, limit).await?;
             output.list(&deliveries, revision)?;
         }
-        change => make_change(&cluster, output, change).await?,
+        change @ (WebhookCommand::Create { .. }
+        | WebhookCommand::Update { .. }
+        | WebhookCommand::Delete(_)
+        | WebhookCommand::RotateSecret(_)
+        | WebhookCommand::Replay { .. }
+        | WebhookCommand::Pause(_)
+        | WebhookCommand::Resume(_)
+        | WebhookCommand::Test(_)) => make_change(&cluster, output, change).await?,
     }
     Ok(0)
 }

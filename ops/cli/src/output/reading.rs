@@ -138,9 +138,11 @@ mod tests {
 
     /// A run that was so long in PENDING, QUEUED and RUNNING, of a test that takes 30 s.
     fn run(spans: [i64; 3], code: RunReasonCode) -> Run {
-        let ended = match code {
-            RunReasonCode::Unspecified | RunReasonCode::StoppedByUser => RunStatus::Completed,
-            _ => RunStatus::Failed,
+        let well = matches!(code, RunReasonCode::Unspecified | RunReasonCode::StoppedByUser);
+        let ended = if well {
+            RunStatus::Completed
+        } else {
+            RunStatus::Failed
         };
         let statuses = [RunStatus::Pending, RunStatus::Queued, RunStatus::Running, ended];
         let mut at = 0;

@@ -161,7 +161,7 @@ fn waiting_for_a_run_tells_how_it_went_by_its_exit_code_and_ctrl_c_leaves_it_alo
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     for part in [
         "Reason: INSUFFICIENT_CAPACITY",
-        "Would help:",
+        "Would help, any one of:",
         "CANNOT_RUN_FOR_NOW",
     ] {
         assert!(refused.stdout.contains(part), "{part}: {}", refused.stdout);

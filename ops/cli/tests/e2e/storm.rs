@@ -1,6 +1,11 @@
 //! A minute of deaths: leaders and workers are killed at random while fifty runs a second are submitted. Afterwards every submitted run is
 //! there exactly once, over, and accounted for to the last endpoint, on every node.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "the seed, and what happened, for whoever reads why it failed"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -174,7 +174,6 @@ pub fn run_tags<'a>(row: &Run, assignments: impl Iterator<Item = &'a Arc<Assignm
         workers,
         project: Some(row.project.clone()),
         status: Some(enums::run_status(row.life.status()).name()),
-        ..Tags::default()
     }
 }
 
