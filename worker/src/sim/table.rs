@@ -481,7 +481,7 @@ mod tests {
         assert_eq!([outcomes(0, 300), outcomes(300, 700)].concat(), whole);
     }
 
-    // Covers: D14a, R153
+    // Covers: R153 (D14a)
     #[test]
     fn scripted_quality_is_said_once_a_second_of_calls_only_and_stays_within_its_range() {
         use reeve_proto::v1::{MilliRange, SimQuality};

@@ -51,14 +51,16 @@ fn changes(fault: &PlanFault, definition: &TestDefinition) -> Vec<SuggestedChang
             let sum = in_use.saturating_add(u64::from(*asked));
             let over = sum.saturating_sub(u64::from(*limit));
             let text = format!("a limit of {sum} endpoints at once for project {project}");
-            ((over, text), over, Some(over.min(*in_use)))
+            // However many end, a run that is larger than the limit does not fit.
+            let fits = u64::from(*asked) <= u64::from(*limit);
+            ((over, text), over, fits.then_some(over.min(*in_use)))
         }
         PlanFault::ConcurrentRuns { project, in_use, .. } => {
             let text = format!(
                 "a limit of {} runs at once for project {project}",
                 in_use.saturating_add(1)
             );
-            ((0, text), 0, Some(0))
+            ((0, text), 0, (*in_use > 0).then_some(0))
         }
         PlanFault::Credits {
             project,
@@ -68,7 +70,9 @@ fn changes(fault: &PlanFault, definition: &TestDefinition) -> Vec<SuggestedChang
         } => {
             let more = needed.saturating_sub(*left);
             let text = format!("{more} more endpoint-minutes for project {project}");
-            let wait = (*reserved > 0).then_some(0);
+            // At most all that is reserved comes back.
+            let enough = *reserved > 0 && *needed <= left.saturating_add(*reserved);
+            let wait = enough.then_some(0);
             (
                 (0, text),
                 asked.saturating_sub(affordable(*left, definition)),
@@ -106,7 +110,8 @@ fn fewer(definition: &TestDefinition, less: u64) -> Option<Vec<SuggestedChange>>
     for group in groups {
         let count = rest.min(u64::from(group.endpoints.saturating_sub(1)));
         if count > 0 {
-            let text = format!("{count} endpoints fewer in group {}", group.name);
+            let noun = if count == 1 { "endpoint" } else { "endpoints" };
+            let text = format!("{count} {noun} fewer in group {}", group.name);
             let mut step = step(0, ChangeKind::ReduceEndpoints, count, text);
             step.groups = vec![group.name.clone()];
             steps.push(step);

@@ -310,7 +310,7 @@ async fn bad_probes_are_refused_with_every_field_and_change_nothing() {
     node.stop().await.unwrap();
 }
 
-// Covers: D27a
+// Shows D27a
 #[tokio::test]
 async fn probes_of_another_project_do_not_exist_for_other_keys() {
     let node = Node::start().await;

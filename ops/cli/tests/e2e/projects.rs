@@ -58,7 +58,7 @@ fn a_plan_stops_a_run_with_the_numbers_and_lets_it_through_when_it_is_raised() {
     assert!(
         refused
             .stdout
-            .contains("a plan of project red with 40 endpoints at once, or 1 fewer endpoints"),
+            .contains("a limit of 40 endpoints at once for project red"),
         "{}",
         refused.stdout
     );
