@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
@@ -75,21 +75,30 @@ impl Clock {
     /// The offset that a new process sees, milliseconds.
     fn read_back(&self) -> Result<i64> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["stand-in", "clock"]).env("LD_PRELOAD", &self.library);
+        command
+            .args(["stand-in", "clock"])
+            .env("LD_PRELOAD", &self.library);
         command.envs(self.environment());
         let printed = tool::run(command)?;
         let there: i64 = printed.trim().parse().with_context(|| printed.clone())?;
         Ok(there - now_ms()?)
     }
 
+    /// A process that was just started may not have come so far yet.
     fn is_loaded(&self, pid: u32) -> Result<()> {
         let path = format!("/proc/{pid}/maps");
-        let maps = fs::read_to_string(&path).with_context(|| path.clone())?;
         let library = self.library.file_name().unwrap_or_default().to_string_lossy();
-        if !maps.contains(library.as_ref()) {
-            bail!("process {pid} has not loaded {library}");
+        let deadline = Instant::now() + TOLERANCE;
+        loop {
+            let maps = fs::read_to_string(&path).with_context(|| path.clone())?;
+            if maps.contains(library.as_ref()) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("process {pid} has not loaded {library}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
     }
 
     /// By renaming, so that nobody reads half of it.
@@ -105,7 +114,9 @@ impl Clock {
 /// # Errors
 /// It stands before 1970.
 pub fn now_ms() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
+    Ok(i64::try_from(
+        SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
+    )?)
 }
 
 /// As libfaketime wants it: seconds with a sign.
@@ -136,6 +147,9 @@ mod tests {
         clock.write(-1500).unwrap();
         let names: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
         assert_eq!(names.len(), 1);
-        assert_eq!(fs::read_to_string(directory.path().join("n1.clock")).unwrap(), "-1.500\n");
+        assert_eq!(
+            fs::read_to_string(directory.path().join("n1.clock")).unwrap(),
+            "-1.500\n"
+        );
     }
 }

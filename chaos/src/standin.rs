@@ -54,34 +54,47 @@ pub enum StandIn {
 pub fn run(stand_in: StandIn) -> Result<()> {
     match stand_in {
         StandIn::Queue { seed } => net::serve_queue(seed),
-        StandIn::Clock { every_ms } => tell_time(every_ms.map(Duration::from_millis)),
-        StandIn::Write { directory } => write(&directory),
-        StandIn::Burn => loop {
-            std::hint::black_box(0);
-        },
-        StandIn::Eat => eat(),
+        StandIn::Clock { every_ms: None } => say(&clock::now_ms()?.to_string()),
+        StandIn::Clock {
+            every_ms: Some(every_ms),
+        } => end_with_parent(|| tell_time(Duration::from_millis(every_ms))),
+        StandIn::Write { directory } => end_with_parent(|| write(&directory)),
+        StandIn::Burn => end_with_parent(|| {
+            loop {
+                std::hint::black_box(0);
+            }
+        }),
+        StandIn::Eat => end_with_parent(eat),
         StandIn::Hold { name } => selftest::hold(&name),
     }
 }
 
-fn tell_time(pause: Option<Duration>) -> Result<()> {
+/// Ends when stdin does: its other end is in the process that started us.
+fn end_with_parent(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    std::thread::spawn(|| {
+        // Nothing is sent; any end of it is the end.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+    work()
+}
+
+fn tell_time(pause: Duration) -> Result<()> {
     let begun = Instant::now();
     loop {
-        say(&match pause {
-            None => clock::now_ms()?.to_string(),
-            Some(_) => format!("{} {}", clock::now_ms()?, begun.elapsed().as_millis()),
-        })?;
-        match pause {
-            None => return Ok(()),
-            Some(pause) => std::thread::sleep(pause),
-        }
+        say(&format!("{} {}", clock::now_ms()?, begun.elapsed().as_millis()))?;
+        std::thread::sleep(pause);
     }
 }
 
 fn write(directory: &std::path::Path) -> Result<()> {
     let open = |name: &str| -> Result<File> {
         let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(true).write(true).open(directory.join(name));
+        let file = options
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(directory.join(name));
         file.with_context(|| name.to_owned())
     };
     let (synced, unsynced) = (open("synced")?, open("unsynced")?);

@@ -78,7 +78,10 @@ pub fn flip(root: &Path, suffix: &str, count: u32, seed: u64) -> Result<Vec<Flip
     let mut flips = Vec::new();
     for _ in 0..count {
         let Some((file, size)) = files.choose(&mut rng) else {
-            bail!("no file with a name ending in {suffix:?} under {}", root.display());
+            bail!(
+                "no file with a name ending in {suffix:?} under {}",
+                root.display()
+            );
         };
         let mut mask = 1 << rng.random_range(0..8);
         if rng.random_bool(0.5) {
@@ -131,10 +134,17 @@ mod tests {
         let (one, two) = (directory(), directory());
         let flips = flip(one.path(), ".log", 5, 3).unwrap();
         assert_eq!(flips.len(), 5);
-        assert!(flips.iter().all(|flip| flip.before != flip.after && flip.offset < 100));
+        assert!(
+            flips
+                .iter()
+                .all(|flip| flip.before != flip.after && flip.offset < 100)
+        );
         let names = |base: &Path, flips: &[Flip]| -> Vec<_> {
             let relative = |flip: &Flip| flip.file.strip_prefix(base).unwrap().to_owned();
-            flips.iter().map(|flip| (relative(flip), flip.offset, flip.after)).collect()
+            flips
+                .iter()
+                .map(|flip| (relative(flip), flip.offset, flip.after))
+                .collect()
         };
         let again = flip(two.path(), ".log", 5, 3).unwrap();
         assert_eq!(names(one.path(), &flips), names(two.path(), &again));

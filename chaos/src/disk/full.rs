@@ -21,7 +21,11 @@ impl Disk {
     /// A write still succeeds, or fails otherwise.
     pub fn fill(&self) -> Result<Proof> {
         let path = self.root.join(BALLAST);
-        let file = OpenOptions::new().create(true).append(true).open(&path).context("the ballast")?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .context("the ballast")?;
         let mut taken = i64::try_from(file.metadata()?.len())?;
         let mut step = LARGEST;
         while step >= BLOCK {

@@ -58,11 +58,6 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The directory that it is mounted on.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// "7:0": its loop device, as control groups name it.
     ///
     /// # Errors
@@ -111,21 +106,15 @@ impl Disk {
         })
     }
 
-    /// Unmounts and removes it.
-    ///
-    /// # Errors
-    /// It is still in use.
-    pub fn destroy(self) -> Result<()> {
-        self.unmount()?;
-        std::fs::remove_file(&self.image)?;
-        Ok(std::fs::remove_dir(&self.root)?)
-    }
-
     /// Writes a block and has it on the disk.
     fn try_write(&self) -> Result<(), Errno> {
         let path = self.root.join(".probe");
         let attempt = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .open(&path)?;
             file.write_all(&[0; 4096])?;
             file.sync_all()?;
             drop(file);

@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -21,6 +22,9 @@ const WRITE_ERRNO: u64 = 8;
 const LOADED: u64 = 12;
 const SYNC_HITS: u64 = 16;
 const WRITE_HITS: u64 = 24;
+
+/// A process that starts has loaded its libraries within this.
+const LOADS: Duration = Duration::from_secs(2);
 
 /// What fsync and its like do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,17 +155,23 @@ impl Shim {
         self.get(WRITE_HITS)
     }
 
-    /// Sees that a process has loaded it.
+    /// Sees that a process has loaded it; one that was just started may not have come so far yet.
     ///
     /// # Errors
     /// None has.
     pub fn is_loaded(&self) -> Result<()> {
-        let mut bytes = [0; 4];
-        self.control.read_exact_at(&mut bytes, LOADED)?;
-        if u32::from_ne_bytes(bytes) == 0 {
-            bail!("no process has loaded {}", self.library.display());
+        let deadline = Instant::now() + LOADS;
+        loop {
+            let mut bytes = [0; 4];
+            self.control.read_exact_at(&mut bytes, LOADED)?;
+            if u32::from_ne_bytes(bytes) != 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("no process has loaded {}", self.library.display());
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
     }
 
     fn set(&self, offset: u64, value: u32) -> Result<()> {
@@ -191,7 +201,9 @@ mod tests {
         let words = || -> Vec<u32> {
             let bytes = std::fs::read(path.join("n1.shim")).unwrap();
             let words = bytes.chunks_exact(4);
-            words.map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect()
+            words
+                .map(|word| u32::from_ne_bytes(word.try_into().unwrap()))
+                .collect()
         };
         shim.set_sync(Some(Sync::Delay { ms: 100 })).unwrap();
         shim.set_write(Some(Write::NoSpace)).unwrap();

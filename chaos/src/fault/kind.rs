@@ -173,7 +173,9 @@ mod tests {
             Fault::Net(NetFault::Cut {
                 links: vec![Link::new(1, 2)],
             }),
-            Fault::Kill { target: target.clone() },
+            Fault::Kill {
+                target: target.clone(),
+            },
             Fault::Sync {
                 target: target.clone(),
                 how: disk::Sync::Delay { ms: 100 },

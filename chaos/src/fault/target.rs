@@ -88,11 +88,6 @@ impl Target {
     pub fn ended(&mut self) {
         self.pid = None;
     }
-
-    /// Its process, if it was started and not ended by a fault or by its owner.
-    pub fn pid(&self) -> Option<u32> {
-        self.pid
-    }
 }
 
 #[cfg(test)]

@@ -101,7 +101,9 @@ mod tests {
 
     fn world(root: bool) -> World {
         let mut world = World::new(Facts::of(root, root, &["mkfs.ext4", "mount", "losetup"]));
-        world.targets.insert("n1".to_owned(), Target::new(Path::new("/nowhere")));
+        world
+            .targets
+            .insert("n1".to_owned(), Target::new(Path::new("/nowhere")));
         world
     }
 
@@ -125,7 +127,10 @@ mod tests {
 
     #[test]
     fn a_mistake_of_the_harness_is_no_skipped_fault() {
-        assert!(matches!(world(true).inject(&power_cut("n9")), Injection::Indeterminate(_)));
+        assert!(matches!(
+            world(true).inject(&power_cut("n9")),
+            Injection::Indeterminate(_)
+        ));
         assert!(matches!(world(true).heal(&power_cut("n9")), Healing::Failed(_)));
         let kill = Fault::Kill {
             target: "n1".to_owned(),

@@ -1,7 +1,9 @@
 //! Namespaces, cables and the switch. Few calls of `ip`, each with many lines, because starting it is what costs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -10,6 +12,8 @@ use super::host::{HARNESS, Host, address};
 use crate::tool;
 
 const MOST_HOSTS: u8 = 200;
+/// Within this the switch has noticed every cable.
+const NOTICED: Duration = Duration::from_secs(10);
 
 /// Builds everything for this many hosts.
 pub(super) fn build(hosts: u8) -> Result<()> {
@@ -23,6 +27,30 @@ pub(super) fn build(hosts: u8) -> Result<()> {
         batch(Some(&format!("n{number}")), &ends(number))?;
     }
     batch(None, &ends(HARNESS))
+}
+
+/// Waits until datagrams of these hosts arrive at the harness: a port passes nothing until the switch has noticed its
+/// cable, which it does in its own time.
+pub(super) fn wait_until_passing(hosts: &[&Host]) -> Result<()> {
+    let harness = Host::new(HARNESS).udp()?;
+    harness.set_read_timeout(Some(Duration::from_millis(20)))?;
+    let address = harness.local_addr()?;
+    let senders = hosts.iter().map(|host| Ok((host.number, host.udp()?)));
+    let mut waiting = senders.collect::<Result<BTreeMap<u8, UdpSocket>>>()?;
+    let deadline = Instant::now() + NOTICED;
+    while !waiting.is_empty() {
+        if Instant::now() > deadline {
+            bail!("nothing arrives from hosts {:?}", waiting.keys());
+        }
+        for (number, socket) in &waiting {
+            socket.send_to(&[*number], address)?;
+        }
+        let mut number = [0];
+        while harness.recv(&mut number).is_ok() {
+            waiting.remove(&number[0]);
+        }
+    }
+    Ok(())
 }
 
 fn namespaces(hosts: u8) -> String {

@@ -59,7 +59,10 @@ impl ProxyNetwork {
     /// It was not there.
     pub fn heal(&mut self, fault: &NetFault) -> Result<Proof> {
         if matches!(fault, NetFault::Reset { .. }) {
-            return Ok(Proof::new(0, "nothing to heal: connections are opened anew".to_owned()));
+            return Ok(Proof::new(
+                0,
+                "nothing to heal: connections are opened anew".to_owned(),
+            ));
         }
         let Some(position) = self.active.iter().position(|active| active == fault) else {
             bail!("this fault was not injected: {fault:?}");
@@ -117,7 +120,9 @@ fn mode(weather: &Weather, link: Link) -> Mode {
     }
     let late = |shape: &super::Shape| {
         // The middle of what packets would get.
-        Mode::Delay(Duration::from_millis(u64::from(shape.base_ms + shape.jitter_ms / 2)))
+        Mode::Delay(Duration::from_millis(u64::from(
+            shape.base_ms + shape.jitter_ms / 2,
+        )))
     };
     weather.delays.get(&link).map_or(Mode::Pass, late)
 }

@@ -91,7 +91,9 @@ impl Host {
                 setns(&namespace, CloneFlags::CLONE_NEWNET)?;
                 act()
             });
-            thread.join().map_err(|_| anyhow!("a thread within {path:?} panicked"))?
+            thread
+                .join()
+                .map_err(|_| anyhow!("a thread within {path:?} panicked"))?
         })
     }
 

@@ -14,14 +14,15 @@ mod reset;
 mod rules;
 mod state;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 pub use delay::Shape;
 pub use fallback::ProxyNetwork;
 pub use host::{HARNESS, Host, Link};
-pub use proxy::{Mode, Modes, Proxies, Proxy};
+pub use proxy::{Proxies, Proxy};
 pub use queue::serve as serve_queue;
 pub use state::NetFault;
 
@@ -45,6 +46,8 @@ pub struct Network {
     /// What is wrong with it, in order of injection.
     active: Vec<NetFault>,
     delays: Option<DelayDaemon>,
+    /// What the daemon was told last.
+    delayed: BTreeMap<Link, Shape>,
     /// What was counted before a fault was installed.
     before: Vec<(NetFault, u64)>,
 }
@@ -56,11 +59,14 @@ impl Network {
     /// A tool failed.
     pub fn build(hosts: u8, seed: u64) -> Result<Self> {
         build::build(hosts)?;
+        let hosts: Vec<Host> = (1..=hosts).map(Host::new).collect();
+        build::wait_until_passing(&hosts.iter().collect::<Vec<_>>())?;
         Ok(Self {
-            hosts: (1..=hosts).map(Host::new).collect(),
+            hosts,
             seed,
             active: Vec::new(),
             delays: None,
+            delayed: BTreeMap::new(),
             before: Vec::new(),
         })
     }
@@ -101,7 +107,10 @@ impl Network {
     /// It may still be there.
     pub fn heal(&mut self, fault: &NetFault) -> Result<Proof> {
         if matches!(fault, NetFault::Reset { .. }) {
-            return Ok(Proof::new(0, "nothing to heal: connections are opened anew".to_owned()));
+            return Ok(Proof::new(
+                0,
+                "nothing to heal: connections are opened anew".to_owned(),
+            ));
         }
         let total = self.total(fault)?;
         let Some(position) = self.active.iter().position(|active| active == fault) else {
@@ -111,19 +120,28 @@ impl Network {
         self.apply()?;
         let known = self.before.iter().position(|(of, _)| of == fault);
         let before = known.map_or(0, |position| self.before.remove(position).1);
-        if let NetFault::LinkDown { host } = fault
-            && build::is_down(*host)?
-        {
-            bail!("the link of host {host} is still down");
+        if let NetFault::LinkDown { host } = fault {
+            // Unless another fault keeps it down, or cuts it from us.
+            if !self
+                .active
+                .iter()
+                .any(|other| other.closes(Link::new(*host, HARNESS)))
+            {
+                build::wait_until_passing(&[&self.host(*host)])?;
+            }
+            return Ok(Proof::new(1, "link up, datagrams arrive".to_owned()));
         }
-        Ok(Proof::new(total.saturating_sub(before), fault.effect().to_owned()))
+        Ok(Proof::new(
+            total.saturating_sub(before),
+            fault.effect().to_owned(),
+        ))
     }
 
     fn apply(&mut self) -> Result<()> {
         let weather = Weather::of(&self.active);
         build::set_links(&self.hosts, &weather.down)?;
         rules::install(&weather)?;
-        if weather.delays.is_empty() && self.delays.is_none() {
+        if weather.delays == self.delayed {
             return Ok(());
         }
         let daemon = match self.delays.take() {
@@ -131,7 +149,9 @@ impl Network {
             None => self.delays.insert(DelayDaemon::start(self.seed)?),
         };
         daemon.set(&weather.delays)?;
-        rules::queue(&weather.delays)
+        rules::queue(&weather.delays)?;
+        self.delayed = weather.delays;
+        Ok(())
     }
 
     fn prove(&mut self, fault: &NetFault) -> Result<Proof> {
@@ -144,16 +164,17 @@ impl Network {
             self.host(link.from).send_probes(&self.host(link.to), probes)?;
         }
         // A packet is counted before the call that sends it returns, unless the daemon does the counting.
-        let deadline = std::time::Instant::now() + DAEMON_LOOKS;
+        let deadline = Instant::now() + DAEMON_LOOKS;
         loop {
             let after = self.counted()?;
-            let hits = |link: &Link| after.of(fault, *link) - before.of(fault, *link).min(after.of(fault, *link));
+            let hits =
+                |link: &Link| after.of(fault, *link) - before.of(fault, *link).min(after.of(fault, *link));
             let silent: Vec<&Link> = links.iter().filter(|link| hits(link) == 0).collect();
             if silent.is_empty() {
                 let sum = links.iter().map(hits).sum();
                 return Ok(Proof::new(sum, fault.effect().to_owned()));
             }
-            if std::time::Instant::now() > deadline {
+            if Instant::now() > deadline {
                 bail!("nothing was counted on {silent:?}");
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -168,7 +189,7 @@ impl Network {
     fn counted(&mut self) -> Result<Counters> {
         let delayed = match &mut self.delays {
             Some(daemon) => daemon.counts()?,
-            None => std::collections::BTreeMap::new(),
+            None => BTreeMap::new(),
         };
         Counters::read(delayed)
     }

@@ -67,7 +67,9 @@ impl Proxy {
     /// # Errors
     /// There is no port.
     pub async fn start(target: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("a proxy needs a port")?;
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("a proxy needs a port")?;
         let address = listener.local_addr()?;
         let (modes, watched) = watch::channel(Modes::default());
         let hits = Arc::new(AtomicU64::new(0));
@@ -117,7 +119,11 @@ struct Direction {
 impl Direction {
     fn mode(&self) -> Mode {
         let modes = *self.modes.borrow();
-        if self.forward { modes.forward } else { modes.backward }
+        if self.forward {
+            modes.forward
+        } else {
+            modes.backward
+        }
     }
 
     fn hit(&self) {
@@ -223,9 +229,10 @@ async fn read(
     let mut buffer = vec![0; CHUNK];
     let mut swallowed = false;
     loop {
+        let mut watcher = direction.clone();
         let count = tokio::select! {
             read = from.read(&mut buffer) => read.map_err(|_| Broken)?,
-            () = direction.clone().over(Mode::Drop), if swallowed => return Err(Broken),
+            () = watcher.over(Mode::Drop), if swallowed => return Err(Broken),
         };
         if count == 0 {
             return Ok(());
@@ -246,7 +253,10 @@ async fn read(
             }
             Mode::Delay(delay) => Instant::now() + delay,
         };
-        sender.send((due, buffer[..count].to_vec())).await.map_err(|_| Broken)?;
+        sender
+            .send((due, buffer[..count].to_vec()))
+            .await
+            .map_err(|_| Broken)?;
     }
 }
 

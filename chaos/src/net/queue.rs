@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nfq::{Message, Queue, Verdict};
 
 use super::delay::{Counts, Delays, Order};
@@ -40,7 +41,9 @@ struct Daemon {
 /// The queue cannot be had, or is lost.
 pub fn serve(seed: u64) -> Result<()> {
     let mut queue = Queue::open()?;
-    queue.bind(QUEUE).context("the queue is taken, or this is not root")?;
+    queue
+        .bind(QUEUE)
+        .context("the queue is taken, or this is not root")?;
     queue.set_copy_range(QUEUE, COPIED_BYTES)?;
     queue.set_queue_max_len(QUEUE, LONGEST_QUEUE)?;
     queue.set_fail_open(QUEUE, true)?;
@@ -92,12 +95,16 @@ impl Daemon {
             Ok(message) => message,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+            // The kernel gave up a packet before we let it go.
+            Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => return Ok(true),
             Err(error) => return Err(error).context("the queue is lost"),
         };
         let now = self.now_us();
         message.set_verdict(Verdict::Accept);
         let link = link_of(message.get_payload());
-        let due = link.and_then(|link| self.links.get_mut(&link)).map(|delays| delays.due(now));
+        let due = link
+            .and_then(|link| self.links.get_mut(&link))
+            .map(|delays| delays.due(now));
         let (Some(link), Some(due)) = (link, due) else {
             queue.verdict(message)?;
             return Ok(true);
@@ -160,7 +167,6 @@ fn link_of(packet: &[u8]) -> Option<Link> {
     let ours = |of: Ipv4Addr| (address(of.octets()[3]) == of).then_some(of.octets()[3]);
     Some(Link::new(ours(at(12)?)?, ours(at(16)?)?))
 }
-
 
 #[cfg(test)]
 mod tests {

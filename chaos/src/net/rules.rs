@@ -26,13 +26,14 @@ pub(super) fn install(weather: &Weather) -> Result<()> {
     tool::feed(in_switch("nft", &["-f", "-"]), &render(weather)).map(|_| ())
 }
 
-/// Sends the packets of these links to the queue; if nobody serves it they pass.
+/// Sends the packets of these links to the queue; if nobody serves it they pass. The chain itself stays: with it would go
+/// every packet that is held.
 pub(super) fn queue(delays: &BTreeMap<Link, Shape>) -> Result<()> {
     if !delays.is_empty() {
         let setting = "net.bridge.bridge-nf-call-iptables=1";
         tool::run(in_switch("sysctl", &["-q", "-w", setting]))?;
     }
-    tool::feed(in_switch("iptables-restore", &["-w"]), &render_queue(delays)).map(|_| ())
+    tool::feed(in_switch("iptables-restore", &["-w", "--noflush"]), &render_queue(delays)).map(|_| ())
 }
 
 fn render(weather: &Weather) -> String {
@@ -41,7 +42,12 @@ fn render(weather: &Weather) -> String {
         drop_rule(&mut text, "cut", *link, "");
     }
     for (link, permille) in &weather.loss {
-        drop_rule(&mut text, "loss", *link, &format!("numgen random mod 1000 < {permille} "));
+        drop_rule(
+            &mut text,
+            "loss",
+            *link,
+            &format!("numgen random mod 1000 < {permille} "),
+        );
     }
     text.push_str("add table netdev chaos\nflush table netdev chaos\n");
     for (link, permille) in &weather.duplicates {
@@ -81,7 +87,7 @@ pub(super) fn counter(kind: &str, link: Link) -> String {
 }
 
 fn render_queue(delays: &BTreeMap<Link, Shape>) -> String {
-    let mut text = "*filter\n:FORWARD ACCEPT [0:0]\n".to_owned();
+    let mut text = "*filter\n-F FORWARD\n".to_owned();
     for link in delays.keys() {
         let (from, to) = (address(link.from), address(link.to));
         let _ = writeln!(
@@ -103,7 +109,10 @@ mod tests {
         let text = render(&Weather::default());
         assert!(text.contains("flush chain bridge chaos pass\n"));
         assert!(!text.contains("add rule"));
-        assert_eq!(render_queue(&BTreeMap::new()), "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n");
+        assert_eq!(
+            render_queue(&BTreeMap::new()),
+            "*filter\n-F FORWARD\nCOMMIT\n"
+        );
     }
 
     #[test]
@@ -137,6 +146,8 @@ mod tests {
             in_order: true,
         };
         let text = render_queue(&BTreeMap::from([(Link::new(1, 2), shape)]));
-        assert!(text.contains("-A FORWARD -s 10.77.0.1 -d 10.77.0.2 -j NFQUEUE --queue-num 0 --queue-bypass\n"));
+        assert!(
+            text.contains("-A FORWARD -s 10.77.0.1 -d 10.77.0.2 -j NFQUEUE --queue-num 0 --queue-bypass\n")
+        );
     }
 }

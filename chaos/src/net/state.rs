@@ -84,6 +84,15 @@ impl NetFault {
         }
     }
 
+    /// Whether nothing passes on this link while it is in force.
+    pub(super) fn closes(&self, link: Link) -> bool {
+        match self {
+            Self::Cut { links } => links.contains(&link),
+            Self::LinkDown { host } => *host == link.from || *host == link.to,
+            Self::Loss { .. } | Self::Duplicate { .. } | Self::Delay { .. } | Self::Reset { .. } => false,
+        }
+    }
+
     /// What is counted.
     pub(super) fn effect(&self) -> &'static str {
         match self {
@@ -177,9 +186,13 @@ mod tests {
             permille: 500,
         };
         let cut = NetFault::Cut { links: vec![link] };
-        assert_eq!(Weather::of(&[twice.clone()]).duplicates.len(), 1);
+        assert_eq!(Weather::of(std::slice::from_ref(&twice)).duplicates.len(), 1);
         assert!(Weather::of(&[twice.clone(), cut]).duplicates.is_empty());
-        assert!(Weather::of(&[twice, NetFault::LinkDown { host: 2 }]).duplicates.is_empty());
+        assert!(
+            Weather::of(&[twice, NetFault::LinkDown { host: 2 }])
+                .duplicates
+                .is_empty()
+        );
     }
 
     #[test]
@@ -193,7 +206,8 @@ mod tests {
             },
         };
         let stored = serde_json::to_string(&fault).unwrap();
-        let expected = r#"{"net":"delay","links":[{"from":1,"to":2}],"base_ms":80,"jitter_ms":40,"in_order":false}"#;
+        let expected =
+            r#"{"net":"delay","links":[{"from":1,"to":2}],"base_ms":80,"jitter_ms":40,"in_order":false}"#;
         assert_eq!(stored, expected);
         assert_eq!(serde_json::from_str::<NetFault>(&stored).unwrap(), fault);
     }

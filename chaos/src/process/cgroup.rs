@@ -117,7 +117,12 @@ impl Cgroup {
         let read = self.read(setting.controller, setting.file)?;
         // "No limit" reads as a large number in version one.
         if read.trim() != setting.value && setting.value != NO_LIMIT {
-            bail!("{} reads {:?}, not {:?}", path.display(), read.trim(), setting.value);
+            bail!(
+                "{} reads {:?}, not {:?}",
+                path.display(),
+                read.trim(),
+                setting.value
+            );
         }
         Ok(())
     }
@@ -236,7 +241,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 /// Removes groups that a killed harness left. Nothing else can clear them, and they hold nothing.
 pub fn sweep() {
-    let trees = std::iter::once(PathBuf::from(BASE)).chain(CONTROLLERS.map(|name| Path::new(BASE).join(name)));
+    let trees =
+        std::iter::once(PathBuf::from(BASE)).chain(CONTROLLERS.map(|name| Path::new(BASE).join(name)));
     let groups = trees.flat_map(|tree| std::fs::read_dir(tree).into_iter().flatten().flatten());
     for group in groups.filter(|group| group.file_name().to_string_lossy().starts_with(PREFIX)) {
         let children = std::fs::read_dir(group.path()).into_iter().flatten().flatten();
@@ -270,7 +276,10 @@ mod tests {
             (memory(One, None), "memory.limit_in_bytes=-1"),
             (memory(Two, Some(4096)), "memory.max=4096"),
             (memory(Two, None), "memory.max=max"),
-            (writes(One, "7:0", Some(9)), "blkio.throttle.write_bps_device=7:0 9"),
+            (
+                writes(One, "7:0", Some(9)),
+                "blkio.throttle.write_bps_device=7:0 9",
+            ),
             (writes(One, "7:0", None), "blkio.throttle.write_bps_device=7:0 0"),
             (writes(Two, "7:0", Some(9)), "io.max=7:0 wbps=9"),
             (writes(Two, "7:0", None), "io.max=7:0 wbps=max"),

@@ -25,7 +25,9 @@ pub fn crash(pid: u32) -> Result<Proof> {
         bail!("process {pid} had ended before it was killed");
     }
     signal(pid, Signal::SIGKILL)?;
-    wait_for(pid, "gone", |state| state.is_none_or(|state| state == 'Z' || state == 'X'))?;
+    wait_for(pid, "gone", |state| {
+        state.is_none_or(|state| state == 'Z' || state == 'X')
+    })?;
     Ok(Proof::new(1, format!("process killed ({pid} is gone)")))
 }
 
@@ -45,7 +47,9 @@ pub fn pause(pid: u32) -> Result<Proof> {
 /// It does not.
 pub fn resume(pid: u32) -> Result<Proof> {
     signal(pid, Signal::SIGCONT)?;
-    wait_for(pid, "running", |state| state.is_some_and(|state| "RSD".contains(state)))?;
+    wait_for(pid, "running", |state| {
+        state.is_some_and(|state| "RSD".contains(state))
+    })?;
     Ok(Proof::new(1, format!("process in state R or S ({pid})")))
 }
 

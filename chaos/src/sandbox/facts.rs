@@ -65,7 +65,10 @@ impl Facts {
         Self {
             root: nix::unistd::geteuid().is_root(),
             sandbox: std::env::var(super::STAGE).is_ok_and(|stage| stage == super::INSIDE),
-            tools: TOOLS.into_iter().filter(|name| tool::find(name).is_some()).collect(),
+            tools: TOOLS
+                .into_iter()
+                .filter(|name| tool::find(name).is_some())
+                .collect(),
             faketime: faketime(),
             cgroups: cgroups(Path::new(CGROUPS)),
         }
@@ -76,8 +79,9 @@ impl Facts {
         match need {
             Need::Root => (!self.root).then(|| "root is needed".to_owned()),
             Need::Sandbox => (!self.sandbox).then(|| "only in the sandbox".to_owned()),
-            Need::Tool(name) => (!self.tools.contains(name))
-                .then(|| format!("{name} is not installed (ops/bootstrap chaos)")),
+            Need::Tool(name) => {
+                (!self.tools.contains(name)).then(|| format!("{name} is not installed (ops/bootstrap chaos)"))
+            }
             Need::Faketime => self
                 .faketime
                 .is_none()
@@ -120,7 +124,11 @@ fn cgroups(base: &Path) -> Option<CgroupVersion> {
         return Some(CgroupVersion::One);
     }
     let controllers = std::fs::read_to_string(base.join("cgroup.controllers")).ok()?;
-    let has = |name| controllers.split_whitespace().any(|controller| controller == name);
+    let has = |name| {
+        controllers
+            .split_whitespace()
+            .any(|controller| controller == name)
+    };
     (has("cpu") && has("memory")).then_some(CgroupVersion::Two)
 }
 
@@ -134,7 +142,13 @@ mod tests {
     fn every_need_that_is_not_met_is_named() {
         let facts = Facts::of(false, false, &["nft"]);
         assert_eq!(facts.lacks(Need::Tool("nft")), None);
-        for need in [Need::Root, Need::Sandbox, Need::Tool("ss"), Need::Faketime, Need::Cgroups] {
+        for need in [
+            Need::Root,
+            Need::Sandbox,
+            Need::Tool("ss"),
+            Need::Faketime,
+            Need::Cgroups,
+        ] {
             assert!(facts.lacks(need).is_some(), "{need:?}");
         }
     }

@@ -42,6 +42,7 @@ fn prepare() -> Result<()> {
 }
 
 /// Waits for everybody, until the one that counts has ended.
+#[allow(clippy::wildcard_enum_match_arm)]
 fn end_of(program: Pid) -> Result<i32> {
     loop {
         match wait()? {

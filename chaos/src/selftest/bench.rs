@@ -123,7 +123,9 @@ impl Running {
     /// Waits until it has printed a line that is not older than this call and that is so.
     pub(super) fn wait_line(&self, what: &str, is_so: impl Fn(&str) -> bool) -> Result<String> {
         let seen = self.lines().len();
-        soon(what, || self.lines().into_iter().skip(seen).find(|line| is_so(line)))
+        soon(what, || {
+            self.lines().into_iter().skip(seen).find(|line| is_so(line))
+        })
     }
 
     /// What it has synced last.

@@ -77,7 +77,12 @@ pub(super) fn cases(bench: &mut Bench) -> Result<()> {
                 disk::WriteFault::Io => errors(bench, &fault, Errno::EIO)?,
             },
             Fault::Flip { .. } => flip(bench, &fault)?,
-            _ => bail!("{fault:?} is no fault of a disk"),
+            Fault::Net(_)
+            | Fault::Kill { .. }
+            | Fault::Pause { .. }
+            | Fault::Cpu { .. }
+            | Fault::Memory { .. }
+            | Fault::Clock { .. } => bail!("{fault:?} is no fault of a disk"),
         }
     }
     bench.world.targets.remove(TARGET);
@@ -133,8 +138,14 @@ fn cut(bench: &mut Bench, fault: &Fault) -> Result<()> {
     let after = |_: &mut World| {
         let acknowledged = running.acknowledged();
         let (synced, unsynced) = (records(&files.join("synced"))?, records(&files.join("unsynced"))?);
-        ensure!(synced >= acknowledged, "{acknowledged} were acknowledged, {synced} are there");
-        ensure!(unsynced < acknowledged, "what was not synced is there: this was no power cut");
+        ensure!(
+            synced >= acknowledged,
+            "{acknowledged} were acknowledged, {synced} are there"
+        );
+        ensure!(
+            unsynced < acknowledged,
+            "what was not synced is there: this was no power cut"
+        );
         let lost = acknowledged - unsynced;
         Ok(format!("{acknowledged} synced, 0 lost; not synced: {lost} lost"))
     };
@@ -166,7 +177,9 @@ fn slow(bench: &mut Bench, fault: &Fault, name: &str, at_least_ms: u64) -> Resul
     let pace = |count: u64| -> Result<u64> {
         let from = running.acknowledged();
         let begun = Instant::now();
-        soon("records", || (running.acknowledged() >= from + count).then_some(()))?;
+        soon("records", || {
+            (running.acknowledged() >= from + count).then_some(())
+        })?;
         Ok(begun.elapsed().as_millis() as u64 / count)
     };
     let during = |_: &mut World| {
@@ -192,16 +205,27 @@ fn lie(bench: &mut Bench, fault: &Fault) -> Result<()> {
         soon("lies", more)?;
         let (injected, healed) = (world.inject(&power_cut()), world.heal(&power_cut()));
         ensure!(
-            matches!((&injected, &healed), (Injection::Installed(_), Healing::Healed(_))),
+            matches!(
+                (&injected, &healed),
+                (Injection::Installed(_), Healing::Healed(_))
+            ),
             "power cut: {injected:?}, {healed:?}"
         );
         let (acknowledged, there) = (running.acknowledged(), records(&files.join("synced"))?);
-        ensure!(there < acknowledged, "all {acknowledged} are there: fsync did not lie");
+        ensure!(
+            there < acknowledged,
+            "all {acknowledged} are there: fsync did not lie"
+        );
         let lost = acknowledged - there;
-        Ok(format!("after a power cut {lost} of {acknowledged} acknowledged are lost"))
+        Ok(format!(
+            "after a power cut {lost} of {acknowledged} acknowledged are lost"
+        ))
     };
     if bench.world.facts.lacks(Need::Sandbox).is_some() {
-        bench.skip("fsync-lies", "only a power cut shows it, and that needs the sandbox");
+        bench.skip(
+            "fsync-lies",
+            "only a power cut shows it, and that needs the sandbox",
+        );
         return Ok(());
     }
     bench.case("fsync-lies", fault, during, |_| Ok(String::new()));
@@ -218,7 +242,13 @@ fn flip(bench: &mut Bench, fault: &Fault) -> Result<()> {
         Ok(all)
     };
     let before = read()?;
-    let differ = || -> Result<u64> { Ok(before.iter().zip(read()?).filter(|(old, new)| **old != *new).count() as u64) };
+    let differ = || -> Result<u64> {
+        Ok(before
+            .iter()
+            .zip(read()?)
+            .filter(|(old, new)| **old != *new)
+            .count() as u64)
+    };
     let during = |_: &mut World| within("bytes differ", differ()?, 3, 3);
     let after = |_: &mut World| within("bytes differ", differ()?, 0, 0);
     bench.case("byte-flip", fault, during, after);

@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use reeve_testkit::Child;
 
 use super::bench::{Bench, soon};
-use super::own_program;
 use super::table::Row;
 use crate::disk::Disk;
 use crate::fault::{Healing, Injection, Proof};
@@ -36,7 +34,11 @@ pub(super) fn cases(bench: &mut Bench) {
     let (injection, effect, after) = match kill_one(&begun) {
         Ok((ready, counted)) => {
             let took = format!("nested sandbox up, {ready}");
-            (Injection::Installed(Proof::new(1, took)), Ok(counted), Ok("all gone".to_owned()))
+            (
+                Injection::Installed(Proof::new(1, took)),
+                Ok(counted),
+                Ok("all gone".to_owned()),
+            )
         }
         Err(error) => {
             let why = format!("{error:#}");
@@ -68,7 +70,9 @@ fn kill_one(begun: &Instant) -> Result<(String, String)> {
     outermost.kill()?;
     outermost.wait()?;
     // The kernel clears up after the last process, in its own time.
-    soon("the end of everything", || (census(&name).ok()? == before).then_some(()))?;
+    soon("the end of everything", || {
+        (census(&name).ok()? == before).then_some(())
+    })?;
     ensure!(
         during.networks > before.networks + usize::from(HOSTS) && during.loops == usize::from(DISKS),
         "there was nothing to leak: {during:?}"
@@ -90,7 +94,9 @@ fn census(name: &str) -> Result<Census> {
     let (mut networks, mut mounts) = (BTreeSet::new(), BTreeSet::new());
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
-        let of_process = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        let of_process = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse::<u32>().ok());
         // One that ends while we look has no namespaces any more.
         let Some(namespace) = of_process.and_then(|_| fs::read_link(path.join("ns/net")).ok()) else {
             continue;
@@ -109,7 +115,9 @@ fn census(name: &str) -> Result<Census> {
 
 /// Loop devices are seen from everywhere; ours have the name in their file's.
 fn loops(name: &str) -> Result<usize> {
-    let files = fs::read_dir("/sys/block")?.flatten().map(|entry| entry.path().join("loop/backing_file"));
+    let files = fs::read_dir("/sys/block")?
+        .flatten()
+        .map(|entry| entry.path().join("loop/backing_file"));
     let backing: Vec<String> = files.filter_map(|file| fs::read_to_string(file).ok()).collect();
     Ok(backing.iter().filter(|file| file.contains(name)).count())
 }
@@ -130,7 +138,9 @@ pub fn hold(name: &str) -> Result<()> {
     let disks_took = begun.elapsed().as_millis();
     let mut sleepers = Vec::new();
     for host in network.hosts() {
-        sleepers.push(sleeper(host.command(&own_program()?), &directory)?);
+        // Bound to nothing of ours, so that only the sandbox can end it.
+        let mut sleeper = host.command("sleep");
+        sleepers.push(sleeper.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
     }
     let mut out = std::io::stdout().lock();
     writeln!(
@@ -142,9 +152,4 @@ pub fn hold(name: &str) -> Result<()> {
     loop {
         std::thread::park();
     }
-}
-
-fn sleeper(mut command: std::process::Command, directory: &Path) -> Result<Child> {
-    command.args(["stand-in", "clock", "--every-ms", "1000"]);
-    Child::spawn("sleeper", command, &directory.join("sleeper.log"))
 }

@@ -51,12 +51,17 @@ pub fn run() -> Result<bool> {
 /// Nobody listens.
 pub fn list() -> Result<bool> {
     let facts = Facts::gather();
-    let mut rows = Vec::new();
+    let mut rows: Vec<(&str, String)> = Vec::new();
     for fault in examples() {
         // The sandbox is entered when a scenario begins.
-        let needs = fault.needs().iter().filter(|need| **need != sandbox::Need::Sandbox);
+        let needs = fault
+            .needs()
+            .iter()
+            .filter(|need| **need != sandbox::Need::Sandbox);
         let lacks: Vec<String> = needs.filter_map(|need| facts.lacks(*need)).collect();
-        rows.push((fault.label(), lacks.join(", ")));
+        if rows.iter().all(|(label, _)| *label != fault.label()) {
+            rows.push((fault.label(), lacks.join(", ")));
+        }
     }
     table::print_list(&mut std::io::stdout().lock(), &rows)?;
     Ok(true)

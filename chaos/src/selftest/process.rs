@@ -50,17 +50,14 @@ pub(super) fn cases(bench: &mut Bench) -> Result<()> {
         .filter(|_| root)
         .map(|version| Cgroup::create(version, TARGET))
         .transpose()?;
-    for fault in examples() {
-        match &fault {
-            Fault::Kill { .. } => kill(bench, &fault)?,
-            Fault::Pause { .. } => pause(bench, &fault)?,
-            Fault::Cpu { .. } => cpu(bench, &fault)?,
-            Fault::Memory { .. } => memory(bench, &fault)?,
-            // They need another environment.
-            _ => {}
-        }
+    // The clock needs another environment, and comes last.
+    let tests: [fn(&mut Bench, &Fault) -> Result<()>; 4] = [kill, pause, cpu, memory];
+    for (test, fault) in tests.iter().zip(examples()) {
+        test(bench, &fault)?;
     }
-    let clock = faketime.map(|library| Clock::new(&library, &directory, TARGET)).transpose()?;
+    let clock = faketime
+        .map(|library| Clock::new(&library, &directory, TARGET))
+        .transpose()?;
     bench.target(TARGET)?.clock = clock;
     clocks(bench)
 }
@@ -96,7 +93,7 @@ fn cpu(bench: &mut Bench, fault: &Fault) -> Result<()> {
         used(&burning, 200)?;
         within("ticks of CPU in 1 s", used(&burning, 1000)?, 1, 15)
     };
-    let after = |_: &mut World| within("ticks of CPU in 1 s", used(&burning, 1000)?, 20, 105);
+    let after = |_: &mut World| within("ticks of CPU in 1 s", used(&burning, 1000)?, 16, 105);
     bench.case("cpu 10 %", fault, during, after);
     Ok(())
 }
@@ -111,16 +108,19 @@ fn used(running: &Running, ms: u64) -> Result<u64> {
 fn memory(bench: &mut Bench, fault: &Fault) -> Result<()> {
     let mut eater = bench.start(TARGET, &["eat"])?;
     let directory = bench.directory.clone();
+    // What it took before it was put into its group does not count.
     let during = |_: &mut World| {
         let status = soon("the end", || eater.child.ended())?;
         ensure!(status.signal() == Some(9), "{status}");
         let eaten = eater.acknowledged();
-        within("MB taken, then killed", eaten, 20, LIMIT / 1024 / 1024)
+        within("MB taken, then killed", eaten, 20, LIMIT / 1024 / 1024 + 16)
     };
     let after = |world: &mut World| {
         let free = start(world, TARGET, &["eat"], &directory.join("free.log"))?;
         let more = LIMIT / 1024 / 1024 + 16;
-        soon("more than the limit", || (free.acknowledged() > more).then_some(()))?;
+        soon("more than the limit", || {
+            (free.acknowledged() > more).then_some(())
+        })?;
         Ok(format!("more than {more} MB taken"))
     };
     bench.case("memory 64 MB", fault, during, after);
@@ -135,7 +135,10 @@ fn clocks(bench: &mut Bench) -> Result<()> {
         let after = |_: &mut World| see_offset(&teller, 0);
         bench.case(&name, &clock_jump(offset_ms), during, after);
     }
-    ensure!(process::lives(teller.child.pid()), "the clock's process has ended");
+    ensure!(
+        process::lives(teller.child.pid()),
+        "the clock's process has ended"
+    );
     Ok(())
 }
 
@@ -154,6 +157,12 @@ fn see_offset(teller: &Running, offset_ms: i64) -> Result<String> {
     })?;
     let (wall, last) = parse(&line).context(line.clone())?;
     let (passed, real) = (last - first, clock::now_ms()? - begun);
-    ensure!((passed - real).abs() < TOLERANCE_MS, "its monotonic clock went {passed} ms in {real} ms");
-    Ok(format!("running process is {} ms off; monotonic +{passed} ms in {real} ms", wall - clock::now_ms()?))
+    ensure!(
+        (passed - real).abs() < TOLERANCE_MS,
+        "its monotonic clock went {passed} ms in {real} ms"
+    );
+    Ok(format!(
+        "running process is {} ms off; monotonic +{passed} ms in {real} ms",
+        wall - clock::now_ms()?
+    ))
 }

@@ -25,7 +25,10 @@ pub(super) fn cases(bench: &mut Bench) -> Result<()> {
     let during = |_: &mut World| {
         stream.write_all(b"x")?;
         let held = stream.read(&mut [0]).err().context("the byte came back")?;
-        ensure!(matches!(held.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{held}");
+        ensure!(
+            matches!(held.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            "{held}"
+        );
         Ok("a byte is held".to_owned())
     };
     let after = |_: &mut World| {
@@ -41,7 +44,12 @@ pub(super) fn cases(bench: &mut Bench) -> Result<()> {
             in_order: true,
         },
     });
-    bench.case("proxy: delay 60 ms", &delay, |_| trip(address, 60, 149), |_| trip(address, 0, 59));
+    bench.case(
+        "proxy: delay 60 ms",
+        &delay,
+        |_| trip(address, 60, 149),
+        |_| trip(address, 0, 59),
+    );
     resets(bench, address)?;
     bench.world.proxies = None;
     bench.world.network = network;
@@ -54,7 +62,10 @@ fn resets(bench: &mut Bench, address: SocketAddr) -> Result<()> {
     stream.read_exact(&mut [0])?;
     let reset = Fault::Net(NetFault::Reset { host: 1, peer: None });
     let during = |_: &mut World| {
-        let error = stream.read(&mut [0]).err().context("the connection still stands")?;
+        let error = stream
+            .read(&mut [0])
+            .err()
+            .context("the connection still stands")?;
         ensure!(error.kind() == ErrorKind::ConnectionReset, "{error}");
         Ok("client sees ECONNRESET".to_owned())
     };

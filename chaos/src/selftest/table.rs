@@ -37,7 +37,15 @@ impl Row {
 /// Prints the table, and a last line that says how many passed.
 pub(super) fn print(out: &mut dyn Write, rows: &[Row]) -> Result<()> {
     let mut table = new_table();
-    table.set_header(["fault", "injection", "proof", "seen from outside", "healed", "seen afterwards", "ms"]);
+    table.set_header([
+        "fault",
+        "injection",
+        "proof",
+        "seen from outside",
+        "healed",
+        "seen afterwards",
+        "ms",
+    ]);
     for row in rows {
         let (injection, proof) = match &row.injection {
             Injection::Installed(proof) => ("installed", proof.to_string()),
@@ -83,7 +91,7 @@ pub(super) fn print_list(out: &mut dyn Write, rows: &[(&str, String)]) -> Result
 
 fn new_table() -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(170);
     table
@@ -122,7 +130,10 @@ mod tests {
             row(installed(), Ok("1→2 is cut".to_owned())),
             row(installed(), Err("1→2 is open".to_owned())),
             row(Injection::Skipped("root is needed".to_owned()), Ok(String::new())),
-            row(Injection::Indeterminate("nft failed".to_owned()), Ok(String::new())),
+            row(
+                Injection::Indeterminate("nft failed".to_owned()),
+                Ok(String::new()),
+            ),
         ];
         let mut out = Vec::new();
         print(&mut out, &rows).unwrap();
