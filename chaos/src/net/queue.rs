@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
 use nfq::{Message, Queue, Verdict};
+use nix::errno::Errno;
 
 use super::delay::{Counts, Delays, Order};
 use super::host::{Link, address};

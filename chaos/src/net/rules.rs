@@ -33,7 +33,11 @@ pub(super) fn queue(delays: &BTreeMap<Link, Shape>) -> Result<()> {
         let setting = "net.bridge.bridge-nf-call-iptables=1";
         tool::run(in_switch("sysctl", &["-q", "-w", setting]))?;
     }
-    tool::feed(in_switch("iptables-restore", &["-w", "--noflush"]), &render_queue(delays)).map(|_| ())
+    tool::feed(
+        in_switch("iptables-restore", &["-w", "--noflush"]),
+        &render_queue(delays),
+    )
+    .map(|_| ())
 }
 
 fn render(weather: &Weather) -> String {
@@ -109,10 +113,7 @@ mod tests {
         let text = render(&Weather::default());
         assert!(text.contains("flush chain bridge chaos pass\n"));
         assert!(!text.contains("add rule"));
-        assert_eq!(
-            render_queue(&BTreeMap::new()),
-            "*filter\n-F FORWARD\nCOMMIT\n"
-        );
+        assert_eq!(render_queue(&BTreeMap::new()), "*filter\n-F FORWARD\nCOMMIT\n");
     }
 
     #[test]

@@ -140,7 +140,13 @@ pub fn hold(name: &str) -> Result<()> {
     for host in network.hosts() {
         // Bound to nothing of ours, so that only the sandbox can end it.
         let mut sleeper = host.command("sleep");
-        sleepers.push(sleeper.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
+        sleepers.push(
+            sleeper
+                .arg("600")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()?,
+        );
     }
     let mut out = std::io::stdout().lock();
     writeln!(
