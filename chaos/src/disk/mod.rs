@@ -67,8 +67,8 @@ impl Disk {
         Ok(format!("{}:{}", major(device), minor(device)))
     }
 
-    /// Cuts the power: from now on nothing reaches the disk. Kill its process only afterwards, or the dying process
-    /// may still flush.
+    /// Cuts the power: from now on nothing reaches the disk. Its process must stand still before, and be killed after:
+    /// an fsync that is under way may succeed and yet be lost, which nobody must learn.
     ///
     /// # Errors
     /// The file system did not go down.

@@ -104,9 +104,14 @@ impl Target {
         Ok(done)
     }
 
-    /// First the disk, then the process: a dying process may still write.
+    /// The process stands still before the disk goes, and dies after it: a dying process may still write, and one that
+    /// runs may be told by an fsync under way that all is well, though the journal was aborted. When real power goes,
+    /// nobody is told anything.
     fn cut_power(&mut self) -> Result<Result<Proof>, Missing> {
-        if let Err(error) = part(&self.disk, "disk")?.cut_power() {
+        let disk = part(&self.disk, "disk")?;
+        let running = self.pid.filter(|pid| process::lives(*pid));
+        let cut = running.map_or(Ok(()), process::freeze).and_then(|()| disk.cut_power());
+        if let Err(error) = cut {
             return Ok(Err(error));
         }
         if self.pid.is_some_and(process::lives)

@@ -41,6 +41,23 @@ pub fn pause(pid: u32) -> Result<Proof> {
     Ok(Proof::new(1, format!("process in state T ({pid})")))
 }
 
+/// SIGSTOP, and sees that none of its threads will run code of its own any more: each stands still, or is in a call
+/// of the kernel from which it will not return.
+///
+/// # Errors
+/// It goes on.
+pub fn freeze(pid: u32) -> Result<()> {
+    signal(pid, Signal::SIGSTOP)?;
+    let deadline = Instant::now() + SEEN;
+    while !threads(pid)?.iter().all(|state| "TtDZX".contains(*state)) {
+        if Instant::now() > deadline {
+            bail!("process {pid} goes on: {:?}", threads(pid)?);
+        }
+        std::thread::sleep(PAUSE / 10);
+    }
+    Ok(())
+}
+
 /// SIGCONT, and sees that it goes on.
 ///
 /// # Errors
@@ -61,6 +78,14 @@ pub fn lives(pid: u32) -> bool {
 /// The state of a process as /proc has it; `None`: there is none.
 fn state(pid: u32) -> Option<char> {
     parse_state(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The states of its threads. One that ends while we look has none.
+fn threads(pid: u32) -> Result<Vec<char>> {
+    let path = format!("/proc/{pid}/task");
+    let tasks = std::fs::read_dir(&path).with_context(|| path.clone())?.flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    Ok(stats.filter_map(|stat| parse_state(&stat)).collect())
 }
 
 /// After the name, which is in brackets and may hold anything.
@@ -107,7 +132,8 @@ mod tests {
         pause(pid).unwrap();
         assert_eq!(state(pid), Some('T'));
         resume(pid).unwrap();
-        pause(pid).unwrap();
+        freeze(pid).unwrap();
+        assert_eq!(threads(pid).unwrap(), ['T']);
         // A process that stands still can be killed too.
         crash(pid).unwrap();
         assert!(!lives(pid));
