@@ -110,7 +110,9 @@ impl Target {
     fn cut_power(&mut self) -> Result<Result<Proof>, Missing> {
         let disk = part(&self.disk, "disk")?;
         let running = self.pid.filter(|pid| process::lives(*pid));
-        let cut = running.map_or(Ok(()), process::freeze).and_then(|()| disk.cut_power());
+        let cut = running
+            .map_or(Ok(()), process::freeze)
+            .and_then(|()| disk.cut_power());
         if let Err(error) = cut {
             return Ok(Err(error));
         }

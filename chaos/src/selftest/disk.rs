@@ -172,7 +172,10 @@ fn more_cuts(bench: &mut Bench, fault: &Fault) -> Result<()> {
             "power cut: {done:?}"
         );
         let (acknowledged, there) = (running.acknowledged(), records(&files.join("synced"))?);
-        ensure!(there >= acknowledged, "{acknowledged} were acknowledged, {there} are there");
+        ensure!(
+            there >= acknowledged,
+            "{acknowledged} were acknowledged, {there} are there"
+        );
         synced += acknowledged;
         cuts += 1;
     }
