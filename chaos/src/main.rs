@@ -4,13 +4,22 @@
 
 mod check;
 mod client;
+mod clock;
 mod definition;
+mod disk;
+mod fault;
 mod faults;
 mod finals;
 mod history;
+mod net;
 mod observer;
 mod plan;
+mod process;
 mod report;
+mod sandbox;
+mod selftest;
+mod standin;
+mod tool;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -60,6 +69,18 @@ struct Args {
 enum Command {
     /// Kills leaders, followers and workers under load, then compares what was promised with what every node holds
     Run(RunArgs),
+    /// Lists which faults can be injected on this machine, or tries each of them
+    Faults(FaultsArgs),
+    /// Small processes that this program starts by itself
+    #[command(subcommand, hide = true)]
+    StandIn(standin::StandIn),
+}
+
+#[derive(Debug, clap::Args)]
+struct FaultsArgs {
+    /// Injects every fault into small processes, and looks whether it bites and heals
+    #[arg(long)]
+    self_test: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,9 +105,25 @@ struct RunArgs {
     reeve: Option<PathBuf>,
 }
 
+fn main() -> Result<ExitCode> {
+    match Args::parse().command {
+        Command::Run(args) => run_until_interrupted(args),
+        Command::Faults(FaultsArgs { self_test: true }) => selftest::run().map(exit_code),
+        Command::Faults(FaultsArgs { self_test: false }) => selftest::list().map(exit_code),
+        Command::StandIn(stand_in) => standin::run(stand_in).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn exit_code(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<ExitCode> {
-    let Command::Run(args) = Args::parse().command;
+async fn run_until_interrupted(args: RunArgs) -> Result<ExitCode> {
     // Dropping what runs ends every process that was started.
     tokio::select! {
         result = run(args) => result,
@@ -131,13 +168,7 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
         };
         say(&format!("kept in {}; again with: {repro}", kept.display()));
     }
-    result.map(|passed| {
-        if passed {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
-    })
+    result.map(exit_code)
 }
 
 /// One run from start to report. True: every check passed.
