@@ -2,12 +2,16 @@
 //!
 //! SIGKILL loses nothing that was written to the page cache: this does not test fsync.
 
+mod bench;
 mod check;
+mod checker;
 mod client;
 mod definition;
+mod dump;
 mod faults;
 mod finals;
 mod history;
+mod judge;
 mod observer;
 mod plan;
 mod report;
@@ -26,9 +30,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use check::Evidence;
-use client::Client;
+use checker::verdict::Finding;
+use client::{Client, Common, Setup};
 use faults::Victims;
 use history::History;
+use history::recorder::{Clock, Recorder};
 
 const NODES: usize = 3;
 const START: Duration = Duration::from_secs(30);
@@ -60,6 +66,24 @@ struct Args {
 enum Command {
     /// Kills leaders, followers and workers under load, then compares what was promised with what every node holds
     Run(RunArgs),
+    /// Judges once more what a run left in its directory
+    Check(CheckArgs),
+    /// Prints the log of a node that does not run, entry by entry
+    DumpLog {
+        /// Its data directory
+        #[arg(value_name = "DATA")]
+        data: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// The directory: with histories, ledgers, and the data of nodes that do not run
+    #[arg(value_name = "DIR", required_unless_present = "bench")]
+    directory: Option<PathBuf>,
+    /// Times the checker of linearizability instead
+    #[arg(long)]
+    bench: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,18 +110,44 @@ struct RunArgs {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    let Command::Run(args) = Args::parse().command;
-    // Dropping what runs ends every process that was started.
-    tokio::select! {
-        result = run(args) => result,
-        signal = tokio::signal::ctrl_c() => {
-            signal?;
-            bail!("interrupted")
+    let out = &mut std::io::stdout().lock();
+    match Args::parse().command {
+        // Dropping what runs ends every process that was started.
+        Command::Run(args) => tokio::select! {
+            result = run(args, out) => result,
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                bail!("interrupted")
+            }
+        },
+        Command::Check(args) => match args.directory {
+            Some(directory) if !args.bench => judge::again(out, &directory).map(exit_code),
+            Some(_) | None => bench::run(out).map(|()| ExitCode::SUCCESS),
+        },
+        Command::DumpLog { data } => {
+            let dump = dump::read("this node", &data)?;
+            writeln!(
+                out,
+                "term {}, cut up to {:?}, committed up to {:?}, state after {}",
+                dump.term, dump.purged, dump.committed, dump.applied
+            )?;
+            for line in dump.entries.iter().flat_map(dump::show) {
+                writeln!(out, "{line}")?;
+            }
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-async fn run(args: RunArgs) -> Result<ExitCode> {
+fn exit_code(passed: bool) -> ExitCode {
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn run(args: RunArgs, out: &mut impl Write) -> Result<ExitCode> {
     let seed = match args.seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
@@ -120,7 +170,7 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
         args.clients,
         args.workers
     ));
-    let result = torment(&args, seed, &plan, &path).await;
+    let result = torment(&args, seed, &plan, &path, out).await;
     let passed = matches!(result, Ok(true));
     if !passed {
         // What happened must be found again.
@@ -131,17 +181,17 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
         };
         say(&format!("kept in {}; again with: {repro}", kept.display()));
     }
-    result.map(|passed| {
-        if passed {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
-    })
+    result.map(exit_code)
 }
 
 /// One run from start to report. True: every check passed.
-async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) -> Result<bool> {
+async fn torment(
+    args: &RunArgs,
+    seed: u64,
+    plan: &[plan::Step],
+    path: &Path,
+    out: &mut impl Write,
+) -> Result<bool> {
     let mut victims = bring_up(args, path).await?;
     let history = Arc::new(History::create(&path.join("history.jsonl"))?);
     let channels: Vec<Connection> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
@@ -151,15 +201,20 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
     }
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
+    let workers = victims.workers.iter().map(|worker| worker.name().to_owned());
+    let common = Common::new(workers.collect());
+    let clock = Clock::start();
     for number in 0..args.clients {
-        let client = Client::new(
+        let setup = Setup {
             number,
+            clients: args.clients,
             seed,
-            channels.clone(),
-            Arc::clone(&history),
-            stopped.clone(),
-        );
-        clients.spawn(client.run());
+            nodes: channels.clone(),
+            history: Arc::clone(&history),
+            recorder: Recorder::create(path, number, args.clients, clock)?,
+            common: common.clone(),
+        };
+        clients.spawn(Client::new(setup, stopped.clone()).run());
     }
     say("load and faults …");
     if let Err(problem) = victims.suffer(plan, &history).await {
@@ -171,7 +226,7 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
     say("faults are over; every request and every run must end …");
     stop.send_replace(true);
     while let Some(client) = clients.join_next().await {
-        client.context("a client panicked")?;
+        client.context("a client panicked")??;
     }
     let open = finals::settle(&victims.cluster).await?;
     if open > 0 {
@@ -185,10 +240,18 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
         unexpected_ends: victims.unexpected_ends(),
         processes: victims.processes(),
     };
+    let said = finals::said(&victims.cluster, 0).await?;
+    std::fs::write(path.join(judge::SAID), serde_json::to_string(&said)?)?;
+    victims.stop_nodes().await?;
     let checks = check::all(&evidence);
     std::fs::write(path.join("checks.json"), serde_json::to_string_pretty(&checks)?)?;
-    report::print(&mut std::io::stdout().lock(), &evidence, &checks)?;
-    Ok(checks.iter().all(check::Checked::passed))
+    let findings = judge::judge(path)?;
+    std::fs::write(
+        path.join("findings.json"),
+        serde_json::to_string_pretty(&findings)?,
+    )?;
+    report::print(out, &evidence, &checks, &findings)?;
+    Ok(checks.iter().all(check::Checked::passed) && findings.iter().all(Finding::passed))
 }
 
 /// Three nodes, and workers that have registered and are started.
