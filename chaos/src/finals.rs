@@ -143,12 +143,12 @@ pub async fn said(cluster: &Cluster, position: usize) -> Result<BTreeMap<String,
         let end = RunFinal::from(&run);
         let mut endpoints = Vec::new();
         for one in list_endpoints(cluster.channel(position), &run.id).await? {
-            let known = one.outcome() != EndpointOutcome::Unspecified;
+            let outcome = match one.outcome() {
+                EndpointOutcome::Unspecified => "",
+                known => known.as_str_name(),
+            };
             endpoints.push(EndpointSaid {
-                outcome: known
-                    .then(|| one.outcome().as_str_name())
-                    .unwrap_or_default()
-                    .to_owned(),
+                outcome: outcome.to_owned(),
                 worker: names.get(&one.worker_id).cloned().unwrap_or(one.worker_id),
                 group: one.group,
                 index: one.index,

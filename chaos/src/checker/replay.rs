@@ -239,17 +239,11 @@ impl Replay {
                 self.world.refused();
                 *self.counts.refused.entry(why).or_default() += 1;
                 if let Some(run) = about_run(command) {
-                    let places_on = match command {
-                        Command::PlaceRun(place) => {
-                            place.placements.iter().map(|one| one.worker.clone()).collect()
-                        }
-                        _ => Vec::new(),
-                    };
                     self.refusals.entry(run.clone()).or_default().push(Refusal {
                         index: entry.index,
                         why,
                         enters: enters(command),
-                        places_on,
+                        places_on: places_on(command),
                     });
                 }
             }
@@ -350,132 +344,95 @@ impl Replay {
         by: Option<RequestId>,
     ) -> Result<(Option<Object>, bool), Outcome> {
         let world = &mut self.world;
-        let run = |id: &Id| Some(Object::Run(id.clone()));
-        let worker = |id: &Id| Some(Object::Worker(id.clone()));
-        let about = match command {
-            Command::RaiseClusterVersion(command) => {
-                if command.version < world.cluster_version {
-                    return Err(Refused::Status.into());
-                }
-                if command.version != world.cluster_version {
-                    world.cluster_version = command.version;
-                    world.touch(world::Touched::Other);
-                }
-                None
-            }
+        let made = match command {
             Command::ApplyTest(command) => {
                 let id = world.apply_test(command, by)?;
-                return Ok((Some(Object::Test(id.clone())), id == command.id));
+                let created = id == command.id;
+                (Object::Test(id), created)
             }
             Command::DeleteTest(command) => {
                 world.delete_test(command)?;
-                Some(Object::Test(command.test.clone()))
+                (Object::Test(command.test.clone()), false)
             }
             Command::StartRun(command) => {
                 world.start_run(command)?;
-                return Ok((run(&command.run), true));
-            }
-            Command::StopRun(command) => {
-                world.stop_run(command)?;
-                run(&command.run)
-            }
-            Command::QueueRun(command) => {
-                world.queue_run(command)?;
-                run(&command.run)
-            }
-            Command::PlaceRun(command) => {
-                world.place_run(command)?;
-                run(&command.run)
-            }
-            Command::BeginRun(command) => {
-                world.begin_run(command)?;
-                run(&command.run)
-            }
-            Command::CompleteRun(command) => {
-                world.complete_run(command)?;
-                run(&command.run)
-            }
-            Command::FailRun(command) => {
-                world.fail_run(command)?;
-                run(&command.run)
-            }
-            Command::RejectRun(command) => {
-                world.reject_run(command)?;
-                run(&command.run)
-            }
-            Command::AbandonAssignments(command) => {
-                world.abandon(command)?;
-                run(&command.run)
+                (Object::Run(command.run.clone()), true)
             }
             Command::CreateWorker(command) => {
                 world.create_worker(command, by)?;
-                return Ok((worker(&command.id), true));
-            }
-            Command::ConnectWorker(command) => {
-                world.connect(command)?;
-                None
-            }
-            Command::DisconnectWorker(command) => {
-                world.disconnect(command)?;
-                None
-            }
-            Command::SetLink(command) => {
-                world.set_link(command)?;
-                None
-            }
-            Command::SetHealth(command) => {
-                world.set_health(command)?;
-                None
-            }
-            Command::SetDrain(command) => {
-                world.set_drain(command)?;
-                worker(&command.worker)
+                (Object::Worker(command.id.clone()), true)
             }
             Command::RegisterWorker(command) => {
                 let id = world.register(command, by, principal)?;
-                return Ok((worker(&id), id == command.id));
-            }
-            Command::PingWorker(command) => {
-                world.ping(command, principal)?;
-                worker(&command.worker)
-            }
-            Command::UnregisterWorker(command) => {
-                world.unregister(command, principal)?;
-                worker(&command.worker)
-            }
-            Command::RegenerateToken(command) => {
-                world.regenerate_token(command)?;
-                worker(&command.worker)
-            }
-            Command::Report(command) => {
-                world.report(command)?;
-                None
-            }
-            Command::ExpireToken(command) => {
-                world.expire_token(command)?;
-                None
-            }
-            Command::DeleteWorker(command) => {
-                world.delete_worker(command)?;
-                worker(&command.worker)
-            }
-            Command::PurgeWorker(command) => {
-                world.purge_worker(command)?;
-                None
+                let created = id == command.id;
+                (Object::Worker(id), created)
             }
             Command::CreateKey(command) => {
                 world.create_key(command)?;
-                return Ok((Some(Object::Key(command.id.clone())), true));
+                (Object::Key(command.id.clone()), true)
             }
             Command::RevokeKey(command) => {
                 world.revoke_key(command)?;
-                Some(Object::Key(command.key.clone()))
+                (Object::Key(command.key.clone()), false)
             }
-            // Newer than this model: counted, so that the replay gives no verdict that it cannot give.
-            #[allow(unreachable_patterns)]
-            _ => return Err(Outcome::Unknown),
+            Command::RaiseClusterVersion(command) => {
+                world.raise_cluster_version(command.version)?;
+                return Ok((None, false));
+            }
+            Command::Report(command) => {
+                world.report(command)?;
+                return Ok((None, false));
+            }
+            other => return self.execute_on(other, principal).map(|object| (object, false)),
         };
-        Ok((about, false))
+        Ok((Some(made.0), made.1))
+    }
+
+    /// Commands on what exists: on runs, or else on workers.
+    #[allow(clippy::wildcard_enum_match_arm)]
+    fn execute_on(&mut self, command: &Command, principal: Option<&Id>) -> Result<Option<Object>, Outcome> {
+        let world = &mut self.world;
+        match command {
+            Command::StopRun(command) => world.stop_run(command),
+            Command::QueueRun(command) => world.queue_run(command),
+            Command::PlaceRun(command) => world.place_run(command),
+            Command::BeginRun(command) => world.begin_run(command),
+            Command::CompleteRun(command) => world.complete_run(command),
+            Command::FailRun(command) => world.fail_run(command),
+            Command::RejectRun(command) => world.reject_run(command),
+            Command::AbandonAssignments(command) => world.abandon(command),
+            other => return self.execute_on_worker(other, principal),
+        }?;
+        Ok(about_run(command).cloned().map(Object::Run))
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm)]
+    fn execute_on_worker(
+        &mut self,
+        command: &Command,
+        principal: Option<&Id>,
+    ) -> Result<Option<Object>, Outcome> {
+        let world = &mut self.world;
+        let worker = match command {
+            Command::ConnectWorker(command) => world.connect(command).map(|()| None),
+            Command::DisconnectWorker(command) => world.disconnect(command).map(|()| None),
+            Command::SetLink(command) => world.set_link(command).map(|()| None),
+            Command::SetHealth(command) => world.set_health(command).map(|()| None),
+            Command::ExpireToken(command) => world.expire_token(command).map(|()| None),
+            Command::PurgeWorker(command) => world.purge_worker(command).map(|()| None),
+            Command::SetDrain(command) => world.set_drain(command).map(|()| Some(&command.worker)),
+            Command::PingWorker(command) => world.ping(command, principal).map(|()| Some(&command.worker)),
+            Command::UnregisterWorker(command) => world
+                .unregister(command, principal)
+                .map(|()| Some(&command.worker)),
+            Command::RegenerateToken(command) => {
+                world.regenerate_token(command).map(|()| Some(&command.worker))
+            }
+            Command::DeleteWorker(command) => world.delete_worker(command).map(|()| Some(&command.worker)),
+            // Newer than this model: counted, so that the replay gives no verdict that it cannot give.
+            _ => return Err(Outcome::Unknown),
+        }?;
+        Ok(worker.cloned().map(Object::Worker))
     }
 }
 
@@ -507,6 +464,14 @@ fn about_run(command: &Command) -> Option<&Id> {
         Command::AbandonAssignments(command) => Some(&command.run),
         Command::Report(command) => Some(&command.run),
         _ => None,
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm)]
+fn places_on(command: &Command) -> Vec<Id> {
+    match command {
+        Command::PlaceRun(place) => place.placements.iter().map(|one| one.worker.clone()).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -80,6 +80,9 @@ struct Node {
 const HEAD: usize = 0;
 const ANSWER: usize = usize::MAX;
 
+/// Sets of calls that took effect, each with the state after them.
+type Tried<S> = HashSet<(Box<[u64]>, S), BuildHasherDefault<Mix>>;
+
 struct Search<'a, M: Model> {
     model: &'a M,
     entries: &'a [Entry<M::Op>],
@@ -91,7 +94,7 @@ struct Search<'a, M: Model> {
     open: usize,
     state: M::State,
     stack: Vec<(usize, M::State)>,
-    tried: HashSet<(Box<[u64]>, M::State), BuildHasherDefault<Mix>>,
+    tried: Tried<M::State>,
     best: Explanation,
 }
 

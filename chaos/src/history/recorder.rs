@@ -187,7 +187,7 @@ mod tests {
     fn only_a_node_that_gives_its_reason_proves_that_it_did_nothing() {
         let broken = Status::unavailable("tcp connect error");
         assert!(!proves_nothing_applied(&broken));
-        let details = ErrorDetails::with_error_info("NOT_LEADER", "reeve", [("a", "b")]);
+        let details = ErrorDetails::with_error_info("NOT_LEADER", "reeve", std::collections::HashMap::new());
         let said = Status::with_error_details(Code::Unavailable, "not the leader", details);
         assert!(proves_nothing_applied(&said));
         for (code, proves) in [

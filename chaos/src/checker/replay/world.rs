@@ -374,6 +374,17 @@ impl World {
         }
     }
 
+    pub fn raise_cluster_version(&mut self, version: u32) -> Result<(), Refused> {
+        if version < self.cluster_version {
+            return Err(Refused::Status);
+        }
+        if version != self.cluster_version {
+            self.cluster_version = version;
+            self.touch(Touched::Other);
+        }
+        Ok(())
+    }
+
     pub fn put_assignment(&mut self, key: (Id, u32), row: Assignment) {
         self.touch(Touched::Assignment(key.0.clone()));
         let held = |row: &Assignment| if row.holds_capacity() { row.count } else { 0 };
