@@ -159,6 +159,7 @@ pub async fn said(cluster: &Cluster, position: usize) -> Result<BTreeMap<String,
         let row = RunSaid {
             endpoints,
             outcomes: outcomes
+                .filter(|(_, count)| **count > 0)
                 .map(|(outcome, count)| (outcome.as_str_name().to_owned(), *count))
                 .collect(),
             total: end.total,

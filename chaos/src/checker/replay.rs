@@ -189,7 +189,7 @@ fn one_leader(dumps: &[Dump]) -> Finding {
 impl Replay {
     fn new() -> Self {
         Self {
-            world: World::default(),
+            world: World::begin(),
             counts: Counts::default(),
             refusals: BTreeMap::new(),
         }

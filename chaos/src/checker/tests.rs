@@ -413,7 +413,12 @@ fn runs_and_workers_that_break_their_rules() {
     };
     let worker = |at, f, value, revision| op(0, f, "worker/w", at, Res::Ok, drain(value), revision);
     let created = worker(1, F::CreateWorker, None, 1);
-    let table: [(&str, bool, Vec<Op>); 11] = [
+    let nothing = Output {
+        absent: true,
+        ..Output::default()
+    };
+    let absent = |at| op(0, F::GetWorker, "worker/w", at, Res::Ok, nothing.clone(), 0);
+    let table: [(&str, bool, Vec<Op>); 14] = [
         (
             "a run moves on",
             true,
@@ -502,6 +507,20 @@ fn runs_and_workers_that_break_their_rules() {
                 worker(2, F::DrainWorker, Some(2), 4),
                 worker(3, F::GetWorker, None, 1),
             ],
+        ),
+        (
+            "a worker that was there before",
+            true,
+            vec![
+                worker(2, F::DrainWorker, Some(2), 4),
+                worker(3, F::GetWorker, Some(2), 4),
+            ],
+        ),
+        ("a worker that nobody created", true, vec![absent(2), absent(3)]),
+        (
+            "and that is there for one moment",
+            false,
+            vec![absent(2), worker(3, F::GetWorker, None, 4), absent(5)],
         ),
     ];
     for (what, legal, ops) in table {

@@ -5,7 +5,10 @@ use crate::checker::wgl::Model;
 
 /// The rules of a worker.
 #[derive(Clone, Copy, Debug)]
-pub struct WorkerModel;
+pub struct WorkerModel {
+    /// It was there before the history began: nobody's call created it.
+    pub existed: bool,
+}
 
 /// What an answer shows of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +81,11 @@ impl Model for WorkerModel {
     type Op = WorkerOp;
 
     fn begin(&self) -> WorkerState {
-        WorkerState::default()
+        WorkerState {
+            exists: self.existed,
+            changed: self.existed,
+            ..WorkerState::default()
+        }
     }
 
     fn step(&self, state: &WorkerState, op: &WorkerOp) -> Option<WorkerState> {

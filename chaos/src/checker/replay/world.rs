@@ -300,6 +300,14 @@ pub struct World {
 }
 
 impl World {
+    /// Of a cluster that never did anything: its version is 1.
+    pub fn begin() -> Self {
+        Self {
+            cluster_version: 1,
+            ..Self::default()
+        }
+    }
+
     pub fn touch(&mut self, what: Touched) {
         self.touched.insert(what);
     }
