@@ -143,9 +143,10 @@ pub async fn said(cluster: &Cluster, position: usize) -> Result<BTreeMap<String,
         let end = RunFinal::from(&run);
         let mut endpoints = Vec::new();
         for one in list_endpoints(cluster.channel(position), &run.id).await? {
-            let outcome = match one.outcome() {
-                EndpointOutcome::Unspecified => "",
-                known => known.as_str_name(),
+            let outcome = if one.outcome() == EndpointOutcome::Unspecified {
+                ""
+            } else {
+                one.outcome().as_str_name()
             };
             endpoints.push(EndpointSaid {
                 outcome: outcome.to_owned(),
