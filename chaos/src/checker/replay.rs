@@ -96,6 +96,9 @@ fn merge(all: &mut Option<Vec<Finding>>, found: Vec<Finding>) {
     }
 }
 
+/// A log begins here, or one before.
+const FIRST_INDEX: u64 = 1;
+
 /// A log that was cut cannot be replayed from the beginning: then nothing is said, rather than something that is wrong.
 fn whole(dumps: &[Dump]) -> Finding {
     let mut finding = Finding::of(
@@ -111,6 +114,11 @@ fn whole(dumps: &[Dump]) -> Finding {
             ));
         }
         let first = dump.entries.first().map_or(0, |entry| entry.index);
+        if first > FIRST_INDEX && dump.purged.is_none() {
+            finding
+                .violations
+                .push(format!("{}: the log begins at entry {first}", dump.name));
+        }
         let gap = (first..)
             .zip(&dump.entries)
             .find(|(index, entry)| entry.index != *index);
