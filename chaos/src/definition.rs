@@ -4,8 +4,17 @@ use prost_types::Duration;
 use reeve_proto::v1::group::Executor;
 use reeve_proto::v1::{Group, SimExecutor, TestDefinition};
 
+/// What the name of the group begins with; the value follows.
+const GROUP: &str = "callers-";
+
+/// The value that a definition is recognised by, from the name of its group.
+pub fn value_of(group: &str) -> u64 {
+    let value = group.strip_prefix(GROUP).and_then(|value| value.parse().ok());
+    value.unwrap_or(0)
+}
+
 /// A test of one group. A run of it takes two to three seconds.
-pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
+pub fn definition(name: &str, endpoints: u32, value: u64) -> TestDefinition {
     let millis = |millis: i64| {
         Some(Duration {
             seconds: millis / 1_000,
@@ -21,7 +30,7 @@ pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
         max_execution: millis(30_000),
         on_worker_loss: None,
         groups: vec![Group {
-            name: "callers".to_owned(),
+            name: format!("{GROUP}{value}"),
             endpoints,
             selector: None,
             callee: None,

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reeve_testkit::{Cluster, WorkerProcess, until_some};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -12,6 +14,7 @@ use crate::plan::{Fault, Step};
 
 const LEADER: Duration = Duration::from_secs(30);
 const CAUGHT_UP: Duration = Duration::from_secs(60);
+const STOPPED: Duration = Duration::from_secs(30);
 
 /// What the faults are done to.
 pub struct Victims {
@@ -121,6 +124,27 @@ impl Victims {
         let mut ends = self.cluster.unexpected_ends();
         ends.extend(self.workers.iter_mut().filter_map(WorkerProcess::unexpected_end));
         ends
+    }
+
+    /// Stops every node in order, so that what it has in memory is on disk, and waits until it is gone.
+    ///
+    /// # Errors
+    /// A node cannot be told, or does not stop.
+    pub async fn stop_nodes(&mut self) -> Result<()> {
+        let count = self.cluster.nodes().len();
+        for node in 0..count {
+            let pid = self.cluster.pid(node).context("every node runs in the end")?;
+            let pid = Pid::from_raw(i32::try_from(pid)?);
+            kill(pid, Signal::SIGTERM).context("a node cannot be told to stop")?;
+        }
+        let limit = Instant::now() + STOPPED;
+        while self.cluster.unexpected_ends().len() < count {
+            if Instant::now() >= limit {
+                bail!("a node does not stop");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     /// How many processes there are.

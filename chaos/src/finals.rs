@@ -8,11 +8,13 @@ use reeve_proto::bearer::Connection;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{
-    Consistency, EndpointOutcome, EndpointPhase, ListRunsRequest, ListTestsRequest, Run, RunReason,
-    RunReasonCode, RunStatus,
+    Consistency, Endpoint, EndpointOutcome, EndpointPhase, ListRunEndpointsRequest, ListRunsRequest,
+    ListTestsRequest, Run, RunReason, RunReasonCode, RunStatus,
 };
 use reeve_testkit::{Cluster, until_some};
 use tonic::{Request, Status};
+
+use crate::checker::ledger::{EndpointSaid, RunSaid};
 
 /// Longer than a run can last at worst: its wait for capacity and its safety limit.
 const ALL_TERMINAL: Duration = Duration::from_secs(90);
@@ -121,6 +123,71 @@ pub async fn collect(cluster: &Cluster) -> Result<Vec<NodeFinal>> {
         }
         if tokio::time::Instant::now() >= deadline {
             bail!("the nodes do not come to rest: {before:?}, then {after:?}");
+        }
+    }
+}
+
+/// What a node says of every run and its endpoints.
+///
+/// # Errors
+/// It does not answer.
+pub async fn said(cluster: &Cluster, position: usize) -> Result<BTreeMap<String, RunSaid>> {
+    let runs = list_runs(cluster.channel(position), Consistency::Local).await?;
+    let mut said = BTreeMap::new();
+    for run in runs {
+        let names: BTreeMap<String, String> = run
+            .assignments
+            .iter()
+            .map(|one| (one.worker_id.clone(), one.worker_name.clone()))
+            .collect();
+        let end = RunFinal::from(&run);
+        let mut endpoints = Vec::new();
+        for one in list_endpoints(cluster.channel(position), &run.id).await? {
+            let outcome = if one.outcome() == EndpointOutcome::Unspecified {
+                ""
+            } else {
+                one.outcome().as_str_name()
+            };
+            endpoints.push(EndpointSaid {
+                outcome: outcome.to_owned(),
+                worker: names.get(&one.worker_id).cloned().unwrap_or(one.worker_id),
+                group: one.group,
+                index: one.index,
+                epoch: one.epoch,
+            });
+        }
+        let outcomes = end.outcomes.iter();
+        let row = RunSaid {
+            endpoints,
+            outcomes: outcomes
+                .filter(|(_, count)| **count > 0)
+                .map(|(outcome, count)| (outcome.as_str_name().to_owned(), *count))
+                .collect(),
+            total: end.total,
+            began: end.began,
+        };
+        said.insert(run.id, row);
+    }
+    Ok(said)
+}
+
+async fn list_endpoints(node: Connection, run: &str) -> Result<Vec<Endpoint>, Status> {
+    let mut client = RunsClient::new(node);
+    let mut endpoints = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let mut request = Request::new(ListRunEndpointsRequest {
+            run_id: run.to_owned(),
+            page_size: PAGE,
+            page_token,
+            consistency: Consistency::Local.into(),
+        });
+        request.set_timeout(CALL_TIMEOUT);
+        let page = client.list_run_endpoints(request).await?.into_inner();
+        endpoints.extend(page.endpoints);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(endpoints);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What happened, in one file of JSON lines and in memory. Times are microseconds of one monotonic clock.
 
+pub mod op;
+pub mod recorder;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -2,15 +2,19 @@
 //!
 //! SIGKILL loses nothing that was written to the page cache: this does not test fsync.
 
+mod bench;
 mod check;
+mod checker;
 mod client;
 mod clock;
 mod definition;
 mod disk;
+mod dump;
 mod fault;
 mod faults;
 mod finals;
 mod history;
+mod judge;
 mod net;
 mod observer;
 mod plan;
@@ -35,9 +39,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use check::Evidence;
-use client::Client;
+use checker::verdict::Finding;
+use client::{Client, Common, Setup};
 use faults::Victims;
 use history::History;
+use history::recorder::{Clock, Recorder};
 
 const NODES: usize = 3;
 const START: Duration = Duration::from_secs(30);
@@ -74,6 +80,15 @@ enum Command {
     /// Small processes that this program starts by itself
     #[command(subcommand, hide = true)]
     StandIn(standin::StandIn),
+
+    /// Judges once more what a run left in its directory
+    Check(CheckArgs),
+    /// Prints the log of a node that does not run, entry by entry
+    DumpLog {
+        /// Its data directory
+        #[arg(value_name = "DATA")]
+        data: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,6 +96,16 @@ struct FaultsArgs {
     /// Injects every fault into small processes, and looks whether it bites and heals
     #[arg(long)]
     self_test: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// The directory: with histories, ledgers, and the data of nodes that do not run
+    #[arg(value_name = "DIR", required_unless_present = "bench")]
+    directory: Option<PathBuf>,
+    /// Times the checker of linearizability instead
+    #[arg(long)]
+    bench: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -111,7 +136,34 @@ fn main() -> Result<ExitCode> {
         Command::Faults(FaultsArgs { self_test: true }) => selftest::run().map(exit_code),
         Command::Faults(FaultsArgs { self_test: false }) => selftest::list().map(exit_code),
         Command::StandIn(stand_in) => standin::run(stand_in).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => judge_again(&args),
+        Command::DumpLog { data } => print_log(&data),
     }
+}
+
+fn judge_again(args: &CheckArgs) -> Result<ExitCode> {
+    let out = &mut std::io::stdout().lock();
+    match &args.directory {
+        Some(directory) if !args.bench => judge::again(out, directory).map(exit_code),
+        Some(_) | None => bench::run(out).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn print_log(data: &Path) -> Result<ExitCode> {
+    let out = &mut std::io::stdout().lock();
+    let dump = dump::read("this node", data)?;
+    writeln!(
+        out,
+        "term {}, cut up to {:?}, committed up to {:?}, state after {}",
+        dump.term, dump.purged, dump.committed, dump.applied
+    )?;
+    for line in dump.entries.iter().flat_map(dump::show) {
+        // Nobody may want to read on.
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn exit_code(good: bool) -> ExitCode {
@@ -124,9 +176,10 @@ fn exit_code(good: bool) -> ExitCode {
 
 #[tokio::main]
 async fn run_until_interrupted(args: RunArgs) -> Result<ExitCode> {
+    let out = &mut std::io::stdout().lock();
     // Dropping what runs ends every process that was started.
     tokio::select! {
-        result = run(args) => result,
+        result = run(args, out) => result,
         signal = tokio::signal::ctrl_c() => {
             signal?;
             bail!("interrupted")
@@ -134,7 +187,7 @@ async fn run_until_interrupted(args: RunArgs) -> Result<ExitCode> {
     }
 }
 
-async fn run(args: RunArgs) -> Result<ExitCode> {
+async fn run(args: RunArgs, out: &mut impl Write) -> Result<ExitCode> {
     let seed = match args.seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
@@ -157,7 +210,7 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
         args.clients,
         args.workers
     ));
-    let result = torment(&args, seed, &plan, &path).await;
+    let result = torment(&args, seed, &plan, &path, out).await;
     let passed = matches!(result, Ok(true));
     if !passed {
         // What happened must be found again.
@@ -172,7 +225,13 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
 }
 
 /// One run from start to report. True: every check passed.
-async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) -> Result<bool> {
+async fn torment(
+    args: &RunArgs,
+    seed: u64,
+    plan: &[plan::Step],
+    path: &Path,
+    out: &mut impl Write,
+) -> Result<bool> {
     let mut victims = bring_up(args, path).await?;
     let history = Arc::new(History::create(&path.join("history.jsonl"))?);
     let channels: Vec<Connection> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
@@ -182,15 +241,20 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
     }
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
+    let workers = victims.workers.iter().map(|worker| worker.name().to_owned());
+    let common = Common::new(workers.collect());
+    let clock = Clock::start();
     for number in 0..args.clients {
-        let client = Client::new(
+        let setup = Setup {
             number,
+            clients: args.clients,
             seed,
-            channels.clone(),
-            Arc::clone(&history),
-            stopped.clone(),
-        );
-        clients.spawn(client.run());
+            nodes: channels.clone(),
+            history: Arc::clone(&history),
+            recorder: Recorder::create(path, number, args.clients, clock)?,
+            common: common.clone(),
+        };
+        clients.spawn(Client::new(setup, stopped.clone()).run());
     }
     say("load and faults …");
     if let Err(problem) = victims.suffer(plan, &history).await {
@@ -202,7 +266,7 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
     say("faults are over; every request and every run must end …");
     stop.send_replace(true);
     while let Some(client) = clients.join_next().await {
-        client.context("a client panicked")?;
+        client.context("a client panicked")??;
     }
     let open = finals::settle(&victims.cluster).await?;
     if open > 0 {
@@ -216,10 +280,18 @@ async fn torment(args: &RunArgs, seed: u64, plan: &[plan::Step], path: &Path) ->
         unexpected_ends: victims.unexpected_ends(),
         processes: victims.processes(),
     };
+    let said = finals::said(&victims.cluster, 0).await?;
+    std::fs::write(path.join(judge::SAID), serde_json::to_string(&said)?)?;
+    victims.stop_nodes().await?;
     let checks = check::all(&evidence);
     std::fs::write(path.join("checks.json"), serde_json::to_string_pretty(&checks)?)?;
-    report::print(&mut std::io::stdout().lock(), &evidence, &checks)?;
-    Ok(checks.iter().all(check::Checked::passed))
+    let findings = judge::judge(path)?;
+    std::fs::write(
+        path.join("findings.json"),
+        serde_json::to_string_pretty(&findings)?,
+    )?;
+    report::print(out, &evidence, &checks, &findings)?;
+    Ok(checks.iter().all(check::Checked::passed) && findings.iter().all(Finding::passed))
 }
 
 /// Three nodes, and workers that have registered and are started.

@@ -7,8 +7,10 @@ use anyhow::Result;
 use reeve_proto::v1::RunReasonCode;
 
 use crate::check::{Checked, Evidence};
+use crate::checker::verdict::Finding;
 use crate::finals::RunFinal;
 use crate::history::{Outcome, Records};
+use crate::judge;
 use crate::plan::Fault;
 
 /// Most violations that are printed of one rule.
@@ -18,7 +20,12 @@ const SHOWN: usize = 10;
 ///
 /// # Errors
 /// It cannot be written.
-pub fn print(out: &mut impl Write, evidence: &Evidence, checks: &[Checked]) -> Result<()> {
+pub fn print(
+    out: &mut impl Write,
+    evidence: &Evidence,
+    checks: &[Checked],
+    findings: &[Finding],
+) -> Result<()> {
     let records = &evidence.records;
     writeln!(out, "\nfaults")?;
     for (label, count) in tally(records.faults.iter().map(|done| done.fault.label().to_owned())) {
@@ -47,8 +54,12 @@ pub fn print(out: &mut impl Write, evidence: &Evidence, checks: &[Checked]) -> R
     for check in checks {
         print_check(out, check)?;
     }
-    let failed = checks.iter().filter(|check| !check.passed()).count();
-    writeln!(out, "{} passed, {failed} failed", checks.len() - failed)?;
+    writeln!(out, "histories, logs and states")?;
+    judge::print(out, findings)?;
+    let failed = checks.iter().filter(|check| !check.passed()).count()
+        + findings.iter().filter(|finding| !finding.passed()).count();
+    let all = checks.len() + findings.len();
+    writeln!(out, "{} passed, {failed} failed", all - failed)?;
     Ok(())
 }
 
