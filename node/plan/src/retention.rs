@@ -21,7 +21,7 @@ impl Default for RetentionConfig {
     fn default() -> Self {
         Self {
             retention: Millis::from_secs(30 * 24 * 3_600),
-            most_per_pass: 20,
+            most_per_pass: 200,
         }
     }
 }

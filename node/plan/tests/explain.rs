@@ -557,7 +557,19 @@ fn what_the_projects_plan_does_not_allow() {
     };
     use ChangeKind::{RaiseLimit, ReduceEndpoints, Wait};
     use RunReasonCode::{CreditsExhausted, PlanLimitExceeded, SubscriptionInactive};
-    let table: [Row; 5] = [
+    let too_small = PlanChange {
+        max_concurrent_endpoints: Some(90),
+        ..plan()
+    };
+    let table: [Row; 6] = [
+        // Nobody else has anything of it, so that waiting would not help.
+        (
+            too_small,
+            None,
+            false,
+            PlanLimitExceeded,
+            &[(RaiseLimit, 30), (ReduceEndpoints, 30)],
+        ),
         (
             endpoints,
             None,

@@ -11,6 +11,7 @@ use reeve_state::record::{Aggregate, EvidenceKind, Run, SUCCESS_RATE};
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::RunStatus;
+use tokio::sync::Semaphore;
 
 use super::figures::Figures;
 use super::source::{Gap, Selection, Source, gaps, has_ended, late_counts_until};
@@ -20,13 +21,24 @@ use crate::context::Context;
 const PATIENCE: Millis = Millis::from_secs(15);
 /// Summaries that are made at once.
 const AT_ONCE: usize = 2;
+/// Most runs that are under way or wait for their turn; the others are found with the next look.
+const MOST_WAITING: usize = 500;
 /// Gaps that are told in words.
 const MOST_TOLD: usize = 8;
 
 /// What is under way.
-#[derive(Default)]
 pub struct Summaries {
     working: Arc<Mutex<BTreeSet<RunId>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Summaries {
+    fn default() -> Self {
+        Self {
+            working: Arc::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
 }
 
 impl Summaries {
@@ -35,23 +47,33 @@ impl Summaries {
         let (state, now) = (context.store.local(), context.store.cluster_now());
         for run in state.unsummarised_runs() {
             let mut working = self.working.lock();
-            if working.len() >= AT_ONCE {
+            if working.len() >= MOST_WAITING {
                 return;
             }
             if !is_ready(&state, run, now) || !working.insert(run.id) {
                 continue;
             }
-            let (context, state, run) = (context.clone(), Arc::clone(&state), Arc::clone(run));
-            let working = Arc::clone(&self.working);
+            let (context, id) = (context.clone(), run.id);
+            let (working, turns) = (Arc::clone(&self.working), Arc::clone(&self.turns));
             tokio::spawn(async move {
                 let shutdown = context.shutdown.clone();
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = summarise(&context, term, &state, &run) => {}
+                    () = in_turn(&context, term, &turns, id) => {}
                 }
-                working.lock().remove(&run.id);
+                working.lock().remove(&id);
             });
         }
+    }
+}
+
+/// Looks again when its turn comes: the run may have been forgotten while it waited.
+async fn in_turn(context: &Context, term: u64, turns: &Semaphore, id: RunId) {
+    // The turns are never closed.
+    let Ok(_turn) = turns.acquire().await else { return };
+    let state = context.store.local();
+    if let Some(run) = state.run(id) {
+        summarise(context, term, &state, run).await;
     }
 }
 
