@@ -10,6 +10,8 @@ mod clock;
 mod definition;
 mod disk;
 mod dump;
+#[allow(dead_code)]
+mod event;
 mod fault;
 mod faults;
 mod finals;
@@ -22,7 +24,10 @@ mod process;
 mod report;
 mod sandbox;
 mod selftest;
+#[allow(dead_code)]
+mod setting;
 mod standin;
+mod time;
 mod tool;
 
 use std::io::Write;
@@ -43,7 +48,7 @@ use checker::verdict::Finding;
 use client::{Client, Common, Setup};
 use faults::Victims;
 use history::History;
-use history::recorder::{Clock, Recorder};
+use history::recorder::Recorder;
 
 const NODES: usize = 3;
 const START: Duration = Duration::from_secs(30);
@@ -243,7 +248,6 @@ async fn torment(
     let mut clients = JoinSet::new();
     let workers = victims.workers.iter().map(|worker| worker.name().to_owned());
     let common = Common::new(workers.collect());
-    let clock = Clock::start();
     for number in 0..args.clients {
         let setup = Setup {
             number,
@@ -251,7 +255,7 @@ async fn torment(
             seed,
             nodes: channels.clone(),
             history: Arc::clone(&history),
-            recorder: Recorder::create(path, number, args.clients, clock)?,
+            recorder: Recorder::create(path, number, args.clients)?,
             common: common.clone(),
         };
         clients.spawn(Client::new(setup, stopped.clone()).run());

@@ -3,29 +3,14 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::time;
+
 use super::op::{F, Input, Op, Output, Res};
-
-/// The clock that all writers of a history share.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
-
-impl Clock {
-    /// Begins now.
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// Nanoseconds since it began.
-    pub fn now_ns(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-}
 
 /// A call that was sent.
 #[derive(Clone, Debug)]
@@ -46,7 +31,6 @@ pub struct Called {
 pub struct Recorder {
     path: PathBuf,
     file: BufWriter<File>,
-    clock: Clock,
     writers: u64,
     process: u64,
     seq: u64,
@@ -58,13 +42,12 @@ impl Recorder {
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn create(directory: &Path, writer: usize, writers: usize, clock: Clock) -> Result<Self> {
+    pub fn create(directory: &Path, writer: usize, writers: usize) -> Result<Self> {
         let path = directory.join(format!("ops-{writer:04}.jsonl"));
         let file = File::create(&path).with_context(|| path.display().to_string())?;
         Ok(Self {
             path,
             file: BufWriter::new(file),
-            clock,
             writers: writers as u64,
             process: writer as u64,
             seq: 0,
@@ -79,7 +62,7 @@ impl Recorder {
             k: k.into(),
             input,
             node,
-            inv: self.clock.now_ns(),
+            inv: time::now_ns(),
         }
     }
 
@@ -118,7 +101,7 @@ impl Recorder {
             k: called.k,
             input: called.input,
             inv: called.inv,
-            ret: (res != Res::Info).then(|| self.clock.now_ns()),
+            ret: (res != Res::Info).then(time::now_ns),
             res,
             out,
             revision,
@@ -206,9 +189,8 @@ mod tests {
     #[allow(clippy::unwrap_used)]
     fn what_a_recorder_writes_is_sound_and_reads_back() {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Clock::start();
         for writer in 0..2 {
-            let mut recorder = Recorder::create(directory.path(), writer, 2, clock).unwrap();
+            let mut recorder = Recorder::create(directory.path(), writer, 2).unwrap();
             for (f, status) in [
                 (F::ApplyTest, None),
                 (F::ApplyTest, Some(Status::deadline_exceeded("late"))),
