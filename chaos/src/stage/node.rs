@@ -28,8 +28,10 @@ pub struct Node {
     pub name: String,
     /// For clients and workers.
     pub grpc: String,
-    /// For nodes.
+    /// For nodes: where they reach it.
     pub raft: String,
+    /// And where it listens; a proxy may be before it.
+    pub listen_raft: String,
     /// For people.
     pub http: String,
     /// Where its data is.
@@ -56,6 +58,7 @@ impl Node {
             connection: Bearer::new(ADMIN_KEY)?.on(channel),
             id,
             grpc,
+            listen_raft: raft.clone(),
             raft,
             http,
             files,

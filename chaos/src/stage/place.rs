@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use reeve_testkit::free_addresses;
+use tokio::runtime::Handle;
 
 use super::node::Node;
 use crate::clock::Clock;
 use crate::disk::{Disk, Shim};
 use crate::fault::{Target, World};
-use crate::net::Network;
+use crate::net::{HARNESS, Link, Network, Proxies, Proxy, ProxyNetwork};
 use crate::process::Cgroup;
 use crate::sandbox::{self, Facts, Need};
 use crate::scenario::deed::Deed;
@@ -51,6 +52,7 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
         let hosts = host_of_worker(plan.shape.nodes, plan.shape.workers);
         world.network = Some(Network::build(hosts, plan.seed)?);
     }
+    let mut proxies = Proxies::new();
     let tools = Tools::for_plan(plan, &world.facts, &scratch)?;
     let mut nodes = Vec::new();
     for id in 1..=count {
@@ -59,12 +61,14 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
             .network
             .as_ref()
             .map(|network| network.host(host_of_node(&format!("n{id}"))));
-        nodes.push(Node::new(
-            id,
-            addresses(&target)?,
-            target.files.clone(),
-            id == count,
-        )?);
+        let mut node = Node::new(id, addresses(&target)?, target.files.clone(), id == count)?;
+        if !inside {
+            let to = node.listen_raft.parse()?;
+            let proxy = Handle::current().block_on(Proxy::start(to))?;
+            node.raft = proxy.address().to_string();
+            proxies.insert(Link::new(HARNESS, u8::try_from(id)?), proxy);
+        }
+        nodes.push(node);
         world.targets.insert(format!("n{id}"), target);
     }
     for index in 0..plan.shape.workers {
@@ -73,6 +77,9 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
         let number = host_of_worker(plan.shape.nodes, index);
         target.host = world.network.as_ref().map(|network| network.host(number));
         world.targets.insert(name, target);
+    }
+    if !inside {
+        world.proxies = Some(ProxyNetwork::new(proxies));
     }
     Ok(Place {
         world,
