@@ -78,11 +78,6 @@ impl Node {
         )
     }
 
-    /// Its process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::pid)
-    }
-
     pub(super) fn command(&self, target: &Target, stage: &Stage, peers: &str) -> Result<Command> {
         let program = match (&stage.programs.older, self.older) {
             (Some(older), true) => older,
@@ -97,7 +92,7 @@ impl Node {
             "--grpc-addr",
             &self.grpc,
             "--raft-addr",
-            &self.raft,
+            &self.listen_raft,
             "--http-addr",
             &self.http,
         ]);
