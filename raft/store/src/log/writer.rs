@@ -9,6 +9,7 @@ use std::time::Instant;
 use openraft::storage::IOFlushed;
 use parking_lot::Mutex;
 use prost::Message;
+use reeve_state::mutant::{self, Mutant};
 use rocksdb::{DB, WriteBatch, WriteOptions};
 use tokio::sync::oneshot;
 
@@ -181,7 +182,7 @@ impl Batch {
                     self.writes
                         .put(entry_key(entry.log_id.index), entry.to_proto().encode_to_vec());
                 }
-                self.sync = true;
+                self.sync |= !mutant::is(Mutant::NoFsyncAppend);
                 self.waiters.push(Waiter::Append(callback));
             }
             Request::Vote { vote, done } => {
