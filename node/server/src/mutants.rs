@@ -147,4 +147,30 @@ mod tests {
             );
         }
     }
+
+    #[cfg(feature = "mutants")]
+    #[test]
+    fn the_mutant_lost_outcome_repeats_a_report_without_what_it_said() {
+        use reeve_state::command::EndpointReport;
+        use reeve_state::id::{AssignmentEpoch, RunId};
+        use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
+
+        let closed = EndpointReport {
+            offset: 0,
+            phase: EndpointPhase::Closed,
+            outcome: Some(EndpointOutcome::Success),
+        };
+        let report = |event| Report {
+            worker: WorkerId::from_bytes([1; 16]),
+            run: RunId::from_bytes([2; 16]),
+            epoch: AssignmentEpoch(1),
+            seq: 3,
+            event,
+        };
+        let said = report(ReportEvent::Progress(vec![closed]));
+        assert_eq!(left_of(&said), None);
+        mutant::choose(Mutant::LostOutcome).unwrap();
+        assert_eq!(left_of(&said), Some(report(ReportEvent::Progress(Vec::new()))));
+        assert_eq!(left_of(&report(ReportEvent::Closed)), None);
+    }
 }

@@ -207,3 +207,55 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::LeaderId;
+
+    /// Whether a batch with this request alone is synced before anybody is answered.
+    fn synced(request: Request) -> bool {
+        let mut batch = Batch::default();
+        batch.add(request);
+        batch.sync
+    }
+
+    fn log_id() -> LogId {
+        LogId::new(LeaderId { term: 1, node_id: 1 }, 1)
+    }
+
+    fn append() -> Request {
+        Request::Append {
+            entries: Vec::new(),
+            callback: IOFlushed::noop(),
+        }
+    }
+
+    fn done() -> Done {
+        oneshot::channel().0
+    }
+
+    #[test]
+    fn what_is_answered_is_on_disk() {
+        assert!(synced(append()));
+        let vote = Vote::new(1, 1);
+        assert!(synced(Request::Vote { vote, done: done() }));
+        assert!(synced(Request::Truncate {
+            from: 1,
+            done: done()
+        }));
+        let upto = log_id();
+        assert!(synced(Request::Purge { upto, done: done() }));
+        assert!(!synced(Request::Committed(log_id())), "it only saves work");
+    }
+
+    #[cfg(feature = "mutants")]
+    #[test]
+    #[allow(clippy::unwrap_used)]
+    fn the_mutant_no_fsync_append_answers_before_it_is_on_disk() {
+        mutant::choose(Mutant::NoFsyncAppend).unwrap();
+        assert!(!synced(append()));
+        let vote = Vote::new(1, 1);
+        assert!(synced(Request::Vote { vote, done: done() }));
+    }
+}
