@@ -124,6 +124,15 @@ pub enum What {
         /// Its data directory, KiB; 0 for workers.
         disk_kib: u64,
     },
+    /// Something that the system must do under a fault, and whether it did.
+    Expected {
+        /// What.
+        rule: String,
+        /// It did.
+        met: bool,
+        /// What was seen.
+        seen: String,
+    },
     /// The cluster was found to serve again.
     Serves {
         /// What was asked of it.
