@@ -60,7 +60,7 @@ pub const ALL: [Mutant; 12] = [
     Mutant {
         name: "no-fence",
         bug: "who led once goes on planning, whoever leads is handed the plans, and nobody checks their term",
-        scenario: "S9",
+        scenario: "S4",
         breaks: &["I7"],
         shows: "a leader that was paused or cut off, not killed, plans beside its successor; surely once it leads again",
     },

@@ -84,6 +84,10 @@ pub(crate) async fn lost(context: &Context, leadership: &mut watch::Receiver<Lea
     let _ = leadership
         .wait_for(|now| !leads(context, *now) || now.term != term)
         .await;
+    if mutant::is(Mutant::OfflineLocalClock) {
+        // It has not noticed yet.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 fn leads(context: &Context, now: Leadership) -> bool {
