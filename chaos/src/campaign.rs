@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::checker::verdict::Finding;
 use crate::judge;
+use crate::mutants;
 use crate::scenario::plan::{self, Plan};
 use crate::stage::Programs;
 
@@ -152,6 +153,13 @@ pub fn tell(out: &mut impl Write, judged: &Judged) -> Result<()> {
         plan.shape.nodes,
         findings.len(),
     )?;
+    if let Some(mutant) = mutants::find(&plan.mutant) {
+        let how = mutant.killed_by(findings).map_or_else(
+            || format!("SURVIVED: nothing of {} is broken", mutant.breaks.join(" or ")),
+            |finding| format!("killed by {}: {}", finding.invariant, finding.rule),
+        );
+        writeln!(out, "     {how}")?;
+    }
     let failed: Vec<Finding> = findings
         .iter()
         .filter(|finding| !finding.passed())

@@ -3,6 +3,7 @@
 
 pub mod ledger;
 pub mod linear;
+pub mod lost;
 pub mod model;
 pub mod order;
 pub mod random;

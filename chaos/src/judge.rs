@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::checker::ledger::{self, RunSaid};
 use crate::checker::verdict::{Finding, table};
-use crate::checker::{linear, order, replay};
+use crate::checker::{linear, lost, order, replay};
 use crate::dump::{self, Dump};
 use crate::history::op::{self, Op, unsound};
 
@@ -25,10 +25,25 @@ const SHOWN: usize = 10;
 /// # Errors
 /// Something in it cannot be read.
 pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
-    let histories: Vec<Vec<Op>> = files(directory, "ops-")?
-        .iter()
-        .map(|path| op::load(path))
-        .collect::<Result<_>>()?;
+    judge_histories(directory, histories(directory)?)
+}
+
+/// As [`judge`], with a line of the histories lost: then something must be found. `seed` draws which.
+///
+/// # Errors
+/// Something in it cannot be read, or nothing in it can be lost.
+pub fn judge_without_a_line(directory: &Path, seed: u64) -> Result<Vec<Finding>> {
+    let mut histories = histories(directory)?;
+    lost::lose_line(&mut histories, seed).context("no write was acknowledged and seen by somebody")?;
+    judge_histories(directory, histories)
+}
+
+fn histories(directory: &Path) -> Result<Vec<Vec<Op>>> {
+    let files = files(directory, "ops-")?;
+    files.iter().map(|path| op::load(path)).collect()
+}
+
+fn judge_histories(directory: &Path, histories: Vec<Vec<Op>>) -> Result<Vec<Finding>> {
     let mut sound = Finding::of("H", "histories are whole and in order");
     sound.examined = histories.iter().map(Vec::len).sum();
     sound.harness = unsound(&histories);
@@ -132,8 +147,11 @@ pub fn print(out: &mut impl Write, findings: &[Finding]) -> Result<()> {
 ///
 /// # Errors
 /// It cannot be read, or something in it failed.
-pub fn again(out: &mut impl Write, directory: &Path) -> Result<bool> {
-    let findings = judge(directory)?;
+pub fn again(out: &mut impl Write, directory: &Path, lose_line: Option<u64>) -> Result<bool> {
+    let findings = match lose_line {
+        Some(seed) => judge_without_a_line(directory, seed)?,
+        None => judge(directory)?,
+    };
     if findings.iter().all(|finding| finding.examined == 0) {
         bail!("{} holds nothing that can be judged", directory.display());
     }

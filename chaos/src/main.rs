@@ -18,6 +18,7 @@ mod faults;
 mod finals;
 mod history;
 mod judge;
+mod mutants;
 mod net;
 mod observer;
 mod orders;
@@ -121,6 +122,9 @@ struct CheckArgs {
     /// Times the checker of linearizability instead
     #[arg(long)]
     bench: bool,
+    /// Loses a line of a history first: then something must be found
+    #[arg(long, value_name = "SEED", hide = true, conflicts_with = "bench")]
+    lose_line: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -161,7 +165,7 @@ fn main() -> Result<ExitCode> {
 fn judge_again(args: &CheckArgs) -> Result<ExitCode> {
     let out = &mut std::io::stdout().lock();
     match &args.directory {
-        Some(directory) if !args.bench => judge::again(out, directory).map(exit_code),
+        Some(directory) if !args.bench => judge::again(out, directory, args.lose_line).map(exit_code),
         Some(_) | None => bench::run(out).map(|()| ExitCode::SUCCESS),
     }
 }

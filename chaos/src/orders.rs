@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use reeve_testkit::reeve_program;
 
 use crate::campaign;
+use crate::mutants;
 use crate::sandbox::{self, Facts, Need};
 use crate::scenario::catalog::{self, Scenario, Size};
 use crate::scenario::plan::{self, Plan};
@@ -188,6 +189,12 @@ impl Plans {
             };
             rounds = catalog::ALL.iter().filter(fits).collect();
         }
+        if let Some(name) = &args.mutant
+            && mutants::find(name).is_none()
+        {
+            let known: Vec<&str> = mutants::ALL.iter().map(|one| one.name).collect();
+            bail!("there is no mutant {name:?}; there are {}", known.join(", "));
+        }
         let plans = Self {
             rounds,
             size,
@@ -243,6 +250,19 @@ fn list(out: &mut impl Write) -> Result<()> {
         };
         let ci = if scenario.ci { "ci" } else { "  " };
         writeln!(out, "{:<4} {ci} {}{missing}", scenario.id, scenario.about)?;
+    }
+    writeln!(
+        out,
+        "known bugs, for nodes built with the feature {}",
+        mutants::FEATURE
+    )?;
+    for mutant in &mutants::ALL {
+        let (name, by, breaks) = (mutant.name, mutant.scenario, mutant.breaks.join(" or "));
+        writeln!(
+            out,
+            "{name:<20} {by:<3} shows it, breaking {breaks}: {}; {}",
+            mutant.bug, mutant.shows
+        )?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::order::{Content, Truth};
 use super::random::Random;
 use super::verdict::{Finding, Word};
-use super::{linear, order};
+use super::{linear, lost, order};
 use crate::checker::model::run::Status;
 use crate::history::op::{F, Input, Op, Output, Res, unsound};
 
@@ -242,6 +242,25 @@ fn a_line_that_is_dropped_is_missed() {
         assert!(violated(&linear(&histories)), "seed {seed}");
     }
     assert!(dropped > 90, "{dropped}");
+}
+
+#[test]
+fn a_history_that_lost_a_line_looks_sound_and_is_found_out() {
+    let mut found = 0;
+    for seed in 0..100 {
+        let (mut histories, _) = good(seed);
+        let before = histories.clone();
+        let Some(line) = lost::lose_line(&mut histories, seed) else {
+            assert_eq!(histories, before, "seed {seed}");
+            continue;
+        };
+        found += 1;
+        assert_eq!((line.f, line.res), (F::ApplyTest, Res::Ok));
+        assert_eq!(flat(&histories).len() + 1, flat(&before).len());
+        assert_eq!(unsound(&histories), Vec::<String>::new(), "seed {seed}");
+        assert!(violated(&linear(&histories)), "seed {seed}: {line:?}");
+    }
+    assert!(found > 90, "{found}");
 }
 
 #[test]
