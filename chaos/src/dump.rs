@@ -25,6 +25,8 @@ pub struct Dump {
     pub committed: Option<u64>,
     /// The entries, in order.
     pub entries: Vec<Entry>,
+    /// How often the state was begun anew: 1 at first, one more for each snapshot that was installed.
+    pub generation: u64,
     /// What the state is after.
     pub applied: u64,
     /// What is true of the state as a whole.
@@ -75,7 +77,12 @@ pub fn read(name: &str, data: &Path) -> Result<Dump> {
     let state = data.join("state");
     let current = state.join("CURRENT");
     let generation = std::fs::read_to_string(&current).with_context(|| current.display().to_string())?;
-    read_state(&state.join(generation.trim_end()), &mut dump)?;
+    let generation = generation.trim_end();
+    let number = generation
+        .strip_prefix("db-")
+        .and_then(|number| number.parse().ok());
+    dump.generation = number.with_context(|| format!("{} says {generation:?}", current.display()))?;
+    read_state(&state.join(generation), &mut dump)?;
     Ok(dump)
 }
 
