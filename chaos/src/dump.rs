@@ -64,6 +64,31 @@ pub enum Payload {
     },
 }
 
+impl Dump {
+    /// The id of each run, and the number of its status.
+    pub fn run_statuses(&self) -> impl Iterator<Item = (String, u32)> {
+        self.rows.iter().filter_map(|row| match &row.row {
+            Some(wire::row::Row::Run(run)) => {
+                let last = run.timeline.last().map_or(0, |entry| entry.status);
+                Some((uuid(&run.id), last))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// An id as the API writes it.
+pub fn uuid(id: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in id.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
 /// Reads the data directory of a node that does not run.
 ///
 /// # Errors

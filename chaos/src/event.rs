@@ -113,6 +113,11 @@ pub enum What {
         /// The node.
         node: String,
     },
+    /// A node told its watcher that it took the whole state from another one.
+    StateReplaced {
+        /// The node.
+        node: String,
+    },
     /// What a process uses.
     Used {
         /// Its name.
@@ -123,6 +128,15 @@ pub enum What {
         files: u64,
         /// Its data directory, KiB; 0 for workers.
         disk_kib: u64,
+    },
+    /// Something that the system must do under a fault, and whether it did.
+    Expected {
+        /// What.
+        rule: String,
+        /// It did.
+        met: bool,
+        /// What was seen.
+        seen: String,
     },
     /// The cluster was found to serve again.
     Serves {

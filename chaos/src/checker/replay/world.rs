@@ -10,6 +10,8 @@ use crate::checker::model::run::Status;
 use crate::checker::order::{Content, Truth};
 use crate::definition::value_of;
 
+pub use crate::dump::uuid;
+
 pub type Id = Bytes;
 
 /// Why a command changes nothing. The words are the model's own.
@@ -508,16 +510,4 @@ impl World {
         let over = key.revoked || key.expires.is_some_and(|at| at <= self.now);
         if over { Err(Refused::Caller) } else { Ok(key) }
     }
-}
-
-/// An id as the API writes it.
-pub fn uuid(id: &[u8]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in id.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }
