@@ -85,6 +85,9 @@ pub enum What {
         applied: u64,
         /// Its sessions with workers.
         sessions: u64,
+        /// Its process, as it says: another one has a position of its own.
+        #[serde(default)]
+        pid: u64,
     },
     /// A node watches a worker, and told of its status.
     WorkerSeen {

@@ -185,7 +185,11 @@ fn said(directory: &Path) -> Result<Option<BTreeMap<String, RunSaid>>> {
     ))
 }
 
-fn files(directory: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
+/// Files whose names begin so, in order.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn files(directory: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(|| directory.display().to_string())? {
         let path = entry?.path();

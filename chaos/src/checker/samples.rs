@@ -14,19 +14,18 @@ pub fn all(story: &Story<'_>) -> Vec<Finding> {
 }
 
 /// The term of a node never falls, restarts included: it is on disk before it is said. What it has applied never falls while it
-/// runs; after a start it applies again from its log what its state on disk lacks.
+/// runs: after a start it applies again from its log what its state on disk lacks.
 fn rises(story: &Story<'_>) -> Finding {
     let rule = "the term of a node never falls, and what it has applied not while it runs";
     let mut finding = Finding::of("I11", rule);
-    let mut last: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut last: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
     for event in story.events {
-        if let What::Started { process, .. } = &event.what
-            && let Some(known) = last.get_mut(process.as_str())
-        {
-            known.1 = 0;
-        }
         let What::Seen {
-            node, term, applied, ..
+            node,
+            term,
+            applied,
+            pid,
+            ..
         } = &event.what
         else {
             continue;
@@ -37,14 +36,14 @@ fn rises(story: &Story<'_>) -> Finding {
             let what = format!("{node} went from term {} to {term} at {} µs", known.0, event.at);
             finding.violations.push(what);
         }
-        if *applied < known.1 {
+        if *pid == known.2 && *applied < known.1 {
             let what = format!(
                 "{node} had applied entry {}, then {applied} at {} µs",
                 known.1, event.at
             );
             finding.violations.push(what);
         }
-        *known = (*term, *applied);
+        *known = (*term, *applied, *pid);
     }
     finding
 }
