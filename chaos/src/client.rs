@@ -1,7 +1,7 @@
 //! A client under faults: it writes through whichever node comes to hand. What is its own it repeats under the same request id until it
 //! knows how a request ended; what all clients share it writes once or twice, and lets be.
 
-mod calls;
+pub mod calls;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

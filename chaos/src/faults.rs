@@ -119,6 +119,14 @@ impl Victims {
         Ok(())
     }
 
+    /// The nodes, to read from.
+    pub fn peers(&self) -> Vec<crate::finals::Peer> {
+        let nodes = self.cluster.nodes().iter().enumerate();
+        nodes
+            .map(|(position, node)| (node.name.clone(), self.cluster.channel(position)))
+            .collect()
+    }
+
     /// Processes that ended although nobody killed them.
     pub fn unexpected_ends(&mut self) -> Vec<String> {
         let mut ends = self.cluster.unexpected_ends();

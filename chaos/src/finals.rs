@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reeve_proto::bearer::Connection;
+use reeve_proto::v1::cluster_client::ClusterClient;
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::tests_client::TestsClient;
 use reeve_proto::v1::{
-    Consistency, Endpoint, EndpointOutcome, EndpointPhase, ListRunEndpointsRequest, ListRunsRequest,
-    ListTestsRequest, Run, RunReason, RunReasonCode, RunStatus,
+    Consistency, Endpoint, EndpointOutcome, EndpointPhase, GetStatusRequest, ListRunEndpointsRequest,
+    ListRunsRequest, ListTestsRequest, Run, RunReason, RunReasonCode, RunStatus,
 };
-use reeve_testkit::{Cluster, until_some};
 use tonic::{Request, Status};
 
 use crate::checker::ledger::{EndpointSaid, RunSaid};
@@ -21,6 +21,9 @@ const ALL_TERMINAL: Duration = Duration::from_secs(90);
 const SAME_INDEX: Duration = Duration::from_secs(30);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE: u32 = 500;
+
+/// A node that is read in the end: its name, and a connection to it.
+pub type Peer = (String, Connection);
 
 /// What a node holds in the end.
 #[derive(Clone, Debug, Default)]
@@ -88,11 +91,11 @@ pub fn is_terminal(status: RunStatus) -> bool {
 ///
 /// # Errors
 /// No node answers.
-pub async fn settle(cluster: &Cluster) -> Result<usize> {
+pub async fn settle(peers: &[Peer]) -> Result<usize> {
+    let (_, first) = peers.first().context("there is a node")?;
     let deadline = tokio::time::Instant::now() + ALL_TERMINAL;
     loop {
-        let leader = until_some(SAME_INDEX, "a leader after the last fault", || cluster.leader()).await?;
-        let open = match list_runs(cluster.channel(leader), Consistency::Linearizable).await {
+        let open = match list_runs(first.clone(), Consistency::Linearizable).await {
             Ok(runs) => runs.iter().filter(|run| !is_terminal(run.status())).count(),
             Err(_) => usize::MAX,
         };
@@ -107,15 +110,15 @@ pub async fn settle(cluster: &Cluster) -> Result<usize> {
 ///
 /// # Errors
 /// The nodes do not come to rest at one index, or one does not answer.
-pub async fn collect(cluster: &Cluster) -> Result<Vec<NodeFinal>> {
+pub async fn collect(peers: &[Peer]) -> Result<Vec<NodeFinal>> {
     let deadline = tokio::time::Instant::now() + SAME_INDEX;
     loop {
-        let before = hashes(cluster).await?;
+        let before = hashes(peers).await?;
         let mut nodes = Vec::new();
-        for (position, (index, hash)) in before.iter().enumerate() {
-            nodes.push(node(cluster, position, *index, hash.clone()).await?);
+        for (peer, (index, hash)) in peers.iter().zip(&before) {
+            nodes.push(node(peer, *index, hash.clone()).await?);
         }
-        let after = hashes(cluster).await?;
+        let after = hashes(peers).await?;
         let same = before.iter().all(|(index, _)| *index == before[0].0);
         // Nothing was applied while the lists were read, so that they belong to the hashes.
         if same && before == after {
@@ -131,8 +134,9 @@ pub async fn collect(cluster: &Cluster) -> Result<Vec<NodeFinal>> {
 ///
 /// # Errors
 /// It does not answer.
-pub async fn said(cluster: &Cluster, position: usize) -> Result<BTreeMap<String, RunSaid>> {
-    let runs = list_runs(cluster.channel(position), Consistency::Local).await?;
+pub async fn said(peers: &[Peer]) -> Result<BTreeMap<String, RunSaid>> {
+    let (_, first) = peers.first().context("there is a node")?;
+    let runs = list_runs(first.clone(), Consistency::Local).await?;
     let mut said = BTreeMap::new();
     for run in runs {
         let names: BTreeMap<String, String> = run
@@ -142,7 +146,7 @@ pub async fn said(cluster: &Cluster, position: usize) -> Result<BTreeMap<String,
             .collect();
         let end = RunFinal::from(&run);
         let mut endpoints = Vec::new();
-        for one in list_endpoints(cluster.channel(position), &run.id).await? {
+        for one in list_endpoints(first.clone(), &run.id).await? {
             let outcome = if one.outcome() == EndpointOutcome::Unspecified {
                 ""
             } else {
@@ -192,23 +196,29 @@ async fn list_endpoints(node: Connection, run: &str) -> Result<Vec<Endpoint>, St
     }
 }
 
-async fn hashes(cluster: &Cluster) -> Result<Vec<(u64, String)>> {
+async fn hashes(peers: &[Peer]) -> Result<Vec<(u64, String)>> {
     let mut hashes = Vec::new();
-    for (position, node) in cluster.nodes().iter().enumerate() {
-        let status = cluster.status(position, true).await;
-        let status = status.with_context(|| format!("{} does not answer", node.name))?;
+    for (name, connection) in peers {
+        let mut request = Request::new(GetStatusRequest {
+            include_state_hash: true,
+        });
+        request.set_timeout(CALL_TIMEOUT);
+        let status = ClusterClient::new(connection.clone()).get_status(request).await;
+        let status = status
+            .with_context(|| format!("{name} does not answer"))?
+            .into_inner();
         hashes.push((status.last_applied_index, status.state_hash));
     }
     Ok(hashes)
 }
 
-async fn node(cluster: &Cluster, position: usize, index: u64, hash: String) -> Result<NodeFinal> {
-    let runs = list_runs(cluster.channel(position), Consistency::Local).await?;
+async fn node((name, connection): &Peer, index: u64, hash: String) -> Result<NodeFinal> {
+    let runs = list_runs(connection.clone(), Consistency::Local).await?;
     Ok(NodeFinal {
-        name: cluster.nodes()[position].name.clone(),
+        name: name.clone(),
         index,
         hash,
-        tests: list_tests(cluster.channel(position)).await?,
+        tests: list_tests(connection.clone()).await?,
         runs: runs
             .iter()
             .map(|run| (run.id.clone(), RunFinal::from(run)))

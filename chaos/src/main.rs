@@ -3,6 +3,7 @@
 //! SIGKILL loses nothing that was written to the page cache: this does not test fsync.
 
 mod bench;
+mod campaign;
 mod check;
 mod checker;
 mod client;
@@ -19,13 +20,16 @@ mod history;
 mod judge;
 mod net;
 mod observer;
+mod orders;
 mod plan;
 mod process;
 mod report;
 mod sandbox;
+mod scenario;
 mod selftest;
 #[allow(dead_code)]
 mod setting;
+mod stage;
 mod standin;
 mod time;
 mod tool;
@@ -79,7 +83,13 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Kills leaders, followers and workers under load, then compares what was promised with what every node holds
-    Run(RunArgs),
+    #[command(hide = true)]
+    Plain(RunArgs),
+    /// Breaks real clusters, scenario by scenario, and checks that nobody was lied to
+    Run(orders::RunArgs),
+    /// One scenario, as a process of its own
+    #[command(hide = true)]
+    Perform(orders::PerformArgs),
     /// Lists which faults can be injected on this machine, or tries each of them
     Faults(FaultsArgs),
     /// Small processes that this program starts by itself
@@ -137,7 +147,9 @@ struct RunArgs {
 
 fn main() -> Result<ExitCode> {
     match Args::parse().command {
-        Command::Run(args) => run_until_interrupted(args),
+        Command::Plain(args) => run_until_interrupted(args),
+        Command::Run(args) => orders::run(&args, &mut std::io::stdout().lock()).map(exit_code),
+        Command::Perform(args) => orders::perform_one(args).map(|()| ExitCode::SUCCESS),
         Command::Faults(FaultsArgs { self_test: true }) => selftest::run().map(exit_code),
         Command::Faults(FaultsArgs { self_test: false }) => selftest::list().map(exit_code),
         Command::StandIn(stand_in) => standin::run(stand_in).map(|()| ExitCode::SUCCESS),
@@ -272,11 +284,11 @@ async fn torment(
     while let Some(client) = clients.join_next().await {
         client.context("a client panicked")??;
     }
-    let open = finals::settle(&victims.cluster).await?;
+    let open = finals::settle(&victims.peers()).await?;
     if open > 0 {
         say(&format!("{open} runs did not end"));
     }
-    let nodes = finals::collect(&victims.cluster).await?;
+    let nodes = finals::collect(&victims.peers()).await?;
     observers.shutdown().await;
     let evidence = Evidence {
         records: history.finish()?,
@@ -284,7 +296,7 @@ async fn torment(
         unexpected_ends: victims.unexpected_ends(),
         processes: victims.processes(),
     };
-    let said = finals::said(&victims.cluster, 0).await?;
+    let said = finals::said(&victims.peers()).await?;
     std::fs::write(path.join(judge::SAID), serde_json::to_string(&said)?)?;
     victims.stop_nodes().await?;
     let checks = check::all(&evidence);
