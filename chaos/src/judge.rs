@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::check;
 use crate::checker::beats::{self, Beat};
 use crate::checker::ledger::{self, RunSaid};
 use crate::checker::recovery::{self, Bounds};
@@ -106,14 +107,26 @@ impl Evidence {
 /// Something in it cannot be read.
 pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
     let evidence = Evidence::read(directory)?;
+    let replayed = evidence.replay();
+    all(&evidence, replayed)
+}
+
+/// The same of what was read and replayed.
+///
+/// # Errors
+/// As [`judge`].
+pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
+    let directory = &evidence.directory;
     let mut findings = vec![evidence.sound.clone()];
     findings.extend(linear::all(&evidence.ops, Instant::now() + LINEAR));
-    let replayed = evidence.replay();
     findings.extend(order::all(&evidence.ops, replayed.truth.as_ref()));
     if !evidence.events.is_empty() {
-        findings.extend(of_events(&evidence, &replayed)?);
+        findings.extend(of_events(evidence, &replayed)?);
     }
     findings.extend(replayed.findings);
+    if directory.join(check::FILE).exists() {
+        findings.extend(check::load(&directory.join(check::FILE))?);
+    }
     if let Some(said) = said(directory)? {
         let ledgers = files(directory, "ledger-")?;
         if ledgers.is_empty() {
@@ -132,10 +145,9 @@ pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
 /// What needs to be known of faults, processes and watchers.
 fn of_events(evidence: &Evidence, replayed: &Replayed) -> Result<Vec<Finding>> {
     let story = evidence.story();
-    let log = (!replayed.lines.is_empty()).then_some(replayed.offline.as_slice());
     let mut findings = vec![tally::faults_known(&story)];
     findings.extend(views::all(&story, &evidence.ops, &evidence.dumps));
-    findings.extend(offline::all(&story, &evidence.beats, log));
+    findings.extend(offline::all(&story, &evidence.beats, replayed.log()));
     findings.extend(samples::all(&story));
     findings.extend(recovery::all(&story, &evidence.ops, Bounds::default()));
     let mut logs = files(&evidence.directory, "n")?;

@@ -10,7 +10,7 @@ use reeve_proto::v1::resource::Resource as Kind;
 use reeve_proto::v1::watch_client::WatchClient;
 use reeve_proto::v1::watch_response::Event as Told;
 use reeve_proto::v1::{
-    GetStatusRequest, GetStatusResponse, Resource, ResetReason, ResourceKind, WatchRequest, WatchResponse,
+    GetStatusRequest, GetStatusResponse, ResetReason, Resource, ResourceKind, WatchRequest, WatchResponse,
 };
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Request, Status, Streaming};
@@ -43,10 +43,7 @@ async fn sample(node: &str, connection: &Connection, events: &Events) {
         request.set_timeout(TIMEOUT);
         if let Ok(answer) = ClusterClient::new(connection.clone()).get_status(request).await {
             let status = answer.into_inner();
-            if last
-                .as_ref()
-                .is_none_or(|(last, at)| is_new(last, *at, &status))
-            {
+            if last.as_ref().is_none_or(|(last, at)| is_new(last, *at, &status)) {
                 events.note(What::Seen {
                     node: node.to_owned(),
                     term: status.term,
@@ -72,7 +69,6 @@ fn is_new(last: &GetStatusResponse, at: Instant, status: &GetStatusResponse) -> 
 
 /// The place in the feed is a revision: after a break it goes on from there, so that nothing is missed and little told twice.
 async fn watch(node: &str, connection: &Connection, events: &Events) {
-    let mut seen = Seen::default();
     let mut from_revision = 0;
     loop {
         match open(connection, from_revision).await {
@@ -80,8 +76,7 @@ async fn watch(node: &str, connection: &Connection, events: &Events) {
                 events.note(What::Watching {
                     node: node.to_owned(),
                 });
-                seen = Seen::default();
-                from_revision = listen(node, stream, from_revision, &mut seen, events).await;
+                from_revision = listen(node, stream, from_revision, events).await;
             }
             Err(status) if status.code() == Code::OutOfRange => from_revision = 0,
             Err(_) => {}
@@ -108,9 +103,9 @@ async fn listen(
     node: &str,
     mut stream: Streaming<WatchResponse>,
     mut from_revision: u64,
-    seen: &mut Seen,
     events: &Events,
 ) -> u64 {
+    let mut seen = Seen::default();
     loop {
         let Ok(Ok(Some(message))) = timeout(SILENCE, stream.message()).await else {
             return from_revision;
@@ -173,39 +168,29 @@ impl Seen {
     }
 }
 
-/// A process to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Its name.
-    pub name: String,
-    /// Its id.
-    pub pid: u32,
-    /// Its data directory, if it has one.
-    pub data: Option<PathBuf>,
-}
-
-/// Looks again and again at what those processes use that there are just then, until the task is ended.
-pub async fn observe_use(processes: impl Fn() -> Vec<Process>, events: Events) {
+/// Looks again and again at what all processes use that run just then, until the task is ended. `data` are their data directories, by
+/// name.
+pub async fn observe_use(events: Events, data: BTreeMap<String, PathBuf>) {
     loop {
-        for process in processes() {
-            note_use(&process, &events);
+        for (name, pid) in events.running() {
+            note_use(&name, pid, data.get(&name).map(PathBuf::as_path), &events);
         }
         sleep(USED_EVERY).await;
     }
 }
 
-/// Looks once; of a process that ended meanwhile there is nothing to say.
-pub fn note_use(process: &Process, events: &Events) {
-    let proc = PathBuf::from(format!("/proc/{}", process.pid));
+/// Of a process that ended meanwhile there is nothing to say.
+fn note_use(name: &str, pid: u32, data: Option<&Path>, events: &Events) {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
     let files = std::fs::read_dir(proc.join("fd")).map(Iterator::count);
     let (Some(rss_kib), Ok(files)) = (rss_kib(&proc), files) else {
         return;
     };
     events.note(What::Used {
-        process: process.name.clone(),
+        process: name.to_owned(),
         rss_kib,
         files: files as u64,
-        disk_kib: process.data.as_deref().map_or(0, bytes_in) / 1024,
+        disk_kib: data.map_or(0, bytes_in) / 1024,
     });
 }
 
@@ -300,14 +285,10 @@ mod tests {
         std::fs::create_dir_all(&data).unwrap();
         std::fs::write(data.join("file"), vec![0; 4096]).unwrap();
         let events = Events::create(directory.path()).unwrap();
-        let process = |pid| Process {
-            name: "n1".to_owned(),
-            pid,
-            data: Some(directory.path().join("data")),
-        };
-        note_use(&process(std::process::id()), &events);
+        let data = directory.path().join("data");
+        note_use("n1", std::process::id(), Some(&data), &events);
         // There is no such process.
-        note_use(&process(u32::MAX), &events);
+        note_use("n2", u32::MAX, None, &events);
         let noted = event::load(directory.path()).unwrap();
         assert_eq!(noted.len(), 1);
         let What::Used {

@@ -12,12 +12,13 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::checker::coverage::{self, Minimums};
-use crate::checker::ledger;
 use crate::checker::tally::Tally;
 use crate::checker::verdict::{Finding, Word};
+use crate::checker::{ledger, offline};
 use crate::judge::{self, Evidence};
 use crate::setting::Setting;
-use numbers::Numbers;
+
+pub use numbers::Numbers;
 
 /// A scenario that was performed and judged.
 #[derive(Clone, Debug)]
@@ -28,6 +29,17 @@ pub struct Judged {
     pub setting: Setting,
     /// What was found.
     pub findings: Vec<Finding>,
+    /// What was asked, what broke and what became of it.
+    pub tally: Tally,
+    /// Figures beside the checks.
+    pub numbers: Numbers,
+}
+
+impl Judged {
+    /// Whether nothing was found that it fails for.
+    pub fn passed(&self) -> bool {
+        !self.findings.iter().any(Finding::fails)
+    }
 }
 
 /// A program that is wrong on purpose, and who noticed.
@@ -88,15 +100,23 @@ pub struct Run {
     pub minimums: Minimums,
 }
 
-/// Reads and judges a scenario that is over.
+/// Reads and judges a scenario that is over. What is found of it elsewhere can be added; its files are needed again only if it fails.
 ///
 /// # Errors
 /// Something it left cannot be read.
 pub fn judged(directory: &Path) -> Result<Judged> {
+    let evidence = Evidence::read(directory)?;
+    let replayed = evidence.replay();
+    let numbers = Numbers::of(&evidence, &replayed, &ledger_lines(directory)?);
+    let story = evidence.story();
+    let late = offline::delays_ms(&story, &evidence.beats, replayed.log());
+    let tally = Tally::of(&story, &evidence.ops, &evidence.dumps, late);
     Ok(Judged {
         directory: directory.to_owned(),
-        setting: Setting::load(directory).unwrap_or_default(),
-        findings: judge::judge(directory)?,
+        findings: judge::all(&evidence, replayed)?,
+        setting: evidence.setting,
+        tally,
+        numbers,
     })
 }
 
@@ -126,11 +146,11 @@ fn gather(run: &Run, scenarios: &[Judged], mutants: &[MutantResult]) -> Result<R
     let mut numbers = Numbers::default();
     let mut rows = Vec::new();
     for judged in scenarios {
-        let evidence = Evidence::read(&judged.directory)?;
-        tally.plus(&Tally::of(&evidence.story(), &evidence.ops, &evidence.dumps));
-        numbers.add(&evidence, &judged.findings, &ledger_lines(&judged.directory)?);
-        rows.push(row(judged, &evidence)?);
+        tally.plus(&judged.tally);
+        numbers.plus(&judged.numbers);
+        rows.push(row(judged)?);
     }
+    numbers.lost = losses(scenarios);
     let findings = coverage::merged(scenarios.iter().flat_map(|judged| &judged.findings));
     let mut not_covered = coverage::lacks(&tally, &run.minimums);
     not_covered.extend(coverage::unexamined(&findings));
@@ -161,7 +181,14 @@ fn ledger_lines(directory: &Path) -> Result<Vec<ledger::Line>> {
     Ok(lines)
 }
 
-fn row(judged: &Judged, evidence: &Evidence) -> Result<Row> {
+/// What was acknowledged and is not there, as the checks of I2 say.
+fn losses(scenarios: &[Judged]) -> usize {
+    let findings = scenarios.iter().flat_map(|judged| &judged.findings);
+    let of_losses = findings.filter(|finding| finding.invariant == "I2");
+    of_losses.map(|finding| finding.violations.len()).sum()
+}
+
+fn row(judged: &Judged) -> Result<Row> {
     let failed: Vec<Finding> = judged
         .findings
         .iter()
@@ -171,7 +198,7 @@ fn row(judged: &Judged, evidence: &Evidence) -> Result<Row> {
     let timelines = if failed.is_empty() {
         Vec::new()
     } else {
-        timeline::write(evidence, &failed)?
+        timeline::write(&Evidence::read(&judged.directory)?, &failed)?
     };
     Ok(Row {
         scenario: judged.setting.scenario.clone(),

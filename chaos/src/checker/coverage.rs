@@ -30,7 +30,11 @@ pub fn lacks(tally: &Tally, minimums: &Minimums) -> Vec<String> {
             lacks.push(format!("{what}: {is}, at least {least} are wanted"));
         }
     };
-    least("changes of the leader", tally.leader_changes, minimums.leader_changes);
+    least(
+        "changes of the leader",
+        tally.leader_changes,
+        minimums.leader_changes,
+    );
     least(
         "snapshots installed",
         tally.snapshot_installs,
@@ -39,7 +43,11 @@ pub fn lacks(tally: &Tally, minimums: &Minimums) -> Vec<String> {
     least("writes acknowledged", tally.mutations.ok, minimums.mutations);
     let warm = tally.warm_up;
     let percent = warm.ok * 100 / warm.total.max(1);
-    least("per cent of calls answered in warm-up", percent, minimums.ok_percent);
+    least(
+        "per cent of calls answered in warm-up",
+        percent,
+        minimums.ok_percent,
+    );
     for kind in &minimums.faults {
         let count = tally.faults.get(kind).cloned().unwrap_or_default();
         if count.effective == 0 {

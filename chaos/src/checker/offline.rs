@@ -49,6 +49,18 @@ pub fn all(story: &Story<'_>, beats: &[Beat], log: Option<&[Offline]>) -> Vec<Fi
     ]
 }
 
+/// How much later than the threshold each worker was OFFLINE that was silent, milliseconds; sooner is negative.
+pub fn delays_ms(story: &Story<'_>, beats: &[Beat], log: Option<&[Offline]>) -> Vec<i64> {
+    let threshold = i64::try_from(story.setting.down_after_ms).unwrap_or(i64::MAX);
+    let acked = acked(beats);
+    let falls = falls(&told(story), log);
+    let silences = falls.iter().filter_map(|fall| {
+        let sent = last_sent(acked.get(fall.worker)?, fall.at)?;
+        i64::try_from((fall.at - sent) / 1_000).ok()
+    });
+    silences.map(|silence| silence - threshold).collect()
+}
+
 /// By worker, in the order of revisions; of each revision what the first was told.
 fn told<'a>(story: &Story<'a>) -> BTreeMap<&'a str, Vec<Told<'a>>> {
     let mut workers: BTreeMap<&str, BTreeMap<u64, Told<'_>>> = BTreeMap::new();

@@ -65,7 +65,10 @@ fn is_panic(line: &str) -> bool {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// What the driver of the scenario saw that the system must do under a fault.

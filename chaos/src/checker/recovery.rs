@@ -92,7 +92,11 @@ fn gaps(ops: &[Op]) -> Vec<Span> {
     let writes = acknowledged(ops);
     let mut ends: Vec<u64> = writes.iter().map(|(_, answered)| *answered).collect();
     // A write that was asked for last and had no answer: nothing came after it.
-    let asked = ops.iter().filter(|op| op.f.mutates()).map(|op| op.inv / 1_000).max();
+    let asked = ops
+        .iter()
+        .filter(|op| op.f.mutates())
+        .map(|op| op.inv / 1_000)
+        .max();
     ends.extend(asked.filter(|asked| ends.last().is_some_and(|last| asked > last)));
     ends.windows(2).map(|pair| (pair[0], pair[1])).collect()
 }

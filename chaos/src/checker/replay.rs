@@ -42,6 +42,13 @@ pub struct Replayed {
     pub offline: Vec<Offline>,
 }
 
+impl Replayed {
+    /// Who became OFFLINE, if the log was replayed.
+    pub fn log(&self) -> Option<&[Offline]> {
+        (!self.lines.is_empty()).then_some(self.offline.as_slice())
+    }
+}
+
 /// A command, and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {

@@ -50,9 +50,8 @@ fn rises(story: &Story<'_>) -> Finding {
 
 /// A disk that lies about syncing may lose a vote: that is no fault of the node.
 fn lied_to(story: &Story<'_>, node: &str) -> bool {
-    let lies = |fault: &Fault| {
-        matches!(fault, Fault::Sync { target, how: disk::Sync::Lie } if target == node)
-    };
+    let lies =
+        |fault: &Fault| matches!(fault, Fault::Sync { target, how: disk::Sync::Lie } if target == node);
     story.faults.iter().any(|span| lies(span.fault))
 }
 

@@ -264,7 +264,7 @@ fn faults(events: &[Event]) -> Vec<FaultSpan<'_>> {
             faults.push((*number, span));
         }
         if let What::Healed { number, result } = &event.what
-            && let Some((_, span)) = faults.iter_mut().find(|(of, _)| of == number)
+            && let Some((_, span)) = faults.iter_mut().rfind(|(of, _)| of == number)
         {
             span.healed = Some((event.at, result));
         }

@@ -68,6 +68,8 @@ pub struct Tally {
     pub gaps_ms: BTreeMap<String, u64>,
     /// The longest of all, milliseconds.
     pub gap_ms: u64,
+    /// How much later than its threshold each worker was OFFLINE that was silent, milliseconds.
+    pub offline_ms: Vec<i64>,
 }
 
 impl OpCount {
@@ -91,7 +93,7 @@ impl OpCount {
 
 impl Tally {
     /// Of a scenario.
-    pub fn of(story: &Story<'_>, ops: &[Op], dumps: &[Dump]) -> Self {
+    pub fn of(story: &Story<'_>, ops: &[Op], dumps: &[Dump], offline_ms: Vec<i64>) -> Self {
         let Measured {
             failovers_ms,
             gaps_ms,
@@ -106,6 +108,7 @@ impl Tally {
                 .map(|(kind, gap)| (kind.to_owned(), gap))
                 .collect(),
             gap_ms,
+            offline_ms,
             ..Self::default()
         };
         let warm_until = phase_begins(story, Phase::Faults).unwrap_or(0);
@@ -148,6 +151,7 @@ impl Tally {
             *known = (*known).max(*gap);
         }
         self.gap_ms = self.gap_ms.max(other.gap_ms);
+        self.offline_ms.extend(&other.offline_ms);
     }
 }
 
@@ -165,7 +169,9 @@ impl FaultCount {
             Injection::Indeterminate(_) => self.indeterminate += 1,
         }
         match span.healed {
-            Some((_, Healing::Healed(proof))) => *self.proof.entry(what(&proof.seen)).or_default() += proof.count,
+            Some((_, Healing::Healed(proof))) => {
+                *self.proof.entry(what(&proof.seen)).or_default() += proof.count
+            }
             Some((_, Healing::Failed(_))) => self.indeterminate += 1,
             None => {}
         }
@@ -219,7 +225,10 @@ pub fn effective(span: &FaultSpan<'_>) -> bool {
 
 /// Whether the harness knows of every fault whether it was in force.
 pub fn faults_known(story: &Story<'_>) -> Finding {
-    let mut finding = Finding::of("H", "every fault was in force, and healed, or is known not to have been");
+    let mut finding = Finding::of(
+        "H",
+        "every fault was in force, and healed, or is known not to have been",
+    );
     for span in &story.faults {
         finding.examined += 1;
         let label = span.fault.label();

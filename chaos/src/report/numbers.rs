@@ -1,11 +1,11 @@
 //! Figures of a run that are not about one check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::checker::ledger::{Event, Line};
-use crate::checker::verdict::Finding;
+use crate::checker::replay::Replayed;
 use crate::history::op::Res;
 use crate::judge::Evidence;
 
@@ -20,8 +20,6 @@ pub struct Numbers {
     pub stale_rejected: usize,
     /// How many endpoints were executed once, twice, …
     pub executions: BTreeMap<usize, usize>,
-    /// From the last word of a worker until it was OFFLINE, as the checks of I9 measured it, by scenario.
-    pub offline: Vec<String>,
     /// What is on disks, and was replayed.
     pub entries: usize,
     /// Objects whose history was judged.
@@ -29,45 +27,50 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// One more scenario.
-    pub fn add(&mut self, evidence: &Evidence, findings: &[Finding], ledger: &[Line]) {
+    /// Of one scenario.
+    pub fn of(evidence: &Evidence, replayed: &Replayed, ledger: &[Line]) -> Self {
         let acknowledged = evidence
             .ops
             .iter()
             .filter(|op| op.f.mutates() && op.res == Res::Ok);
-        self.acknowledged += acknowledged.count();
-        let of = |invariant: &'static str| {
-            findings
-                .iter()
-                .filter(move |finding| finding.invariant == invariant)
-        };
-        self.lost += of("I2").map(|finding| finding.violations.len()).sum::<usize>();
-        let replayed = evidence.replay();
-        self.entries += evidence.dumps.iter().map(|dump| dump.entries.len()).sum::<usize>();
         let stale = replayed
             .lines
             .iter()
             .filter(|line| line.fence.is_some_and(|fence| fence != line.term));
-        self.stale_rejected += stale.count();
-        let mut keys: Vec<&str> = evidence.ops.iter().map(|op| op.k.as_str()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        self.keys += keys.len();
-        self.count_executions(ledger);
-        let told = of("I9").flat_map(|finding| &finding.notes);
-        self.offline
-            .extend(told.map(|note| format!("{}: {note}", evidence.setting.scenario)));
+        let keys: BTreeSet<&str> = evidence.ops.iter().map(|op| op.k.as_str()).collect();
+        Self {
+            acknowledged: acknowledged.count(),
+            stale_rejected: stale.count(),
+            executions: executions(ledger),
+            entries: evidence.dumps.iter().map(|dump| dump.entries.len()).sum(),
+            keys: keys.len(),
+            lost: 0,
+        }
     }
 
-    fn count_executions(&mut self, ledger: &[Line]) {
-        let mut by_endpoint: BTreeMap<(&str, &str, u32), usize> = BTreeMap::new();
-        for line in ledger.iter().filter(|line| line.event == Event::Began) {
-            *by_endpoint
-                .entry((&line.run, &line.group, line.index))
-                .or_default() += 1;
-        }
-        for times in by_endpoint.into_values() {
-            *self.executions.entry(times).or_default() += 1;
+    /// One more scenario.
+    pub fn plus(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.lost += other.lost;
+        self.stale_rejected += other.stale_rejected;
+        self.entries += other.entries;
+        self.keys += other.keys;
+        for (times, endpoints) in &other.executions {
+            *self.executions.entry(*times).or_default() += endpoints;
         }
     }
+}
+
+fn executions(ledger: &[Line]) -> BTreeMap<usize, usize> {
+    let mut by_endpoint: BTreeMap<(&str, &str, u32), usize> = BTreeMap::new();
+    for line in ledger.iter().filter(|line| line.event == Event::Began) {
+        *by_endpoint
+            .entry((&line.run, &line.group, line.index))
+            .or_default() += 1;
+    }
+    let mut executions = BTreeMap::new();
+    for times in by_endpoint.into_values() {
+        *executions.entry(times).or_default() += 1;
+    }
+    executions
 }

@@ -120,7 +120,11 @@ fn calls(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn or_none(text: &str) -> &str {
-    if text.is_empty() { "none written down" } else { text }
+    if text.is_empty() {
+        "none written down"
+    } else {
+        text
+    }
 }
 
 fn recovery(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -147,10 +151,19 @@ fn recovery(text: &mut String, report: &Report) -> std::fmt::Result {
         report.tally.gap_ms,
         gaps.join(", ")
     )?;
-    for note in &report.numbers.offline {
-        writeln!(text, "offline     {note}")?;
-    }
-    Ok(())
+    let mut delays = report.tally.offline_ms.clone();
+    delays.sort_unstable();
+    let Some(max) = delays.last() else {
+        return writeln!(text, "offline     nobody was OFFLINE for silence");
+    };
+    let at = |percent: usize| delays[(delays.len() - 1) * percent / 100];
+    writeln!(
+        text,
+        "offline     {} times, later than the threshold by p50 {} ms  p99 {} ms  max {max} ms",
+        delays.len(),
+        at(50),
+        at(99)
+    )
 }
 
 fn invariants(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -236,7 +249,10 @@ fn markdown_into(text: &mut String, report: &Report) -> std::fmt::Result {
             proof(count)
         )?;
     }
-    writeln!(text, "\n| invariant | rule | verdict | examined | violations |\n|---|---|---|---|---|")?;
+    writeln!(
+        text,
+        "\n| invariant | rule | verdict | examined | violations |\n|---|---|---|---|---|"
+    )?;
     for finding in &report.findings {
         writeln!(
             text,

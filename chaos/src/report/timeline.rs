@@ -43,9 +43,10 @@ pub fn write(evidence: &Evidence, failed: &[Finding]) -> Result<Vec<PathBuf>> {
             .chain(&finding.harness)
             .chain(&finding.unknown);
         for detail in details.take(FAILURES) {
-            let path = evidence
-                .directory
-                .join(format!("timeline-{}-{}.txt", finding.invariant, paths.len() + 1));
+            let path =
+                evidence
+                    .directory
+                    .join(format!("timeline-{}-{}.txt", finding.invariant, paths.len() + 1));
             let text = timeline(evidence, &lines, finding, detail);
             std::fs::write(&path, text).with_context(|| path.display().to_string())?;
             paths.push(path);
@@ -119,14 +120,12 @@ fn timeline(evidence: &Evidence, lines: &[(u64, Line)], finding: &Finding, detai
     for (at, line) in lines {
         let text = show_line(line);
         let about = about(&text);
-        moments.push(Moment {
-            at: *at,
-            text,
-            about,
-        });
+        moments.push(Moment { at: *at, text, about });
     }
     let anchors = anchors(evidence, lines, detail, &moments);
-    moments.retain(|moment| moment.about && near(&anchors, moment.at) || done(&moment.text, &anchors, moment.at));
+    moments.retain(|moment| {
+        moment.about && near(&anchors, moment.at) || done(&moment.text, &anchors, moment.at)
+    });
     moments.sort_by_key(|moment| moment.at);
     let origin = evidence.events.first().map_or(0, |event| event.at);
     let mut text = format!(
@@ -178,7 +177,9 @@ fn near(anchors: &BTreeSet<u64>, at: u64) -> bool {
 /// Ids and names in the text of a failure that are of this scenario.
 fn names(evidence: &Evidence, detail: &str) -> BTreeSet<String> {
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '/' | '_');
-    let words = detail.split(|letter| !is_part(letter)).filter(|word| !word.is_empty());
+    let words = detail
+        .split(|letter| !is_part(letter))
+        .filter(|word| !word.is_empty());
     let known = |word: &str| {
         let process = evidence
             .setting
@@ -217,12 +218,7 @@ fn numbers_after(detail: &str, word: &str) -> Vec<u64> {
 }
 
 /// The instants that a failure names: itself, by a call, by an entry or a revision. If it names none, all that its objects are seen at.
-fn anchors(
-    evidence: &Evidence,
-    lines: &[(u64, Line)],
-    detail: &str,
-    moments: &[Moment],
-) -> BTreeSet<u64> {
+fn anchors(evidence: &Evidence, lines: &[(u64, Line)], detail: &str, moments: &[Moment]) -> BTreeSet<u64> {
     let begins = evidence.events.first().map_or(0, |event| event.at);
     let mut anchors: BTreeSet<u64> = ["at", "from", "to", "since"]
         .iter()
@@ -241,21 +237,28 @@ fn anchors(
     let entries: BTreeSet<u64> = numbers_after(detail, "entry").into_iter().collect();
     let revisions: BTreeSet<u64> = numbers_after(detail, "revision").into_iter().collect();
     for (at, line) in lines {
-        let named = line.revision.is_some_and(|revision| revisions.contains(&revision));
+        let named = line
+            .revision
+            .is_some_and(|revision| revisions.contains(&revision));
         if named || entries.contains(&line.index) {
             anchors.insert(*at);
         }
     }
     if anchors.is_empty() {
-        anchors.extend(moments.iter().filter(|moment| moment.about).map(|moment| moment.at));
+        anchors.extend(
+            moments
+                .iter()
+                .filter(|moment| moment.about)
+                .map(|moment| moment.at),
+        );
     }
     anchors
 }
 
 fn show_op(op: &Op) -> String {
-    let took = op
-        .ret
-        .map_or("no end".to_owned(), |ret| format!("{} µs", (ret - op.inv) / 1_000));
+    let took = op.ret.map_or("no end".to_owned(), |ret| {
+        format!("{} µs", (ret - op.inv) / 1_000)
+    });
     let revision = op
         .revision
         .map_or(String::new(), |revision| format!(" revision {revision}"));
