@@ -76,6 +76,8 @@ fn performed(plan: &Plan, directory: &Path, programs: &Programs) -> Result<Findi
     if let Some(older) = &programs.older {
         command.arg("--older").arg(older);
     }
+    // What it has to say is said without a backtrace.
+    command.env("RUST_LIB_BACKTRACE", "0");
     let log = File::create(directory.join(LOG))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let mut child = command.spawn().context("the scenario cannot be started")?;

@@ -110,6 +110,18 @@ impl Cgroup {
         }
     }
 
+    /// How much memory it has, bytes, in whole pages.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn memory_used(&self) -> Result<u64> {
+        let file = match self.version {
+            CgroupVersion::One => "memory.usage_in_bytes",
+            CgroupVersion::Two => "memory.current",
+        };
+        Ok(self.read("memory", file)?.trim().parse()?)
+    }
+
     /// Writes it, and reads it back.
     fn set(&self, setting: &Setting) -> Result<()> {
         let path = self.path(setting);

@@ -519,7 +519,7 @@ fn starved(draw: &mut Draw) {
         } else {
             Deed::Memory {
                 who: Who::Leader,
-                mib: 48,
+                mib: 4,
             }
         };
         draw.then(deed, span);

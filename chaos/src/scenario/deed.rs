@@ -62,12 +62,12 @@ pub enum Deed {
         /// Of one processor.
         percent: u32,
     },
-    /// It gets so much memory, and is killed for more.
+    /// It gets so much more memory than it has, and is killed for more.
     Memory {
         /// Who.
         #[serde(flatten)]
         who: Who,
-        /// At most.
+        /// More than it has.
         mib: u64,
     },
     /// Its disk is full.
@@ -229,6 +229,39 @@ impl Deed {
             | Self::Delay { .. }
             | Self::CutWorker { .. }
             | Self::Add => None,
+        }
+    }
+
+    /// Whether it needs a network of its own, disks or limits, which only root has. Proxies stand in for the rest.
+    pub fn needs_root(&self) -> bool {
+        match self {
+            Self::PowerCut(_)
+            | Self::Cpu { .. }
+            | Self::Memory { .. }
+            | Self::DiskFull(_)
+            | Self::SlowDisk { .. }
+            | Self::Bridge(_)
+            | Self::Ring
+            | Self::Loss { .. }
+            | Self::Duplicate { .. }
+            | Self::Delay { .. }
+            | Self::CutWorker { .. } => true,
+            Self::Kill(_)
+            | Self::Pause(_)
+            | Self::Sync { .. }
+            | Self::Write { .. }
+            | Self::Flip { .. }
+            | Self::Clock { .. }
+            | Self::Isolate(_)
+            | Self::Deaf(_)
+            | Self::Mute(_)
+            | Self::Unplug(_)
+            | Self::Reset(_)
+            | Self::Lead(_)
+            | Self::Add
+            | Self::Remove(_)
+            | Self::Restart(_)
+            | Self::Upgrade(_) => false,
         }
     }
 

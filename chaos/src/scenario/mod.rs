@@ -7,4 +7,4 @@ mod nemesis;
 mod phases;
 pub mod plan;
 
-pub use phases::{Order, is_complete, perform};
+pub use phases::{Order, perform};

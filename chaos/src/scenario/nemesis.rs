@@ -314,8 +314,8 @@ fn on_each(stage: &mut Stage, deed: &Deed, names: &[String]) -> Result<Vec<Undo>
                 percent: *percent,
             },
             Deed::Memory { mib, .. } => Fault::Memory {
+                bytes: stage.memory_of(name)? + mib * 1024 * 1024,
                 target,
-                bytes: mib * 1024 * 1024,
             },
             Deed::DiskFull(_) => Fault::DiskFull { target },
             Deed::SlowDisk { kib_per_s, .. } => Fault::SlowDisk {
@@ -368,6 +368,8 @@ async fn on_network(stage: &mut Stage, deed: &Deed, names: &[String]) -> Result<
     let cut = |links| vec![NetFault::Cut { links }];
     let nodes = stage.shape.nodes;
     let faults = match deed {
+        // A proxy stands before each node: nobody reaches it, and what it opened itself goes on.
+        Deed::Isolate(_) | Deed::Deaf(_) | Deed::Mute(_) if stage.world.proxies.is_some() => unplug(&these),
         Deed::Isolate(_) => cut(links::isolate(&these, &all)),
         Deed::Deaf(_) => cut(links::deaf(&these, &all)),
         Deed::Mute(_) => cut(links::mute(&these, &all)),
@@ -437,6 +439,11 @@ async fn on_network(stage: &mut Stage, deed: &Deed, names: &[String]) -> Result<
         }
     }
     Ok(undo)
+}
+
+fn unplug(hosts: &[u8]) -> Vec<NetFault> {
+    let down = hosts.iter().map(|host| NetFault::LinkDown { host: *host });
+    down.collect()
 }
 
 /// What is asked of the cluster through its API, and may be refused: that is noted, and for the checkers.

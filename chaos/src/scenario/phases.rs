@@ -1,7 +1,7 @@
 //! One scenario from beginning to end: load, load and faults, recovery, a fault that stays, the end. It leaves evidence in a directory;
 //! judging it is for others.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -305,9 +305,4 @@ impl Performance {
         }
         self.stage.keep_data()
     }
-}
-
-/// Whether a directory has the evidence of a scenario that came to its end.
-pub fn is_complete(directory: &Path) -> bool {
-    directory.join(judge::SAID).exists()
 }

@@ -146,37 +146,10 @@ impl Plan {
         self.steps.iter().any(|step| needs(&step.deed))
     }
 
-    /// Whether it needs a network of its own, disks or limits, which only root has.
-    pub fn needs_root(&self) -> bool {
-        self.needs(|deed| match deed {
-            Deed::PowerCut(_)
-            | Deed::Cpu { .. }
-            | Deed::Memory { .. }
-            | Deed::DiskFull(_)
-            | Deed::SlowDisk { .. }
-            | Deed::Isolate(_)
-            | Deed::Deaf(_)
-            | Deed::Mute(_)
-            | Deed::Bridge(_)
-            | Deed::Ring
-            | Deed::Unplug(_)
-            | Deed::Loss { .. }
-            | Deed::Duplicate { .. }
-            | Deed::Delay { .. }
-            | Deed::Reset(_)
-            | Deed::CutWorker { .. } => true,
-            Deed::Kill(_)
-            | Deed::Pause(_)
-            | Deed::Sync { .. }
-            | Deed::Write { .. }
-            | Deed::Flip { .. }
-            | Deed::Clock { .. }
-            | Deed::Lead(_)
-            | Deed::Add
-            | Deed::Remove(_)
-            | Deed::Restart(_)
-            | Deed::Upgrade(_) => false,
-        })
+    /// Takes out what only root can do; whether anything is left.
+    pub fn without_root(&mut self) -> bool {
+        self.steps.retain(|step| !step.deed.needs_root());
+        !self.steps.is_empty()
     }
 
     /// A step that was played, with the names that its role had.

@@ -189,6 +189,18 @@ impl Stage {
         }
     }
 
+    /// What a node uses of the memory that can be limited, bytes; 0: its memory cannot be limited.
+    ///
+    /// # Errors
+    /// There is no such node, or its group cannot be read.
+    pub fn memory_of(&self, name: &str) -> Result<u64> {
+        let target = self.world.targets.get(name).context("every node is a target")?;
+        target
+            .cgroup
+            .as_ref()
+            .map_or(Ok(0), crate::process::Cgroup::memory_used)
+    }
+
     /// Heals a fault; how often it bit, where that is counted.
     ///
     /// # Errors

@@ -28,8 +28,10 @@ pub struct Node {
     pub name: String,
     /// For clients and workers.
     pub grpc: String,
-    /// For nodes.
+    /// For nodes: where they reach it.
     pub raft: String,
+    /// And where it listens; a proxy may be before it.
+    pub listen_raft: String,
     /// For people.
     pub http: String,
     /// Where its data is.
@@ -56,6 +58,7 @@ impl Node {
             connection: Bearer::new(ADMIN_KEY)?.on(channel),
             id,
             grpc,
+            listen_raft: raft.clone(),
             raft,
             http,
             files,
@@ -75,11 +78,6 @@ impl Node {
         )
     }
 
-    /// Its process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::pid)
-    }
-
     pub(super) fn command(&self, target: &Target, stage: &Stage, peers: &str) -> Result<Command> {
         let program = match (&stage.programs.older, self.older) {
             (Some(older), true) => older,
@@ -94,7 +92,7 @@ impl Node {
             "--grpc-addr",
             &self.grpc,
             "--raft-addr",
-            &self.raft,
+            &self.listen_raft,
             "--http-addr",
             &self.http,
         ]);

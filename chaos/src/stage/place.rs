@@ -1,16 +1,17 @@
 //! Network, disks, clocks and limits: what the plan breaks is there to be broken, and nothing else, because each costs something.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use reeve_testkit::free_addresses;
+use tokio::runtime::Handle;
 
 use super::node::Node;
 use crate::clock::Clock;
 use crate::disk::{Disk, Shim};
 use crate::fault::{Target, World};
-use crate::net::Network;
+use crate::net::{HARNESS, Link, Network, Proxies, Proxy, ProxyNetwork};
 use crate::process::Cgroup;
 use crate::sandbox::{self, Facts, Need};
 use crate::scenario::deed::Deed;
@@ -51,6 +52,7 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
         let hosts = host_of_worker(plan.shape.nodes, plan.shape.workers);
         world.network = Some(Network::build(hosts, plan.seed)?);
     }
+    let mut proxies = Proxies::new();
     let tools = Tools::for_plan(plan, &world.facts, &scratch)?;
     let mut nodes = Vec::new();
     for id in 1..=count {
@@ -59,12 +61,14 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
             .network
             .as_ref()
             .map(|network| network.host(host_of_node(&format!("n{id}"))));
-        nodes.push(Node::new(
-            id,
-            addresses(&target)?,
-            target.files.clone(),
-            id == count,
-        )?);
+        let mut node = Node::new(id, addresses(id, &target)?, target.files.clone(), id == count)?;
+        if !inside {
+            let to = node.listen_raft.parse()?;
+            let proxy = Handle::current().block_on(Proxy::start(to))?;
+            node.raft = proxy.address().to_string();
+            proxies.insert(Link::new(HARNESS, u8::try_from(id)?), proxy);
+        }
+        nodes.push(node);
         world.targets.insert(format!("n{id}"), target);
     }
     for index in 0..plan.shape.workers {
@@ -74,6 +78,9 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
         target.host = world.network.as_ref().map(|network| network.host(number));
         world.targets.insert(name, target);
     }
+    if !inside {
+        world.proxies = Some(ProxyNetwork::new(proxies));
+    }
     Ok(Place {
         world,
         nodes,
@@ -81,19 +88,23 @@ pub(super) fn build(plan: &Plan, directory: &Path) -> Result<Place> {
     })
 }
 
-fn addresses(target: &Target) -> Result<[SocketAddr; 3]> {
+/// For clients, nodes and people. Outside of a sandbox every node has a loopback address of its own, so that a proxy that takes a free port
+/// of the usual one never takes a node's.
+fn addresses(id: u64, target: &Target) -> Result<[SocketAddr; 3]> {
     if let Some(host) = &target.host {
         return Ok(PORTS.map(|port| SocketAddr::from((host.address(), port))));
     }
+    let own = Ipv4Addr::new(127, 0, 77, u8::try_from(id)?);
     let free = free_addresses(PORTS.len())?;
-    let parsed: Vec<SocketAddr> = free
+    let ports: Vec<SocketAddr> = free
         .iter()
         .map(|address| address.parse())
         .collect::<Result<_, _>>()?;
-    parsed
-        .try_into()
-        .ok()
-        .context("as many addresses as were asked for")
+    let addresses: Vec<SocketAddr> = ports
+        .iter()
+        .map(|address| SocketAddr::from((own, address.port())))
+        .collect();
+    addresses.try_into().ok().context("as many addresses as were asked for")
 }
 
 /// What the plan needs of what the machine has.
