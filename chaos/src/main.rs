@@ -261,6 +261,9 @@ async fn torment(
             events.clone(),
         ));
     }
+    let nodes = victims.cluster.nodes().iter();
+    let data = nodes.map(|node| (node.name.clone(), path.join(&node.name)));
+    observers.spawn(observer::observe_use(events.clone(), data.collect()));
     let phase = |phase| events.note(What::Phase { phase });
     phase(Phase::Faults);
     let (stop, stopped) = watch::channel(false);
