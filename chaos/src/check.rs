@@ -2,28 +2,61 @@
 //! a check of nothing counts as failed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde::Deserialize;
 
+use crate::checker::verdict::Finding;
 use crate::finals::{NodeFinal, is_terminal};
 use crate::history::{Attempt, Call, Outcome, Records};
 
-/// The outcome of one check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Checked {
-    /// The rule.
-    pub rule: &'static str,
-    /// How many things were looked at.
-    pub examined: usize,
-    /// What breaks the rule.
-    pub violations: Vec<String>,
-}
+/// Each rule, and the invariant that it is about.
+const RULES: [(&str, &str); 10] = [
+    ("I2", ACKNOWLEDGED_RUNS),
+    ("I2", ACKNOWLEDGED_TESTS),
+    ("I2", ONE_RUN),
+    ("I2", NO_OTHER_RUNS),
+    ("I12", OUTCOMES),
+    ("I12", NO_REFUSALS),
+    ("I1", FRESH_READS),
+    ("I12", ALL_END),
+    ("I6", SUMS),
+    ("I11", SAME_STATES),
+];
+const ACKNOWLEDGED_RUNS: &str = "every run that was acknowledged exists on every node";
+const ACKNOWLEDGED_TESTS: &str = "no acknowledged version of a test is lost";
+const ONE_RUN: &str = "one request id gives one run";
+const NO_OTHER_RUNS: &str = "no run exists that nobody asked for";
+const OUTCOMES: &str = "every request got an outcome in the end";
+const NO_REFUSALS: &str = "no good request is refused";
+const FRESH_READS: &str = "a linearizable read sees what was acknowledged before it";
+const ALL_END: &str = "every run ends";
+const SUMS: &str = "endpoints by outcome sum to the size in every run that began";
+const SAME_STATES: &str = "all nodes hold the same state at the same entry";
 
-impl Checked {
-    /// Whether the rule was put to the test and held.
-    pub fn passed(&self) -> bool {
-        self.examined > 0 && self.violations.is_empty()
+/// What these checks found, in the directory of a scenario: they need what was in memory then.
+pub const FILE: &str = "checks.json";
+
+/// Reads [`FILE`].
+///
+/// # Errors
+/// It cannot be read, or has a rule that is not one of these.
+pub fn load(path: &Path) -> Result<Vec<Finding>> {
+    #[derive(Deserialize)]
+    struct Stored {
+        rule: String,
+        examined: usize,
+        violations: Vec<String>,
     }
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let stored: Vec<Stored> = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let each = stored.into_iter().map(|stored| {
+        let rule = RULES.iter().find(|(_, rule)| *rule == stored.rule);
+        let (_, rule) = rule.with_context(|| format!("{}: {:?}?", path.display(), stored.rule))?;
+        Ok(checked(rule, stored.examined, stored.violations))
+    });
+    each.collect()
 }
 
 /// Everything that is judged.
@@ -33,14 +66,10 @@ pub struct Evidence {
     pub records: Records,
     /// What each node holds.
     pub nodes: Vec<NodeFinal>,
-    /// Processes that ended although nobody killed them.
-    pub unexpected_ends: Vec<String>,
-    /// Processes that ran in the end.
-    pub processes: usize,
 }
 
 /// Every check, in the order of the report.
-pub fn all(evidence: &Evidence) -> Vec<Checked> {
+pub fn all(evidence: &Evidence) -> Vec<Finding> {
     let attempts = &evidence.records.attempts;
     vec![
         acknowledged_runs(attempts, &evidence.nodes),
@@ -53,17 +82,15 @@ pub fn all(evidence: &Evidence) -> Vec<Checked> {
         all_terminal(&evidence.nodes),
         endpoints_sum_up(&evidence.nodes),
         same_states(&evidence.nodes),
-        terms_rise(evidence),
-        one_leader_a_term(evidence),
-        processes_live(evidence),
     ]
 }
 
-fn checked(rule: &'static str, examined: usize, violations: Vec<String>) -> Checked {
-    Checked {
-        rule,
+fn checked(rule: &'static str, examined: usize, violations: Vec<String>) -> Finding {
+    let invariant = RULES.iter().find(|(_, of)| *of == rule).map_or("H", |(of, _)| of);
+    Finding {
         examined,
         violations,
+        ..Finding::of(invariant, rule)
     }
 }
 
@@ -82,7 +109,7 @@ fn runs_by_request(attempts: &[Attempt]) -> BTreeMap<&str, BTreeSet<&str>> {
     by_request
 }
 
-fn acknowledged_runs(attempts: &[Attempt], nodes: &[NodeFinal]) -> Checked {
+fn acknowledged_runs(attempts: &[Attempt], nodes: &[NodeFinal]) -> Finding {
     let by_request = runs_by_request(attempts);
     let acknowledged: BTreeSet<&str> = by_request.values().flatten().copied().collect();
     let mut violations = Vec::new();
@@ -90,11 +117,10 @@ fn acknowledged_runs(attempts: &[Attempt], nodes: &[NodeFinal]) -> Checked {
         let lost = acknowledged.iter().filter(|run| !node.runs.contains_key(**run));
         violations.extend(lost.map(|run| format!("run {run} was acknowledged and is not on {}", node.name)));
     }
-    let rule = "every run that was acknowledged exists on every node";
-    checked(rule, acknowledged.len() * nodes.len(), violations)
+    checked(ACKNOWLEDGED_RUNS, acknowledged.len() * nodes.len(), violations)
 }
 
-fn acknowledged_tests(attempts: &[Attempt], nodes: &[NodeFinal]) -> Checked {
+fn acknowledged_tests(attempts: &[Attempt], nodes: &[NodeFinal]) -> Finding {
     let mut newest: BTreeMap<&str, u32> = BTreeMap::new();
     for attempt in attempts {
         if let (Call::ApplyTest { name }, Outcome::TestStored { version }) = (&attempt.call, &attempt.outcome)
@@ -115,20 +141,19 @@ fn acknowledged_tests(attempts: &[Attempt], nodes: &[NodeFinal]) -> Checked {
             }
         }
     }
-    let rule = "no acknowledged version of a test is lost";
-    checked(rule, newest.len() * nodes.len(), violations)
+    checked(ACKNOWLEDGED_TESTS, newest.len() * nodes.len(), violations)
 }
 
-fn one_run_a_request(attempts: &[Attempt]) -> Checked {
+fn one_run_a_request(attempts: &[Attempt]) -> Finding {
     let by_request = runs_by_request(attempts);
     let several = by_request.iter().filter(|(_, runs)| runs.len() > 1);
     let violations = several
         .map(|(id, runs)| format!("request {id} gave {runs:?}"))
         .collect();
-    checked("one request id gives one run", by_request.len(), violations)
+    checked(ONE_RUN, by_request.len(), violations)
 }
 
-fn no_other_runs(attempts: &[Attempt], nodes: &[NodeFinal]) -> Checked {
+fn no_other_runs(attempts: &[Attempt], nodes: &[NodeFinal]) -> Finding {
     let by_request = runs_by_request(attempts);
     let answered: BTreeSet<&str> = by_request.values().flatten().copied().collect();
     let unanswered = by_request.values().filter(|runs| runs.is_empty()).count();
@@ -149,11 +174,11 @@ fn no_other_runs(attempts: &[Attempt], nodes: &[NodeFinal]) -> Checked {
             ));
         }
     }
-    checked("no run exists that nobody asked for", examined, violations)
+    checked(NO_OTHER_RUNS, examined, violations)
 }
 
 /// Once faults are over, repeating a request must tell its outcome.
-fn every_outcome_known(attempts: &[Attempt]) -> Checked {
+fn every_outcome_known(attempts: &[Attempt]) -> Finding {
     let mut known: BTreeMap<&str, bool> = BTreeMap::new();
     for attempt in attempts {
         let unknown = matches!(attempt.outcome, Outcome::Unknown { .. });
@@ -163,18 +188,18 @@ fn every_outcome_known(attempts: &[Attempt]) -> Checked {
     let violations = open
         .map(|(id, _)| format!("request {id} never got an outcome"))
         .collect();
-    checked("every request got an outcome in the end", known.len(), violations)
+    checked(OUTCOMES, known.len(), violations)
 }
 
-fn no_refusals(attempts: &[Attempt]) -> Checked {
+fn no_refusals(attempts: &[Attempt]) -> Finding {
     let refused = attempts.iter().filter_map(|attempt| match &attempt.outcome {
         Outcome::Refused { reason } => Some(format!("request {}: {reason}", attempt.request_id)),
         Outcome::TestStored { .. } | Outcome::RunStarted { .. } | Outcome::Unknown { .. } => None,
     });
-    checked("no good request is refused", attempts.len(), refused.collect())
+    checked(NO_REFUSALS, attempts.len(), refused.collect())
 }
 
-fn fresh_reads(evidence: &Evidence) -> Checked {
+fn fresh_reads(evidence: &Evidence) -> Finding {
     let reads = &evidence.records.reads;
     let stale = reads.iter().filter(|read| read.seen < read.acknowledged);
     let violations = stale.map(|read| {
@@ -183,11 +208,10 @@ fn fresh_reads(evidence: &Evidence) -> Checked {
             read.client, read.seen, read.name, read.node, read.acknowledged
         )
     });
-    let rule = "a linearizable read sees what was acknowledged before it";
-    checked(rule, reads.len(), violations.collect())
+    checked(FRESH_READS, reads.len(), violations.collect())
 }
 
-fn all_terminal(nodes: &[NodeFinal]) -> Checked {
+fn all_terminal(nodes: &[NodeFinal]) -> Finding {
     let runs = || {
         nodes
             .iter()
@@ -195,10 +219,10 @@ fn all_terminal(nodes: &[NodeFinal]) -> Checked {
     };
     let open = runs().filter(|(_, _, run)| !is_terminal(run.status));
     let violations = open.map(|(node, id, run)| format!("run {id} on {} is {:?}", node.name, run.status));
-    checked("every run ends", runs().count(), violations.collect())
+    checked(ALL_END, runs().count(), violations.collect())
 }
 
-fn endpoints_sum_up(nodes: &[NodeFinal]) -> Checked {
+fn endpoints_sum_up(nodes: &[NodeFinal]) -> Finding {
     let mut examined = 0;
     let mut violations = Vec::new();
     for node in nodes {
@@ -213,11 +237,10 @@ fn endpoints_sum_up(nodes: &[NodeFinal]) -> Checked {
             }
         }
     }
-    let rule = "endpoints by outcome sum to the size in every run that began";
-    checked(rule, examined, violations)
+    checked(SUMS, examined, violations)
 }
 
-fn same_states(nodes: &[NodeFinal]) -> Checked {
+fn same_states(nodes: &[NodeFinal]) -> Finding {
     let mut violations = Vec::new();
     if let Some(first) = nodes.first() {
         for other in nodes {
@@ -230,40 +253,7 @@ fn same_states(nodes: &[NodeFinal]) -> Checked {
         }
     }
     // One node alone proves nothing.
-    let rule = "all nodes hold the same state at the same entry";
-    checked(rule, nodes.len().saturating_sub(1), violations)
-}
-
-fn terms_rise(evidence: &Evidence) -> Checked {
-    let mut last: BTreeMap<usize, u64> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for seen in &evidence.records.terms {
-        let known = last.entry(seen.node).or_default();
-        if seen.term < *known {
-            violations.push(format!(
-                "node {} went from term {known} to {} at {} µs",
-                seen.node, seen.term, seen.at_us
-            ));
-        }
-        *known = seen.term;
-    }
-    let rule = "the term of a node never falls, restarts included";
-    checked(rule, evidence.records.terms.len(), violations)
-}
-
-fn one_leader_a_term(evidence: &Evidence) -> Checked {
-    let mut leaders: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    for seen in evidence.records.terms.iter().filter(|seen| seen.leader != 0) {
-        leaders.entry(seen.term).or_default().insert(seen.leader);
-    }
-    let several = leaders.iter().filter(|(_, leaders)| leaders.len() > 1);
-    let violations = several.map(|(term, leaders)| format!("term {term} had leaders {leaders:?}"));
-    checked("a term has one leader", leaders.len(), violations.collect())
-}
-
-fn processes_live(evidence: &Evidence) -> Checked {
-    let rule = "no process ends by itself";
-    checked(rule, evidence.processes, evidence.unexpected_ends.clone())
+    checked(SAME_STATES, nodes.len().saturating_sub(1), violations)
 }
 
 #[cfg(test)]

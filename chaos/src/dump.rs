@@ -25,6 +25,8 @@ pub struct Dump {
     pub committed: Option<u64>,
     /// The entries, in order.
     pub entries: Vec<Entry>,
+    /// How often the state was begun anew: 1 at first, one more for each snapshot that was installed.
+    pub generation: u64,
     /// What the state is after.
     pub applied: u64,
     /// What is true of the state as a whole.
@@ -62,6 +64,31 @@ pub enum Payload {
     },
 }
 
+impl Dump {
+    /// The id of each run, and the number of its status.
+    pub fn run_statuses(&self) -> impl Iterator<Item = (String, u32)> {
+        self.rows.iter().filter_map(|row| match &row.row {
+            Some(wire::row::Row::Run(run)) => {
+                let last = run.timeline.last().map_or(0, |entry| entry.status);
+                Some((uuid(&run.id), last))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// An id as the API writes it.
+pub fn uuid(id: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in id.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
 /// Reads the data directory of a node that does not run.
 ///
 /// # Errors
@@ -75,7 +102,12 @@ pub fn read(name: &str, data: &Path) -> Result<Dump> {
     let state = data.join("state");
     let current = state.join("CURRENT");
     let generation = std::fs::read_to_string(&current).with_context(|| current.display().to_string())?;
-    read_state(&state.join(generation.trim_end()), &mut dump)?;
+    let generation = generation.trim_end();
+    let number = generation
+        .strip_prefix("db-")
+        .and_then(|number| number.parse().ok());
+    dump.generation = number.with_context(|| format!("{} says {generation:?}", current.display()))?;
+    read_state(&state.join(generation), &mut dump)?;
     Ok(dump)
 }
 

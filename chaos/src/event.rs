@@ -1,10 +1,11 @@
 //! What the harness did and saw, in the order of time: `events.jsonl` in the directory of a scenario. Checkers and the report read it;
 //! nothing else of a scenario that is over is needed but the files beside it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,9 @@ pub enum What {
         applied: u64,
         /// Its sessions with workers.
         sessions: u64,
+        /// Its process, as it says: another one has a position of its own.
+        #[serde(default)]
+        pid: u64,
     },
     /// A node watches a worker, and told of its status.
     WorkerSeen {
@@ -110,6 +114,11 @@ pub enum What {
     },
     /// The watch of a node began, or began anew: what it tells from now on may repeat what it told.
     Watching {
+        /// The node.
+        node: String,
+    },
+    /// A node told its watcher that it took the whole state from another one.
+    StateReplaced {
         /// The node.
         node: String,
     },
@@ -158,9 +167,16 @@ pub enum Phase {
     Final,
 }
 
-/// Writes the file; cheap to clone.
+/// Writes the file; cheap to clone. It also knows which processes run, from what it writes.
 #[derive(Clone, Debug)]
-pub struct Events(Arc<Mutex<File>>);
+pub struct Events(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    /// Ids by name.
+    running: BTreeMap<String, u32>,
+}
 
 impl Events {
     /// Begins the file in a directory.
@@ -170,17 +186,36 @@ impl Events {
     pub fn create(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE);
         let file = File::create(&path).with_context(|| path.display().to_string())?;
-        Ok(Self(Arc::new(Mutex::new(file))))
+        Ok(Self(Arc::new(Mutex::new(Inner {
+            file,
+            running: BTreeMap::new(),
+        }))))
     }
 
     /// It happened now.
     pub fn note(&self, what: What) {
+        let mut inner = self.lock();
+        if let What::Started { process, pid } = &what {
+            inner.running.insert(process.clone(), *pid);
+        }
+        if let What::Ended { process, .. } = &what {
+            inner.running.remove(process);
+        }
+        // Under the lock, so that lines are in the order of their times.
         let at = time::now_us();
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(line) = serde_json::to_string(&Event { at, what }) {
             // A line that is missing is found when the file is judged: no fault without its end, no node without its samples.
-            let _ = writeln!(file, "{line}");
+            let _ = writeln!(inner.file, "{line}");
         }
+    }
+
+    /// Processes that were started and did not end, by name and id.
+    pub fn running(&self) -> BTreeMap<String, u32> {
+        self.lock().running.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

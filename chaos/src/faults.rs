@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 use reeve_testkit::{Cluster, WorkerProcess, until_some};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::event::{Events, What};
+use crate::fault::{self, Healing, Injection, Proof};
 use crate::history::{Done, History};
 use crate::plan::{Fault, Step};
 
@@ -22,6 +24,8 @@ pub struct Victims {
     pub cluster: Cluster,
     /// The workers.
     pub workers: Vec<WorkerProcess>,
+    /// Where what happens to them is written down.
+    pub events: Events,
 }
 
 /// Workers that are down: when each is due to be started again. The cluster goes on meanwhile.
@@ -68,6 +72,7 @@ impl Victims {
                     .context("the plan names a worker that exists")?;
                 if victim.runs() {
                     victim.kill();
+                    killed(&self.events, victim.name());
                     due.push_back((Instant::now() + fault.down(), worker));
                     history.fault(Done {
                         at_us: history.now_us(),
@@ -88,6 +93,7 @@ impl Victims {
     async fn kill_nodes(&mut self, fault: Fault, nodes: &[usize], history: &History) -> Result<()> {
         for node in nodes {
             self.cluster.kill(*node)?;
+            killed(&self.events, &self.cluster.nodes()[*node].name);
         }
         let names = nodes.iter().map(|node| self.cluster.nodes()[*node].name.as_str());
         history.fault(Done {
@@ -98,6 +104,8 @@ impl Victims {
         sleep(fault.down()).await;
         for node in nodes {
             self.cluster.start_node(*node)?;
+            let pid = self.cluster.pid(*node).unwrap_or(0);
+            back(&self.events, &self.cluster.nodes()[*node].name, pid);
         }
         for node in nodes {
             self.cluster.caught_up(*node, CAUGHT_UP).await?;
@@ -109,7 +117,9 @@ impl Victims {
         let mut later = Due::new();
         while let Some((at, worker)) = due.pop_front() {
             if at <= now {
-                self.workers[worker].start()?;
+                let worker = &mut self.workers[worker];
+                worker.start()?;
+                back(&self.events, worker.name(), worker.pid().unwrap_or(0));
             } else {
                 later.push_back((at, worker));
             }
@@ -155,8 +165,60 @@ impl Victims {
         Ok(())
     }
 
-    /// How many processes there are.
-    pub fn processes(&self) -> usize {
-        self.cluster.nodes().len() + self.workers.len()
+    /// Writes down who runs.
+    pub fn note_starts(&self) {
+        for (position, node) in self.cluster.nodes().iter().enumerate() {
+            started(&self.events, &node.name, self.cluster.pid(position).unwrap_or(0));
+        }
+        for worker in &self.workers {
+            started(&self.events, worker.name(), worker.pid().unwrap_or(0));
+        }
     }
+
+    /// Writes down who ended although nobody killed it.
+    pub fn note_unexpected_ends(&mut self) {
+        for how in self.unexpected_ends() {
+            let process = how.split_whitespace().next().unwrap_or_default().to_owned();
+            self.events.note(What::Ended {
+                process,
+                expected: false,
+                how,
+            });
+        }
+    }
+}
+
+/// Faults are numbered by whom they hit: one at a time.
+fn number(process: &str) -> u32 {
+    process.bytes().map(u32::from).sum()
+}
+
+fn killed(events: &Events, process: &str) {
+    events.note(What::Injected {
+        number: number(process),
+        fault: fault::Fault::Kill {
+            target: process.to_owned(),
+        },
+        result: Injection::Installed(Proof::new(1, "process gone".to_owned())),
+    });
+    events.note(What::Ended {
+        process: process.to_owned(),
+        expected: true,
+        how: "killed".to_owned(),
+    });
+}
+
+fn started(events: &Events, process: &str, pid: u32) {
+    events.note(What::Started {
+        process: process.to_owned(),
+        pid,
+    });
+}
+
+fn back(events: &Events, process: &str, pid: u32) {
+    started(events, process, pid);
+    events.note(What::Healed {
+        number: number(process),
+        result: Healing::Healed(Proof::new(1, "process runs again".to_owned())),
+    });
 }

@@ -94,19 +94,6 @@ pub struct Read {
     pub seen: u32,
 }
 
-/// What a node said of leadership.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Term {
-    /// When.
-    pub at_us: u64,
-    /// Position of the node.
-    pub node: usize,
-    /// Its term.
-    pub term: u64,
-    /// Whom it follows; 0: nobody.
-    pub leader: u64,
-}
-
 /// A fault that was done.
 #[derive(Clone, Debug, Serialize)]
 pub struct Done {
@@ -126,8 +113,6 @@ pub struct Records {
     pub attempts: Vec<Attempt>,
     /// Reads of clients.
     pub reads: Vec<Read>,
-    /// Leadership.
-    pub terms: Vec<Term>,
     /// Faults.
     pub faults: Vec<Done>,
 }
@@ -137,7 +122,6 @@ pub struct Records {
 enum Line<'a> {
     Attempt(&'a Attempt),
     Read(&'a Read),
-    Term(&'a Term),
     Fault(&'a Done),
 }
 
@@ -190,13 +174,6 @@ impl History {
         let mut inner = self.lock();
         inner.write(&Line::Read(&read));
         inner.records.reads.push(read);
-    }
-
-    /// What a node said of leadership.
-    pub fn term(&self, term: Term) {
-        let mut inner = self.lock();
-        inner.write(&Line::Term(&term));
-        inner.records.terms.push(term);
     }
 
     /// A fault that was done.

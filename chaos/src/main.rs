@@ -28,7 +28,6 @@ mod report;
 mod sandbox;
 mod scenario;
 mod selftest;
-#[allow(dead_code)]
 mod setting;
 mod stage;
 mod standin;
@@ -49,11 +48,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use check::Evidence;
-use checker::verdict::Finding;
 use client::{Client, Common, Setup};
+use event::{Events, Phase, What};
 use faults::Victims;
 use history::History;
 use history::recorder::Recorder;
+use setting::Setting;
 
 const NODES: usize = 3;
 const START: Duration = Duration::from_secs(30);
@@ -253,13 +253,23 @@ async fn torment(
     path: &Path,
     out: &mut impl Write,
 ) -> Result<bool> {
-    let mut victims = bring_up(args, path).await?;
+    let mut victims = bring_up(args, seed, path).await?;
     let history = Arc::new(History::create(&path.join("history.jsonl"))?);
     let channels: Vec<Connection> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
+    let events = victims.events.clone();
     let mut observers = JoinSet::new();
-    for (node, channel) in channels.iter().enumerate() {
-        observers.spawn(observer::observe(node, channel.clone(), Arc::clone(&history)));
+    for (node, channel) in victims.cluster.nodes().iter().zip(&channels) {
+        observers.spawn(observer::observe(
+            node.name.clone(),
+            channel.clone(),
+            events.clone(),
+        ));
     }
+    let nodes = victims.cluster.nodes().iter();
+    let data = nodes.map(|node| (node.name.clone(), path.join(&node.name)));
+    observers.spawn(observer::observe_use(events.clone(), data.collect()));
+    let phase = |phase| events.note(What::Phase { phase });
+    phase(Phase::Faults);
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
     let workers = victims.workers.iter().map(|worker| worker.name().to_owned());
@@ -284,6 +294,7 @@ async fn torment(
         )));
     }
     say("faults are over; every request and every run must end …");
+    phase(Phase::Final);
     stop.send_replace(true);
     while let Some(client) = clients.join_next().await {
         client.context("a client panicked")??;
@@ -297,25 +308,23 @@ async fn torment(
     let evidence = Evidence {
         records: history.finish()?,
         nodes,
-        unexpected_ends: victims.unexpected_ends(),
-        processes: victims.processes(),
     };
+    victims.note_unexpected_ends();
     let said = finals::said(&victims.peers()).await?;
     std::fs::write(path.join(judge::SAID), serde_json::to_string(&said)?)?;
     victims.stop_nodes().await?;
     let checks = check::all(&evidence);
-    std::fs::write(path.join("checks.json"), serde_json::to_string_pretty(&checks)?)?;
-    let findings = judge::judge(path)?;
-    std::fs::write(
-        path.join("findings.json"),
-        serde_json::to_string_pretty(&findings)?,
-    )?;
-    report::print(out, &evidence, &checks, &findings)?;
-    Ok(checks.iter().all(check::Checked::passed) && findings.iter().all(Finding::passed))
+    std::fs::write(path.join(check::FILE), serde_json::to_string_pretty(&checks)?)?;
+    let run = report::Run {
+        profile: "kills".to_owned(),
+        seed,
+        ..report::Run::default()
+    };
+    report::write(out, path, &run, &[report::judged(path)?], &[])
 }
 
 /// Three nodes, and workers that have registered and are started.
-async fn bring_up(args: &RunArgs, path: &Path) -> Result<Victims> {
+async fn bring_up(args: &RunArgs, seed: u64, path: &Path) -> Result<Victims> {
     let program = reeve_program(args.reeve.as_deref())?;
     let mut cluster = Cluster::start(ClusterSpec {
         program: program.clone(),
@@ -343,7 +352,39 @@ async fn bring_up(args: &RunArgs, path: &Path) -> Result<Victims> {
         sessions == args.workers
     })
     .await?;
-    Ok(Victims { cluster, workers })
+    let victims = Victims {
+        cluster,
+        workers,
+        events: Events::create(path)?,
+    };
+    victims.note_starts();
+    setting(args, seed, &victims).store(path)?;
+    Ok(victims)
+}
+
+fn setting(args: &RunArgs, seed: u64, victims: &Victims) -> Setting {
+    Setting {
+        scenario: "kills".to_owned(),
+        seed,
+        mutant: String::new(),
+        nodes: victims
+            .cluster
+            .nodes()
+            .iter()
+            .map(|node| node.name.clone())
+            .collect(),
+        workers: victims
+            .workers
+            .iter()
+            .map(|worker| worker.name().to_owned())
+            .collect(),
+        clients: args.clients,
+        down_after_ms: 4_000,
+        heartbeat_interval_ms: 500,
+        reconnect_timeout_ms: 1_500,
+        rehome_grace_ms: 4_000 / 3,
+        election_max_ms: 3_000,
+    }
 }
 
 /// Progress goes to stderr, the report to stdout.

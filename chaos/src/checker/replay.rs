@@ -6,6 +6,9 @@
 
 mod compare;
 mod evidence;
+mod execute;
+mod logs;
+mod probes;
 mod runs;
 mod workers;
 mod world;
@@ -21,14 +24,63 @@ use super::model::run::Status;
 use super::order::Truth;
 use super::verdict::Finding;
 use crate::dump::{Dump, Entry, Payload};
-use world::{ADMIN, Id, Object, Refused, Request, RequestId, WORKER_ROLE, World};
+use execute::Outcome;
+use logs::Committed;
+use world::{Id, Refused, Touched, WorkerStatus, World};
 
 /// What the logs gave.
+#[derive(Default)]
 pub struct Replayed {
     /// What was found.
     pub findings: Vec<Finding>,
-    /// What every answer can be compared with; none if the log is not whole, or has commands that the model does not know.
+    /// What every answer can be compared with; none if the log is not whole, has commands that the model does not know, or revisions
+    /// that it knows roughly.
     pub truth: Option<Truth>,
+    /// Every command, for timelines.
+    pub lines: Vec<Line>,
+    /// Every time that a worker became OFFLINE.
+    pub offline: Vec<Offline>,
+}
+
+impl Replayed {
+    /// Who became OFFLINE, if the log was replayed.
+    pub fn log(&self) -> Option<&[Offline]> {
+        (!self.lines.is_empty()).then_some(self.offline.as_slice())
+    }
+}
+
+/// A command, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Its entry.
+    pub index: u64,
+    /// The entry's term.
+    pub term: u64,
+    /// The entry's leader.
+    pub leader: u64,
+    /// The term in which a leader planned it.
+    pub fence: Option<u64>,
+    /// What it is called.
+    pub command: String,
+    /// The revision that it took, if it took one that is known.
+    pub revision: Option<u64>,
+    /// Why it changed nothing.
+    pub refused: Option<&'static str>,
+    /// What it wrote, by the keys of histories.
+    pub wrote: Vec<String>,
+}
+
+/// A worker became OFFLINE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offline {
+    /// Its name.
+    pub worker: String,
+    /// The entry.
+    pub index: u64,
+    /// The revision, if it is known.
+    pub revision: Option<u64>,
+    /// It was given up for its silence; otherwise it left, or was deleted.
+    pub silent: bool,
 }
 
 /// A command that the model refused, and what would be there if it had not been.
@@ -54,36 +106,55 @@ struct Counts {
 
 struct Replay {
     world: World,
+    /// Up to which entry it is.
+    upto: Option<u64>,
     counts: Counts,
     /// By run.
     refusals: BTreeMap<Id, Vec<Refusal>>,
+    lines: Vec<Line>,
+    offline: Vec<Offline>,
+    /// Of workers, to see when one becomes another.
+    statuses: BTreeMap<Id, WorkerStatus>,
+    /// Nodes that planned, by term.
+    planners: BTreeMap<u64, BTreeSet<u64>>,
+    /// Plans that name no term: entry and command.
+    unfenced: Vec<(u64, String)>,
 }
 
 /// Everything that logs and states on disk can show.
 pub fn all(dumps: &[Dump]) -> Replayed {
-    let mut findings = vec![matching(dumps), one_leader(dumps)];
-    let whole = whole(dumps);
-    let mut truth = None;
+    let committed = logs::committed(dumps);
+    let whole = logs::whole(dumps, &committed);
+    let mut findings = vec![
+        logs::matching(dumps, &committed),
+        logs::on_quorum(dumps, &committed),
+        logs::one_leader(dumps),
+    ];
+    let mut replayed = Replayed::default();
     if whole.passed() {
-        let mut worst: Option<Vec<Finding>> = None;
-        for dump in dumps {
-            let mut replay = Replay::new();
-            replay.advance(dump, 0, dump.applied);
-            let found = compare::all(&replay, dump);
-            merge(&mut worst, found);
-            // What is committed and was not yet written to the state was answered all the same.
-            replay.advance(dump, dump.applied, committed(dumps));
-            if replay.counts.unknown.is_empty() {
-                truth = Some(replay.world.truth);
-            }
+        let mut replay = Replay::new();
+        let mut compared: Option<Vec<Finding>> = None;
+        let mut in_order: Vec<&Dump> = dumps.iter().collect();
+        in_order.sort_by_key(|dump| dump.applied);
+        for dump in in_order {
+            replay.advance(&committed, dump.applied);
+            merge(&mut compared, compare::all(&replay, dump));
         }
-        findings.extend(worst.unwrap_or_default());
+        // What is committed and was not yet written to the state was answered all the same.
+        replay.advance(&committed, committed.upto);
+        findings.extend(compared.unwrap_or_default());
+        findings.push(replay.fences());
+        let certain = replay.counts.unknown.is_empty() && !replay.world.inexact;
+        replayed.truth = certain.then_some(replay.world.truth);
+        replayed.lines = replay.lines;
+        replayed.offline = replay.offline;
     }
     findings.insert(0, whole);
-    Replayed { findings, truth }
+    replayed.findings = findings;
+    replayed
 }
 
-/// The same checks of every node, as one.
+/// The same checks of every node, as one. Nodes come in the order of what they applied: notes of the last are about the most.
 fn merge(all: &mut Option<Vec<Finding>>, found: Vec<Finding>) {
     let Some(all) = all else {
         *all = Some(found);
@@ -94,121 +165,33 @@ fn merge(all: &mut Option<Vec<Finding>>, found: Vec<Finding>) {
         sum.violations.extend(one.violations);
         sum.unknown.extend(one.unknown);
         sum.harness.extend(one.harness);
+        sum.notes = one.notes;
     }
-}
-
-/// A log begins here, or one before.
-const FIRST_INDEX: u64 = 1;
-
-/// A log that was cut cannot be replayed from the beginning: then nothing is said, rather than something that is wrong.
-fn whole(dumps: &[Dump]) -> Finding {
-    let mut finding = Finding::of(
-        "H",
-        "logs are whole, from the first entry to what the state is after",
-    );
-    for dump in dumps {
-        finding.examined += dump.entries.len();
-        if let Some(purged) = dump.purged {
-            finding.unknown.push(format!(
-                "the log of {} was cut up to entry {purged}: keep more of it (--log-keep-entries)",
-                dump.name
-            ));
-        }
-        let first = dump.entries.first().map_or(0, |entry| entry.index);
-        if first > FIRST_INDEX && dump.purged.is_none() {
-            finding
-                .violations
-                .push(format!("{}: the log begins at entry {first}", dump.name));
-        }
-        let gap = (first..)
-            .zip(&dump.entries)
-            .find(|(index, entry)| entry.index != *index);
-        if let Some((index, _)) = gap {
-            finding
-                .violations
-                .push(format!("{}: entry {index} is missing", dump.name));
-        }
-        let last = dump.entries.last().map_or(0, |entry| entry.index);
-        if last < dump.applied {
-            finding.violations.push(format!(
-                "{}: the state is after entry {}, the log ends at {last}",
-                dump.name, dump.applied
-            ));
-        }
-    }
-    finding
-}
-
-/// Up to where the log is committed, as far as any node knows.
-fn committed(dumps: &[Dump]) -> u64 {
-    let known = dumps
-        .iter()
-        .filter_map(|dump| dump.committed.max(Some(dump.applied)));
-    known.max().unwrap_or(0)
-}
-
-/// What is committed is the same on every node that has it (log matching).
-fn matching(dumps: &[Dump]) -> Finding {
-    let mut finding = Finding::of("I11", "committed entries are the same on every node");
-    let committed = committed(dumps);
-    let mut first: BTreeMap<u64, (&str, &Entry)> = BTreeMap::new();
-    for dump in dumps {
-        for entry in dump.entries.iter().filter(|entry| entry.index <= committed) {
-            let (name, other) = first.entry(entry.index).or_insert((&dump.name, entry));
-            finding.examined += usize::from(*name != dump.name);
-            if *other != entry {
-                finding.violations.push(format!(
-                    "entry {} is of term {} on {name} and of term {} on {}",
-                    entry.index, other.term, entry.term, dump.name
-                ));
-            }
-        }
-    }
-    finding
-}
-
-fn one_leader(dumps: &[Dump]) -> Finding {
-    let mut finding = Finding::of(
-        "I7",
-        "the entries of a term are of one leader, and terms rise along the log",
-    );
-    let mut leaders: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    for dump in dumps {
-        let mut term = 0;
-        for entry in &dump.entries {
-            finding.examined += 1;
-            leaders.entry(entry.term).or_default().insert(entry.leader);
-            if entry.term < term {
-                finding.violations.push(format!(
-                    "{}: entry {} is of term {}, after one of term {term}",
-                    dump.name, entry.index, entry.term
-                ));
-            }
-            term = entry.term;
-        }
-    }
-    for (term, of) in leaders.iter().filter(|(_, of)| of.len() > 1) {
-        finding
-            .violations
-            .push(format!("term {term} has entries of leaders {of:?}"));
-    }
-    finding
 }
 
 impl Replay {
     fn new() -> Self {
         Self {
             world: World::begin(),
+            upto: None,
             counts: Counts::default(),
             refusals: BTreeMap::new(),
+            lines: Vec::new(),
+            offline: Vec::new(),
+            statuses: BTreeMap::new(),
+            planners: BTreeMap::new(),
+            unfenced: Vec::new(),
         }
     }
 
-    /// Replays the entries after one and up to another.
-    fn advance(&mut self, dump: &Dump, after: u64, upto: u64) {
-        // The first entry has the index 0 in some clusters: it holds no commands.
-        let due = |entry: &&Entry| (after == 0 || entry.index > after) && entry.index <= upto;
-        for entry in dump.entries.iter().filter(due) {
+    /// Replays what comes next, up to an entry.
+    fn advance(&mut self, log: &Committed<'_>, upto: u64) {
+        let after = self.upto.map_or(0, |upto| upto + 1);
+        if after > upto {
+            return;
+        }
+        self.upto = Some(upto);
+        for entry in log.entries.range(after..=upto).map(|(_, entry)| *entry) {
             self.counts.entries += 1;
             let Payload::Commands { stamp_ms, envelopes } = &entry.payload else {
                 continue;
@@ -223,274 +206,148 @@ impl Replay {
     fn command(&mut self, entry: &Entry, bytes: &Bytes) {
         self.counts.commands += 1;
         let envelope = wire::Envelope::decode(bytes.clone()).unwrap_or_default();
-        let Some(command) = &envelope.command else {
-            *self.counts.unknown.entry("unreadable".to_owned()).or_default() += 1;
-            return self.world.not_known();
+        let mut line = Line {
+            index: entry.index,
+            term: entry.term,
+            leader: entry.leader,
+            fence: envelope.fence_term,
+            command: "unreadable".to_owned(),
+            ..Line::default()
         };
-        self.counts.fenced += usize::from(envelope.fence_term.is_some());
+        let Some(command) = &envelope.command else {
+            self.unknown(&line.command);
+            return self.lines.push(line);
+        };
+        line.command = name(command);
+        self.look_at_fence(entry, &envelope, command);
         if let Command::PlaceRun(place) = command {
             self.counts.placements += place.placements.len();
         }
         match self.apply(entry.term, &envelope, command) {
             Ok(true) => {
                 self.counts.transitions += usize::from(enters(command).is_some());
-                self.world.applied();
+                let (revision, wrote) = self.world.applied();
+                line.revision = revision;
+                self.workers_moved(&line, command, &wrote);
+                line.wrote = wrote.iter().filter_map(|what| self.world.key(what)).collect();
             }
-            // Answered before.
-            Ok(false) => {}
+            Ok(false) => line.refused = Some("answered before"),
             Err(Outcome::Beside) => self.world.not_known(),
-            Err(Outcome::Unknown) => {
-                let debug = format!("{command:?}");
-                let name = debug.split('(').next().unwrap_or_default().to_owned();
-                *self.counts.unknown.entry(name).or_default() += 1;
-                self.world.not_known();
-            }
+            Err(Outcome::Unknown) => self.unknown(&line.command),
             Err(Outcome::Refused(why)) => {
-                self.world.refused();
-                *self.counts.refused.entry(why).or_default() += 1;
-                if let Some(run) = about_run(command) {
-                    self.refusals.entry(run.clone()).or_default().push(Refusal {
-                        index: entry.index,
-                        why,
-                        enters: enters(command),
-                        places_on: places_on(command),
-                    });
+                self.refused(entry, command, why);
+                line.refused = Some(why.name());
+                let about = about_run(command).map(|run| format!("run/{}", world::uuid(run)));
+                line.wrote.extend(about);
+            }
+        }
+        self.lines.push(line);
+    }
+
+    fn unknown(&mut self, command: &str) {
+        *self.counts.unknown.entry(command.to_owned()).or_default() += 1;
+        self.world.not_known();
+    }
+
+    fn refused(&mut self, entry: &Entry, command: &Command, why: Refused) {
+        self.world.refused();
+        *self.counts.refused.entry(why).or_default() += 1;
+        if let Some(run) = about_run(command) {
+            self.refusals.entry(run.clone()).or_default().push(Refusal {
+                index: entry.index,
+                why,
+                enters: enters(command),
+                places_on: places_on(command),
+            });
+        }
+    }
+
+    fn look_at_fence(&mut self, entry: &Entry, envelope: &wire::Envelope, command: &Command) {
+        match envelope.fence_term {
+            Some(fence) => {
+                self.counts.fenced += 1;
+                if fence == entry.term {
+                    self.planners.entry(fence).or_default().insert(entry.leader);
                 }
             }
+            None if is_plan(command) => self.unfenced.push((entry.index, name(command))),
+            None => {}
         }
     }
 
-    /// True: it was applied. False: it was answered before, and changes nothing.
-    fn apply(&mut self, term: u64, envelope: &wire::Envelope, command: &Command) -> Result<bool, Outcome> {
-        if envelope.fence_term.is_some_and(|fence| fence != term) {
-            return Err(Refused::StaleTerm.into());
-        }
-        self.may(envelope.principal.as_ref(), command)?;
-        let tag = envelope.request.as_ref();
-        let request = tag
-            .and_then(|tag| tag.key.as_ref())
-            .map(|key| (key.caller.clone(), key.request_id.clone()));
-        let hash = tag.map(|tag| tag.hash.clone()).unwrap_or_default();
-        if let Some(known) = request.as_ref().and_then(|id| self.remembered(id)) {
-            if known.hash != hash {
-                return Err(Refused::RequestReused.into());
-            }
-            return Ok(false);
-        }
-        let (object, created) = self.execute(command, envelope.principal.as_ref(), request.clone())?;
-        if let (Some(id), Some(object)) = (request, object) {
-            let expires = (!created).then_some(self.world.now + KEPT_MS);
-            let row = Request {
-                hash,
-                object,
-                expires,
+    /// Notes who became OFFLINE.
+    fn workers_moved(&mut self, line: &Line, command: &Command, wrote: &[Touched]) {
+        for what in wrote {
+            let Touched::Worker(id) = what else { continue };
+            let Some(worker) = self.world.workers.get(id) else {
+                continue;
             };
-            self.world.requests.insert(id, row);
-            self.world.touch(world::Touched::Other);
-        }
-        Ok(true)
-    }
-
-    fn remembered(&self, id: &RequestId) -> Option<&Request> {
-        let known = self.world.requests.get(id)?;
-        let lives = match &known.object {
-            Object::Test(_) => true,
-            Object::Run(id) => self.world.runs.contains_key(id),
-            Object::Worker(id) => self.world.workers.contains_key(id),
-            Object::Key(id) => self.world.keys.contains_key(id),
-        };
-        let over = known.expires.is_some_and(|at| at <= self.world.now);
-        (lives && !over).then_some(known)
-    }
-
-    /// Whether the caller may: what nodes and workers say has none.
-    #[allow(clippy::wildcard_enum_match_arm)]
-    fn may(&self, principal: Option<&Id>, command: &Command) -> Result<(), Outcome> {
-        let Some(principal) = principal else {
-            return Ok(());
-        };
-        let key = self.world.key_in_force(principal)?;
-        let operates = matches!(key.role, 2 | ADMIN);
-        let allowed = match command {
-            Command::ApplyTest(_)
-            | Command::DeleteTest(_)
-            | Command::StartRun(_)
-            | Command::StopRun(_)
-            | Command::CreateWorker(_)
-            | Command::SetDrain(_)
-            | Command::RegenerateToken(_)
-            | Command::DeleteWorker(_) => operates,
-            Command::CreateKey(_) | Command::RevokeKey(_) => key.role == ADMIN,
-            Command::RegisterWorker(_) | Command::PingWorker(_) | Command::UnregisterWorker(_) => {
-                operates || key.role == WORKER_ROLE
+            let status = worker.status();
+            let before = self.statuses.insert(id.clone(), status);
+            let was_there = before.is_some_and(|before| before != WorkerStatus::Offline);
+            if status == WorkerStatus::Offline && was_there {
+                self.offline.push(Offline {
+                    worker: worker.name.clone(),
+                    index: line.index,
+                    revision: line.revision,
+                    silent: matches!(command, Command::SetLink(_)),
+                });
             }
-            _ => false,
-        };
-        let project = match command {
-            Command::ApplyTest(command) => Some(runs::project(&command.project)),
-            Command::DeleteTest(command) => self.project_of_test(&command.test),
-            Command::StartRun(command) => self.project_of_test(&command.test),
-            Command::StopRun(command) => self.world.runs.get(&command.run).map(|run| run.project.clone()),
-            _ => None,
-        };
-        let reaches = key.role == ADMIN || project.is_none_or(|project| project == key.project);
-        if allowed && reaches {
-            Ok(())
-        } else {
-            Err(Refused::Caller.into())
         }
     }
 
-    fn project_of_test(&self, id: &Id) -> Option<String> {
-        self.world.tests.get(id).map(|test| test.project.clone())
-    }
-
-    /// What the command was about, and whether it created it; no object: its answer is not remembered.
-    #[allow(clippy::wildcard_enum_match_arm)]
-    fn execute(
-        &mut self,
-        command: &Command,
-        principal: Option<&Id>,
-        by: Option<RequestId>,
-    ) -> Result<(Option<Object>, bool), Outcome> {
-        let world = &mut self.world;
-        let made = match command {
-            Command::ApplyTest(command) => {
-                let id = world.apply_test(command, by)?;
-                let created = id == command.id;
-                (Object::Test(id), created)
-            }
-            Command::DeleteTest(command) => {
-                world.delete_test(command)?;
-                (Object::Test(command.test.clone()), false)
-            }
-            Command::StartRun(command) => {
-                world.start_run(command)?;
-                (Object::Run(command.run.clone()), true)
-            }
-            Command::CreateWorker(command) => {
-                world.create_worker(command, by)?;
-                (Object::Worker(command.id.clone()), true)
-            }
-            Command::RegisterWorker(command) => {
-                let id = world.register(command, by, principal)?;
-                let created = id == command.id;
-                (Object::Worker(id), created)
-            }
-            Command::CreateKey(command) => {
-                world.create_key(command)?;
-                (Object::Key(command.id.clone()), true)
-            }
-            Command::RevokeKey(command) => {
-                world.revoke_key(command)?;
-                (Object::Key(command.key.clone()), false)
-            }
-            Command::RaiseClusterVersion(command) => {
-                world.raise_cluster_version(command.version)?;
-                return Ok((None, false));
-            }
-            Command::Report(command) => {
-                world.report(command)?;
-                return Ok((None, false));
-            }
-            Command::RecordChunk(command) => {
-                world.record_chunk(command)?;
-                return Ok((None, false));
-            }
-            Command::RecordSummary(command) => {
-                world.record_summary(command)?;
-                return Ok((None, false));
-            }
-            other => return self.execute_on(other, principal).map(|object| (object, false)),
-        };
-        Ok((Some(made.0), made.1))
-    }
-
-    /// Commands on what exists: on runs, or else on workers.
-    #[allow(clippy::wildcard_enum_match_arm)]
-    fn execute_on(&mut self, command: &Command, principal: Option<&Id>) -> Result<Option<Object>, Outcome> {
-        let world = &mut self.world;
-        match command {
-            Command::StopRun(command) => world.stop_run(command),
-            Command::QueueRun(command) => world.queue_run(command),
-            Command::PlaceRun(command) => world.place_run(command),
-            Command::BeginRun(command) => world.begin_run(command),
-            Command::CompleteRun(command) => world.complete_run(command),
-            Command::FailRun(command) => world.fail_run(command),
-            Command::RejectRun(command) => world.reject_run(command),
-            Command::AbandonAssignments(command) => world.abandon(command),
-            other => return self.execute_on_worker(other, principal),
-        }?;
-        Ok(about_run(command).cloned().map(Object::Run))
-    }
-
-    #[allow(clippy::wildcard_enum_match_arm)]
-    fn execute_on_worker(
-        &mut self,
-        command: &Command,
-        principal: Option<&Id>,
-    ) -> Result<Option<Object>, Outcome> {
-        let world = &mut self.world;
-        let worker = match command {
-            Command::ConnectWorker(command) => world.connect(command).map(|()| None),
-            Command::DisconnectWorker(command) => world.disconnect(command).map(|()| None),
-            Command::SetLink(command) => world.set_link(command).map(|()| None),
-            Command::SetHealth(command) => world.set_health(command).map(|()| None),
-            Command::ExpireToken(command) => world.expire_token(command).map(|()| None),
-            Command::PurgeWorker(command) => world.purge_worker(command).map(|()| None),
-            Command::SetDrain(command) => world.set_drain(command).map(|()| Some(&command.worker)),
-            Command::PingWorker(command) => world.ping(command, principal).map(|()| Some(&command.worker)),
-            Command::UnregisterWorker(command) => world
-                .unregister(command, principal)
-                .map(|()| Some(&command.worker)),
-            Command::RegenerateToken(command) => {
-                world.regenerate_token(command).map(|()| Some(&command.worker))
-            }
-            Command::DeleteWorker(command) => world.delete_worker(command).map(|()| Some(&command.worker)),
-            other if is_beside(other) => return Err(Outcome::Beside),
-            // Newer than this model: counted, so that the replay gives no verdict that it cannot give.
-            _ => return Err(Outcome::Unknown),
-        }?;
-        Ok(worker.cloned().map(Object::Worker))
+    /// Who plans: one leader in a term, and never without saying in which.
+    fn fences(&self) -> Finding {
+        let mut finding = Finding::of(
+            "I7",
+            "plans name the term they were made in, and those of a term are of one leader",
+        );
+        finding.examined = self.counts.fenced;
+        for (index, command) in &self.unfenced {
+            finding.examined += 1;
+            let what = format!("entry {index}: {command} was planned by a leader and names no term");
+            finding.violations.push(what);
+        }
+        for (term, leaders) in self.planners.iter().filter(|(_, of)| of.len() > 1) {
+            let what = format!("nodes {leaders:?} planned in term {term}");
+            finding.violations.push(what);
+        }
+        let stale = self.counts.refused.get(&Refused::StaleTerm).copied();
+        finding.notes.push(format!(
+            "{} plans of {} terms, {} of another term rejected",
+            self.counts.fenced,
+            self.planners.len(),
+            stale.unwrap_or(0)
+        ));
+        finding
     }
 }
 
-/// How long the answer to a request that created nothing is remembered, ms.
-const KEPT_MS: u64 = 3_600_000;
-
-enum Outcome {
-    Refused(Refused),
-    /// It changes nothing that is modelled here, or is refused; either way the revision is known only roughly.
-    Beside,
-    Unknown,
+/// What it is called in the log's protocol.
+fn name(command: &Command) -> String {
+    let debug = format!("{command:?}");
+    debug.split('(').next().unwrap_or_default().to_owned()
 }
 
-/// Projects, probes that start nothing, and webhooks: no run, worker, test or key is another afterwards.
-fn is_beside(command: &Command) -> bool {
+/// Whether only a leader's planners propose it.
+#[allow(clippy::wildcard_enum_match_arm)]
+fn is_plan(command: &Command) -> bool {
     matches!(
         command,
-        Command::PutProject(_)
-            | Command::DeleteProject(_)
-            | Command::AdjustCredits(_)
-            | Command::PutProbe(_)
-            | Command::DeleteProbe(_)
-            | Command::PauseProbe(_)
+        Command::QueueRun(_)
+            | Command::PlaceRun(_)
+            | Command::BeginRun(_)
+            | Command::CompleteRun(_)
+            | Command::FailRun(_)
+            | Command::RejectRun(_)
+            | Command::AbandonAssignments(_)
+            | Command::SetLink(_)
+            | Command::ExpireToken(_)
+            | Command::PurgeWorker(_)
+            | Command::FireProbe(_)
             | Command::SkipSlot(_)
             | Command::EvaluateProbe(_)
-            | Command::PutWebhook(_)
-            | Command::DeleteWebhook(_)
-            | Command::RotateSecret(_)
-            | Command::RecordDeliveries(_)
-            | Command::ReplayDelivery(_)
-            | Command::PauseWebhook(_)
-            | Command::TestWebhook(_)
     )
-}
-
-impl From<Refused> for Outcome {
-    fn from(why: Refused) -> Self {
-        Self::Refused(why)
-    }
 }
 
 #[allow(clippy::wildcard_enum_match_arm)]
@@ -506,6 +363,9 @@ fn about_run(command: &Command) -> Option<&Id> {
         Command::RejectRun(command) => Some(&command.run),
         Command::AbandonAssignments(command) => Some(&command.run),
         Command::Report(command) => Some(&command.run),
+        Command::FireProbe(command) => Some(&command.run),
+        Command::PurgeRun(command) => Some(&command.run),
+        Command::KeepLateReports(command) => Some(&command.run),
         _ => None,
     }
 }
@@ -522,7 +382,7 @@ fn places_on(command: &Command) -> Vec<Id> {
 #[allow(clippy::wildcard_enum_match_arm)]
 fn enters(command: &Command) -> Option<Status> {
     match command {
-        Command::StartRun(_) => Some(Status::Pending),
+        Command::StartRun(_) | Command::FireProbe(_) => Some(Status::Pending),
         Command::QueueRun(_) => Some(Status::Queued),
         Command::BeginRun(_) => Some(Status::Running),
         Command::CompleteRun(_) => Some(Status::Completed),

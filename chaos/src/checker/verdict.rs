@@ -81,6 +81,14 @@ impl Finding {
         self.word() == Word::Ok
     }
 
+    /// Whether a scenario fails for it. That it looked at nothing is judged over all scenarios of a run.
+    pub fn fails(&self) -> bool {
+        match self.word() {
+            Word::Ok | Word::NotCovered => false,
+            Word::Unknown | Word::HarnessFault | Word::Violated => true,
+        }
+    }
+
     /// What there is to say about it, the worst first.
     pub fn details(&self) -> impl Iterator<Item = &String> {
         let bad = self.violations.iter().chain(&self.harness).chain(&self.unknown);
@@ -137,6 +145,7 @@ mod tests {
     fn only_what_was_looked_at_and_held_has_passed() {
         let mut finding = Finding::of("I1", "a rule");
         assert_eq!(finding.word(), Word::NotCovered);
+        assert!(!finding.fails() && !finding.passed());
         finding.examined = 3;
         assert!(finding.passed());
         finding.unknown.push("late".to_owned());
@@ -145,7 +154,7 @@ mod tests {
         assert_eq!(finding.word(), Word::HarnessFault);
         finding.violations.push("broken".to_owned());
         assert_eq!(finding.word(), Word::Violated);
-        assert!(!finding.passed());
+        assert!(finding.fails() && !finding.passed());
     }
 
     #[test]

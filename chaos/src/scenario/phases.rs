@@ -23,6 +23,7 @@ use crate::finals;
 use crate::history::History;
 use crate::history::recorder::Recorder;
 use crate::judge;
+use crate::observer;
 use crate::setting::Setting;
 use crate::stage::{Programs, Stage};
 
@@ -119,6 +120,7 @@ impl Performance {
         let (stop, stopped) = watch::channel(false);
         self.phase(Phase::WarmUp);
         let mut clients = self.clients(&history, &stopped)?;
+        let _observers = self.observers();
         sleep(Duration::from_millis(self.plan.warm_up_ms)).await;
         self.phase(Phase::Faults);
         nemesis.play(&mut self.stage).await?;
@@ -166,6 +168,18 @@ impl Performance {
             self.stage.stop_node(&name, STOPS)?;
         }
         self.stage.keep_data()
+    }
+
+    /// They end with what is returned.
+    fn observers(&self) -> JoinSet<()> {
+        let mut observers = JoinSet::new();
+        for (name, connection) in self.stage.connections() {
+            observers.spawn(observer::observe(name, connection, self.events.clone()));
+        }
+        let nodes = self.stage.nodes().iter();
+        let data = nodes.map(|node| (node.name.clone(), node.files.clone())).collect();
+        observers.spawn(observer::observe_use(self.events.clone(), data));
+        observers
     }
 
     fn phase(&self, phase: Phase) {
@@ -290,7 +304,6 @@ impl Performance {
         let evidence = Evidence {
             records: history.finish()?,
             nodes,
-            ..Evidence::default()
         };
         let checks = check::all(&evidence);
         std::fs::write(

@@ -57,7 +57,11 @@ impl World {
             .runs
             .values()
             .any(|run| run.test == command.test && !run.status().is_terminal());
-        if used {
+        let probed = self
+            .probes
+            .values()
+            .any(|probe| probe.definition.test == command.test);
+        if used || probed {
             return Err(Refused::Status);
         }
         if let Some(request) = &test.created_by {
@@ -81,6 +85,8 @@ impl World {
             timeline: vec![Status::Pending],
             stop_requested: false,
             assignments: 0,
+            ended_at: None,
+            created_by: None,
             revision: super::world::Stamp::default(),
         };
         self.runs.insert(command.run.clone(), run);
@@ -373,11 +379,15 @@ impl World {
     }
 
     fn enter(&mut self, id: &Id, to: Status) -> Done {
+        let now = self.now;
         let run = self.runs.get_mut(id).ok_or(Refused::Missing)?;
         if !run.status().edge_to(to) {
             return Err(Refused::Status);
         }
         run.timeline.push(to);
+        if to.is_terminal() {
+            run.ended_at = Some(now);
+        }
         self.touch(Touched::Run(id.clone()));
         Ok(())
     }

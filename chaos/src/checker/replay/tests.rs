@@ -295,7 +295,8 @@ fn a_log_and_the_state_that_it_gives_pass() {
             "1 attempts refused",
             "1 attempts refused",
             "1 attempts refused",
-            "19 entries, 19 commands"
+            "19 entries, 19 commands",
+            "9 plans of 1 terms, 1 of another term rejected"
         ]
     );
     let truth = replayed.truth.unwrap();
@@ -321,7 +322,7 @@ fn a_state_that_shows_what_was_to_be_refused() {
             // Only what another term's leader proposed begins the run.
             let kept: Vec<Entry> = (0..13).map(entry).collect();
             dump.entries = kept;
-            dump.applied = 13;
+            (dump.applied, dump.committed) = (13, Some(13));
             dump.rows[1] = run_row(RUN_A, &[1, 2, 3], 1, 10);
         }),
         ("I8", "Draining", |dump| {
@@ -330,6 +331,7 @@ fn a_state_that_shows_what_was_to_be_refused() {
                 entry.index = index;
             }
             dump.applied -= 1;
+            dump.committed = Some(dump.applied);
             dump.rows[2] = run_row(RUN_B, &[1, 2], 1, 15);
             dump.rows.push(assignment_row(RUN_B, 1, 0));
         }),
@@ -374,17 +376,295 @@ fn logs_that_do_not_match() {
     assert!(
         violated(&dumps)
             .iter()
-            .any(|(of, text)| *of == "H" && text.contains("missing"))
+            .any(|(of, text)| *of == "I2" && text.contains("missing"))
+    );
+    let mut dumps = good();
+    dumps[0].entries.pop();
+    assert!(
+        violated(&dumps)
+            .iter()
+            .any(|(of, text)| *of == "I2" && text.contains("the log ends at 18"))
     );
 }
 
 #[test]
-fn a_log_that_was_cut_gives_no_verdict() {
+fn what_was_never_committed_may_differ_and_what_was_may_not() {
+    let conflict = |knows: u64| {
+        let mut dumps = good();
+        let third = Dump {
+            name: "n3".to_owned(),
+            ..dumps[0].clone()
+        };
+        dumps.push(third);
+        // An old leader wrote entry 19 in its own term, and was cut off.
+        dumps[2].entries[18] = Entry {
+            term: 0,
+            payload: Payload::Blank,
+            ..dumps[2].entries[18].clone()
+        };
+        dumps[2].committed = Some(knows);
+        dumps[2].applied = knows;
+        let findings = all(&dumps).findings;
+        let matching = findings.into_iter().find(|finding| finding.invariant == "I11");
+        matching.map(|finding| finding.word())
+    };
+    assert_eq!(conflict(18), Some(Word::Ok));
+    assert_eq!(conflict(19), Some(Word::Violated));
+}
+
+#[test]
+fn what_is_committed_is_on_a_majority() {
+    let on_quorum = |dumps: &[Dump]| {
+        let findings = all(dumps).findings;
+        let mut found = findings.into_iter().filter(|finding| finding.invariant == "I11");
+        found.nth(1).unwrap().violations
+    };
     let mut dumps = good();
-    dumps[0].purged = Some(3);
+    assert_eq!(on_quorum(&dumps), Vec::<String>::new());
+    for name in ["n3", "n4"] {
+        let behind = Dump {
+            name: name.to_owned(),
+            applied: 18,
+            committed: Some(18),
+            entries: dumps[0].entries[..18].to_vec(),
+            ..dumps[0].clone()
+        };
+        dumps.push(behind);
+    }
+    assert_eq!(
+        on_quorum(&dumps),
+        ["entry 19 of term 1 is committed and on 2 of 4 nodes"]
+    );
+    // What a snapshot stands for is there.
+    dumps[3].purged = Some(19);
+    dumps[3].entries.clear();
+    assert_eq!(on_quorum(&dumps), Vec::<String>::new());
+}
+
+#[test]
+fn a_log_that_was_cut_is_judged_by_that_of_another_node() {
+    let mut dumps = good();
+    for dump in &mut dumps[..1] {
+        dump.purged = Some(9);
+        dump.entries.retain(|entry| entry.index > 9);
+    }
     let replayed = all(&dumps);
-    assert_eq!(replayed.findings[0].word(), Word::Unknown);
+    for finding in &replayed.findings {
+        assert!(finding.passed(), "{finding:?}");
+    }
+    assert!(replayed.truth.is_some());
+    // It is not believed for that: its state is compared.
+    dumps[0].rows[1] = run_row(RUN_A, &[1, 2, 3], 1, 12);
+    assert!(
+        violated(&dumps)
+            .iter()
+            .any(|(of, text)| *of == "I3" && text.contains("n1"))
+    );
+}
+
+#[test]
+fn a_log_that_nobody_has_whole_is_a_fault_of_the_harness() {
+    let mut dumps = good();
+    for dump in &mut dumps {
+        dump.purged = Some(3);
+        dump.entries.retain(|entry| entry.index > 3);
+    }
+    let replayed = all(&dumps);
+    assert_eq!(replayed.findings[0].word(), Word::HarnessFault);
     assert!(replayed.truth.is_none());
+}
+
+#[test]
+fn a_plan_without_a_term_is_found() {
+    let mut commands = commands();
+    commands[5].1 = None;
+    let mut dumps = good();
+    dumps.truncate(1);
+    dumps[0].entries = entries(commands);
+    let broken = violated(&dumps);
+    assert!(
+        broken
+            .iter()
+            .any(|(of, text)| *of == "I7" && text.contains("QueueRun was planned")),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn what_was_committed_and_is_on_no_node_is_lost() {
+    let mut dumps = good();
+    for dump in &mut dumps {
+        dump.entries.pop();
+        dump.applied = 18;
+    }
+    let broken = violated(&dumps);
+    assert!(
+        broken
+            .iter()
+            .any(|(of, text)| *of == "I2" && text.contains("entry 19 was committed and is on no node")),
+        "{broken:?}"
+    );
+}
+
+/// The last entry of the log, after all others: more commands, and what they are answered.
+fn after(commands: Vec<(Command, Option<u64>)>) -> Replay {
+    let mut all = super::tests::commands();
+    all.extend(commands);
+    let entries = entries(all);
+    let committed = Committed {
+        upto: entries.len() as u64,
+        entries: entries.iter().map(|entry| (entry.index, entry)).collect(),
+    };
+    let mut replay = Replay::new();
+    replay.advance(&committed, committed.upto);
+    replay
+}
+
+fn answers(replay: &Replay) -> Vec<(&str, Option<u64>, Option<&str>)> {
+    let lines = replay.lines[19..].iter();
+    lines
+        .map(|line| (line.command.as_str(), line.revision, line.refused))
+        .collect()
+}
+
+#[test]
+fn runs_are_forgotten_only_after_their_time() {
+    let purge = |retention_ms| {
+        let command = wire::PurgeRun {
+            run: id(RUN_A),
+            retention_ms,
+        };
+        (Command::PurgeRun(command), None)
+    };
+    let replay = after(vec![purge(1_000), purge(5)]);
+    assert_eq!(
+        answers(&replay),
+        [
+            ("PurgeRun", None, Some("not true yet")),
+            ("PurgeRun", Some(15), None)
+        ]
+    );
+    assert_eq!(replay.world.runs.len(), 1);
+    assert_eq!(replay.world.assignments.len(), 0);
+    assert_eq!(replay.world.reserved(&id(WORKER)), 0);
+}
+
+#[test]
+fn late_reports_are_kept_of_what_was_lost_only() {
+    let late = |offsets: Vec<u32>| {
+        let reports = wire::Progress {
+            phases: vec![8; offsets.len()].into(),
+            outcomes: vec![1; offsets.len()].into(),
+            offsets,
+        };
+        let command = wire::KeepLateReports {
+            worker: id(WORKER),
+            run: id(RUN_A),
+            epoch: 1,
+            reports: Some(reports),
+        };
+        (Command::KeepLateReports(command), None)
+    };
+    let replay = after(vec![late(vec![1])]);
+    assert_eq!(
+        answers(&replay),
+        [("KeepLateReports", None, Some("it does not fit the assignment"))]
+    );
+    let mut replay = after(Vec::new());
+    let key = (id(RUN_A), 0);
+    replay.world.assignments.get_mut(&key).unwrap().lost = true;
+    let (Command::KeepLateReports(command), _) = late(vec![1, 2, 9]) else {
+        unreachable!()
+    };
+    assert_eq!(replay.world.keep_late(&command), Ok(()));
+    // Endpoint 9 of 6 there is not.
+    assert_eq!(replay.world.assignments[&key].late.len(), 2);
+    assert!(!replay.world.applied().1.is_empty());
+    assert_eq!(replay.world.keep_late(&command), Ok(()));
+    assert!(
+        replay.world.applied().1.is_empty(),
+        "the same again changes nothing"
+    );
+}
+
+#[test]
+fn a_probe_fires_once_for_a_slot_and_keeps_its_test() {
+    let put = Command::PutProbe(wire::PutProbe {
+        id: id(40),
+        definition: Some(wire::ProbeDefinition {
+            name: "p".to_owned(),
+            test: id(1),
+            ..Default::default()
+        }),
+        mode: 1,
+        ..Default::default()
+    });
+    let fire = |slot_ms, run, revision| {
+        let command = wire::FireProbe {
+            probe: id(40),
+            slot_ms,
+            run: id(run),
+            revision,
+        };
+        (Command::FireProbe(command), Some(1))
+    };
+    let evaluate = Command::EvaluateProbe(wire::EvaluateProbe {
+        probe: id(40),
+        slot_ms: 205,
+    });
+    let pause = |paused| {
+        let command = wire::PauseProbe {
+            probe: id(40),
+            paused,
+        };
+        (Command::PauseProbe(command), None)
+    };
+    let delete = Command::DeleteTest(wire::DeleteTest { test: id(1) });
+    let replay = after(vec![
+        (put, None),         // at 200 ms, revision 15
+        fire(205, 50, 15),   // 16
+        fire(205, 51, 16),   // the slot is settled
+        fire(220, 51, 16),   // the one before is open
+        (evaluate, Some(1)), // its run is not over
+        pause(true),         // 17
+        pause(true),         // nothing new
+        (delete, None),      // it is probed, and has runs
+    ]);
+    assert_eq!(
+        answers(&replay),
+        [
+            ("PutProbe", Some(15), None),
+            ("FireProbe", Some(16), None),
+            ("FireProbe", None, Some("the status does not allow it")),
+            ("FireProbe", None, Some("not true yet")),
+            ("EvaluateProbe", None, Some("not true yet")),
+            ("PauseProbe", Some(17), None),
+            ("PauseProbe", None, None),
+            ("DeleteTest", None, Some("the status does not allow it")),
+        ]
+    );
+    assert_eq!(replay.world.runs.len(), 3);
+}
+
+#[test]
+fn workers_that_become_offline_are_told_with_their_cause() {
+    let down = |link| {
+        let command = wire::SetLink {
+            worker: id(WORKER),
+            epoch: 1,
+            link,
+            ..Default::default()
+        };
+        (Command::SetLink(command), Some(1))
+    };
+    let replay = after(vec![down(3), down(4), down(4)]);
+    let expected = Offline {
+        worker: "w".to_owned(),
+        index: 21,
+        revision: Some(16),
+        silent: true,
+    };
+    assert_eq!(replay.offline, [expected]);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::checker::model::run::Status;
 use crate::checker::order::{Content, Truth};
 use crate::definition::value_of;
 
+pub use crate::dump::uuid;
+
 pub type Id = Bytes;
 
 /// Why a command changes nothing. The words are the model's own.
@@ -43,6 +45,28 @@ pub enum Refused {
     Session,
     /// The report does not fit the assignment.
     Report,
+}
+
+impl Refused {
+    /// For timelines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StaleTerm => "planned in another term",
+            Self::Caller => "the caller may not",
+            Self::RequestReused => "the request id is of another request",
+            Self::Missing => "there is no such object",
+            Self::Taken => "there is one already",
+            Self::Status => "the status does not allow it",
+            Self::Stale => "planned for an older revision",
+            Self::NotYet => "not true yet",
+            Self::NotOnline => "the worker is not ONLINE",
+            Self::Draining => "the worker drains",
+            Self::Capacity => "too little capacity",
+            Self::Placement => "it does not fit the run",
+            Self::Session => "the session is over",
+            Self::Report => "it does not fit the assignment",
+        }
+    }
 }
 
 /// A revision. Commands that the model does not know may have taken revisions, so that it may be known within bounds only.
@@ -82,6 +106,9 @@ pub struct Run {
     pub timeline: Vec<Status>,
     pub stop_requested: bool,
     pub assignments: u32,
+    /// When it ended, cluster time.
+    pub ended_at: Option<u64>,
+    pub created_by: Option<RequestId>,
     pub revision: Stamp,
 }
 
@@ -89,6 +116,19 @@ impl Run {
     pub fn status(&self) -> Status {
         self.timeline.last().copied().unwrap_or(Status::Pending)
     }
+}
+
+/// A test on a schedule.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    pub project: String,
+    pub definition: wire::ProbeDefinition,
+    pub paused: bool,
+    /// Slots up to here are settled.
+    pub cursor: u64,
+    /// The execution that is not settled: its slot and its run.
+    pub open: Option<(u64, Id)>,
+    pub revision: Stamp,
 }
 
 /// Statuses of an assignment, as in the log: 1 offered, 2 ready, 3 started, 4 stopping, 5 lost, 6 closed.
@@ -116,6 +156,10 @@ pub struct Assignment {
     pub acked: u64,
     /// Phase and outcome of each endpoint, once it started.
     pub endpoints: Vec<(u8, u8)>,
+    /// What a worker said too late, by endpoint: phase and outcome.
+    pub late: BTreeMap<u32, (u8, u8)>,
+    /// What it said too late and was not kept.
+    pub late_left_out: u32,
 }
 
 impl Assignment {
@@ -267,6 +311,8 @@ pub enum Object {
     Run(Id),
     Worker(Id),
     Key(Id),
+    /// Whatever is remembered although it may be gone, and is not modelled.
+    Other,
 }
 
 /// What a command wrote.
@@ -277,6 +323,7 @@ pub enum Touched {
     /// An assignment of the run.
     Assignment(Id),
     Worker(Id),
+    Probe(Id),
     Other,
 }
 
@@ -288,6 +335,7 @@ pub struct World {
     pub assignments: BTreeMap<(Id, u32), Assignment>,
     pub workers: BTreeMap<Id, Worker>,
     pub keys: BTreeMap<Id, Key>,
+    pub probes: BTreeMap<Id, Probe>,
     pub requests: BTreeMap<RequestId, Request>,
     /// Hashes of chunks of evidence, by assignment, kind and number.
     pub chunks: BTreeMap<((Id, u32), u32, u32), Bytes>,
@@ -298,6 +346,8 @@ pub struct World {
     pub revision: Stamp,
     /// What every answer can be compared with.
     pub truth: Truth,
+    /// Something was changed at a revision that is known within bounds only: the truth lacks it.
+    pub inexact: bool,
     touched: BTreeSet<Touched>,
     /// Endpoints that workers hold; kept, because it is asked for at every placement.
     reserved: BTreeMap<Id, u32>,
@@ -332,13 +382,14 @@ impl World {
         self.revision.low = self.revision.low.max(unknown);
     }
 
-    /// The command is over: what it wrote has its revision.
-    pub fn applied(&mut self) {
+    /// The command is over: what it wrote has its revision, which is told if it is known, and what was written.
+    pub fn applied(&mut self) -> (Option<u64>, Vec<Touched>) {
         let touched = std::mem::take(&mut self.touched);
         if touched.is_empty() {
-            return;
+            return (None, Vec::new());
         }
         self.revision.known += 1;
+        self.inexact |= self.revision.exact().is_none();
         let revision = self.revision;
         for what in &touched {
             if let Touched::Run(id) = what
@@ -346,9 +397,28 @@ impl World {
             {
                 run.revision = revision;
             }
+            if let Touched::Probe(id) = what
+                && let Some(probe) = self.probes.get_mut(id)
+            {
+                probe.revision = revision;
+            }
             if let (Some((key, content)), Some(at)) = (self.content(what), revision.exact()) {
                 self.truth.entry(key).or_default().insert(at, content);
             }
+        }
+        (revision.exact(), touched.into_iter().collect())
+    }
+
+    /// What histories call it.
+    pub fn key(&self, what: &Touched) -> Option<String> {
+        match what {
+            Touched::Test(id) => self.tests.get(id).map(|test| format!("test/{}", test.name)),
+            Touched::Run(id) | Touched::Assignment(id) => Some(format!("run/{}", uuid(id))),
+            Touched::Worker(id) => self
+                .workers
+                .get(id)
+                .map(|worker| format!("worker/{}", worker.name)),
+            Touched::Probe(_) | Touched::Other => None,
         }
     }
 
@@ -372,17 +442,25 @@ impl World {
                 let worker = self.workers.get(id)?;
                 Some((format!("worker/{}", worker.name), Content::Worker))
             }
-            Touched::Other => None,
+            Touched::Probe(_) | Touched::Other => None,
         }
     }
 
     /// A test is gone: from here on nobody may see it.
     pub fn test_gone(&mut self, name: &str) {
+        self.gone(format!("test/{name}"));
+    }
+
+    /// A run is gone: from here on nobody may see it.
+    pub fn run_gone(&mut self, id: &Id) {
+        self.gone(format!("run/{}", uuid(id)));
+    }
+
+    fn gone(&mut self, key: String) {
         let mut next = self.revision;
         next.known += 1;
         if let Some(at) = next.exact() {
-            let of_test = self.truth.entry(format!("test/{name}")).or_default();
-            of_test.insert(at, Content::Gone);
+            self.truth.entry(key).or_default().insert(at, Content::Gone);
         }
     }
 
@@ -432,16 +510,4 @@ impl World {
         let over = key.revoked || key.expires.is_some_and(|at| at <= self.now);
         if over { Err(Refused::Caller) } else { Ok(key) }
     }
-}
-
-/// An id as the API writes it.
-pub fn uuid(id: &[u8]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in id.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }

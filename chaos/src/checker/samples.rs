@@ -1,0 +1,105 @@
+//! What nodes said of themselves while they ran (I11): terms and positions only rise, and a term has one leader.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::story::Story;
+use super::verdict::Finding;
+use crate::disk;
+use crate::event::What;
+use crate::fault::Fault;
+
+/// All of them.
+pub fn all(story: &Story<'_>) -> Vec<Finding> {
+    vec![rises(story), one_leader(story)]
+}
+
+/// The term of a node never falls, restarts included: it is on disk before it is said. What it has applied never falls while it
+/// runs: after a start it applies again from its log what its state on disk lacks.
+fn rises(story: &Story<'_>) -> Finding {
+    let rule = "the term of a node never falls, and what it has applied not while it runs";
+    let mut finding = Finding::of("I11", rule);
+    let mut last: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    for event in story.events {
+        let What::Seen {
+            node,
+            term,
+            applied,
+            pid,
+            ..
+        } = &event.what
+        else {
+            continue;
+        };
+        finding.examined += 1;
+        let known = last.entry(node).or_default();
+        if *term < known.0 && !lied_to(story, node) {
+            let what = format!("{node} went from term {} to {term} at {} µs", known.0, event.at);
+            finding.violations.push(what);
+        }
+        if *pid == known.2 && *applied < known.1 {
+            let what = format!(
+                "{node} had applied entry {}, then {applied} at {} µs",
+                known.1, event.at
+            );
+            finding.violations.push(what);
+        }
+        *known = (*term, *applied, *pid);
+    }
+    finding
+}
+
+/// A disk that lies about syncing may lose a vote: that is no fault of the node.
+fn lied_to(story: &Story<'_>, node: &str) -> bool {
+    let lies =
+        |fault: &Fault| matches!(fault, Fault::Sync { target, how: disk::Sync::Lie } if target == node);
+    story.faults.iter().any(|span| lies(span.fault))
+}
+
+fn one_leader(story: &Story<'_>) -> Finding {
+    let mut finding = Finding::of("I11", "a term has one leader");
+    let mut leaders: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    let mut first: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    for event in story.events {
+        if let What::Seen { term, leader, .. } = &event.what
+            && *leader != 0
+        {
+            leaders.entry(*term).or_default().insert(*leader);
+            first.entry((*term, *leader)).or_insert(event.at);
+        }
+    }
+    finding.examined = leaders.len();
+    for (term, of) in leaders.iter().filter(|(_, of)| of.len() > 1) {
+        let when: Vec<String> = of
+            .iter()
+            .filter_map(|leader| {
+                first
+                    .get(&(*term, *leader))
+                    .map(|at| format!("n{leader} at {at} µs"))
+            })
+            .collect();
+        let what = format!("term {term} had several leaders: {}", when.join(", "));
+        finding.violations.push(what);
+    }
+    let led: BTreeSet<u64> = leaders.values().flatten().copied().collect();
+    finding
+        .notes
+        .push(format!("{} terms, led by {} nodes", leaders.len(), led.len()));
+    finding
+}
+
+/// How often another leader was seen: terms with a leader, but for the first.
+pub fn leader_changes(story: &Story<'_>) -> usize {
+    let mut terms = BTreeSet::new();
+    for event in story.events {
+        if let What::Seen { term, leader, .. } = &event.what
+            && *leader != 0
+        {
+            terms.insert(*term);
+        }
+    }
+    terms.len().saturating_sub(1)
+}
+
+#[cfg(test)]
+#[path = "samples/tests.rs"]
+mod tests;
