@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::beats::{self, Beat};
 use crate::checker::ledger::{self, RunSaid};
 use crate::checker::verdict::{Finding, table};
 use crate::checker::{linear, order, replay};
@@ -44,18 +45,40 @@ pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
     }
     findings.extend(order::all(&ops, truth.as_ref()));
     if let Some(said) = said(directory)? {
-        let ledgers = files(directory, "ledger-")?;
-        if ledgers.is_empty() {
-            findings.extend(ledger::without(&said));
-        } else {
-            let mut lines = Vec::new();
-            for path in ledgers {
-                lines.extend(ledger::load(&path)?);
-            }
-            findings.extend(ledger::all(&lines, &said));
-        }
+        findings.extend(executed(directory, &said)?);
     }
     Ok(findings)
+}
+
+/// What endpoints did, as far as anybody wrote it down.
+fn executed(directory: &Path, said: &BTreeMap<String, RunSaid>) -> Result<Vec<Finding>> {
+    let processes: Vec<Vec<ledger::Line>> = files(directory, "ledger-")?
+        .iter()
+        .map(|path| ledger::load(path))
+        .collect::<Result<_>>()?;
+    if processes.is_empty() {
+        return Ok(ledger::without(said));
+    }
+    let mut findings = vec![ledger::within_capacity(&processes, &capacities(directory)?)];
+    let lines: Vec<ledger::Line> = processes.into_iter().flatten().collect();
+    findings.extend(ledger::all(&lines, said));
+    Ok(findings)
+}
+
+/// What each worker takes, as its processes said when they began.
+fn capacities(directory: &Path) -> Result<BTreeMap<String, u32>> {
+    let mut capacities = BTreeMap::new();
+    for path in files(directory, beats::PREFIX)? {
+        for line in beats::load(&path)? {
+            if let Beat::Started {
+                capacity: Some(capacity),
+            } = line.beat
+            {
+                capacities.insert(line.worker, capacity);
+            }
+        }
+    }
+    Ok(capacities)
 }
 
 /// The data directories of nodes: they hold a log and a state.

@@ -2,6 +2,8 @@
 //!
 //! SIGKILL loses nothing that was written to the page cache: this does not test fsync.
 
+mod agent;
+mod beats;
 mod bench;
 mod check;
 mod checker;
@@ -17,6 +19,7 @@ mod faults;
 mod finals;
 mod history;
 mod judge;
+mod lines;
 mod net;
 mod observer;
 mod plan;
@@ -39,7 +42,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use reeve_proto::bearer::Connection;
-use reeve_testkit::{Cluster, ClusterSpec, WorkerProcess, create_worker, reeve_program, until};
+use reeve_testkit::{Cluster, ClusterSpec, Program, WorkerProcess, create_worker, reeve_program, until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -302,7 +305,7 @@ async fn torment(
 async fn bring_up(args: &RunArgs, path: &Path) -> Result<Victims> {
     let program = reeve_program(args.reeve.as_deref())?;
     let mut cluster = Cluster::start(ClusterSpec {
-        program: program.clone(),
+        program,
         directory: path.to_owned(),
         nodes: NODES,
         flags: NODE_FLAGS.map(str::to_owned).into(),
@@ -311,8 +314,14 @@ async fn bring_up(args: &RunArgs, path: &Path) -> Result<Victims> {
     let addresses: Vec<String> = cluster.nodes().iter().map(|node| node.grpc.clone()).collect();
     let mut workers = Vec::new();
     for number in 1..=args.workers {
-        let created = create_worker(cluster.channel(leader), &format!("w{number}"), CAPACITY).await?;
-        let mut worker = WorkerProcess::new(program.clone(), path.to_owned(), &addresses, created)?;
+        let name = format!("w{number}");
+        let created = create_worker(cluster.channel(leader), &name, CAPACITY).await?;
+        let program = Program {
+            path: std::env::current_exe()?,
+            arguments: agent::arguments(&name, path),
+            environment: agent::environment(&created.token, &addresses, CAPACITY),
+        };
+        let mut worker = WorkerProcess::of(program, path.to_owned(), created)?;
         worker.start()?;
         workers.push(worker);
     }
