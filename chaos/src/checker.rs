@@ -7,6 +7,7 @@ pub mod model;
 pub mod order;
 pub mod random;
 pub mod replay;
+pub mod tokens;
 pub mod verdict;
 pub mod wgl;
 

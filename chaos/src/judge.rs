@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::beats::{self, Beat};
 use crate::checker::ledger::{self, RunSaid};
 use crate::checker::verdict::{Finding, table};
-use crate::checker::{linear, order, replay};
+use crate::checker::{linear, order, replay, tokens};
 use crate::dump::{self, Dump};
 use crate::history::op::{self, Op, unsound};
 
@@ -37,6 +37,7 @@ pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
     let dumps = dumps(directory)?;
     let mut findings = vec![sound];
     findings.extend(linear::all(&ops, Instant::now() + LINEAR));
+    findings.extend(tokens::all(&ops));
     let mut truth = None;
     if !dumps.is_empty() {
         let replayed = replay::all(&dumps);

@@ -48,7 +48,7 @@ use tokio::task::JoinSet;
 
 use check::Evidence;
 use checker::verdict::Finding;
-use client::{Client, Common, Setup};
+use client::{Client, Common, Mix, Setup};
 use faults::Victims;
 use history::History;
 use history::recorder::Recorder;
@@ -127,6 +127,9 @@ struct RunArgs {
     /// How many clients
     #[arg(long, default_value_t = 6)]
     clients: usize,
+    /// What clients do
+    #[arg(long, value_enum, default_value = "usual")]
+    mix: MixName,
     /// How many workers
     #[arg(long, default_value_t = 3)]
     workers: usize,
@@ -136,6 +139,30 @@ struct RunArgs {
     /// The reeve program [default: the one beside this program]
     #[arg(long, value_name = "FILE")]
     reeve: Option<PathBuf>,
+}
+
+/// Which workload.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum MixName {
+    /// Something of everything
+    Usual,
+    /// Workers are drained all the time
+    Drains,
+    /// Far more runs than there is room for
+    Capacity,
+    /// Tokens are regenerated and used at once
+    Tokens,
+}
+
+impl MixName {
+    fn mix(self) -> Mix {
+        match self {
+            Self::Usual => Mix::usual(),
+            Self::Drains => Mix::drains(),
+            Self::Capacity => Mix::capacity(),
+            Self::Tokens => Mix::tokens(),
+        }
+    }
 }
 
 fn main() -> Result<ExitCode> {
@@ -260,6 +287,7 @@ async fn torment(
             history: Arc::clone(&history),
             recorder: Recorder::create(path, number, args.clients)?,
             common: common.clone(),
+            mix: args.mix.mix(),
         };
         clients.spawn(Client::new(setup, stopped.clone()).run());
     }

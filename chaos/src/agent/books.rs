@@ -30,6 +30,8 @@ struct Held {
     work: Arc<Work>,
     /// Endpoints that began and have not ended, by offset.
     open: BTreeSet<u32>,
+    /// Endpoints that ended. One that never began says so each time that it is told to hang up.
+    closed: BTreeSet<u32>,
 }
 
 impl Bookkeeper {
@@ -103,6 +105,9 @@ impl Held {
         if phase != EndpointPhase::Closed {
             return self.open.insert(offset).then_some((offset, ledger::Event::Began));
         }
+        if !self.closed.insert(offset) {
+            return None;
+        }
         let outcome = outcome.as_str_name().to_owned();
         let event = if self.open.remove(&offset) {
             ledger::Event::Ended { outcome }
@@ -118,6 +123,7 @@ impl Executor for Bookkeeper {
         let held = Held {
             work: Arc::clone(work),
             open: BTreeSet::new(),
+            closed: BTreeSet::new(),
         };
         self.books.held().insert(work.key.clone(), held);
         self.sim.prepare(work);
@@ -134,7 +140,7 @@ impl Executor for Bookkeeper {
     fn release(&self, key: &AssignmentKey) {
         let mut held = self.books.held();
         self.sim.release(key);
-        if let Some(Held { work, open }) = held.remove(key) {
+        if let Some(Held { work, open, .. }) = held.remove(key) {
             let dropped = open.into_iter().map(|offset| (offset, ledger::Event::Dropped));
             self.books.write(&work, dropped.collect());
         }
@@ -236,7 +242,10 @@ mod tests {
         let (executor, mut events) = begin(directory.path());
         executor.prepare(&work);
         executor.hang_up(&work.key, Some(EndpointOutcome::Oserror));
-        assert_eq!(first_change(&mut events).await.len(), 2);
+        executor.hang_up(&work.key, None);
+        for _ in 0..2 {
+            assert_eq!(first_change(&mut events).await.len(), 2);
+        }
         let outcome = "ENDPOINT_OUTCOME_OSERROR".to_owned();
         let skipped = ledger::Event::Skipped { outcome };
         assert_eq!(written(directory.path()), [(10, skipped.clone()), (11, skipped)]);

@@ -8,7 +8,7 @@ mod books;
 mod file;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ struct Environment {
 ///
 /// # Errors
 /// It cannot begin.
-pub fn run(name: &str, ledger: &PathBuf) -> Result<()> {
+pub fn run(name: &str, ledger: &Path) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -132,13 +132,13 @@ fn a_worker_that_executes_more_at_once_than_it_takes_is_found() {
     let of = |index| line(index, Event::Began);
     let takes = |capacity| [("w1".to_owned(), capacity)].into();
     let one_after_the_other = vec![of(0), of(1), ended(0), of(2), line(1, Event::Dropped), of(3)];
-    let found = within_capacity(&[one_after_the_other.clone()], &takes(2));
+    let found = within_capacity(std::slice::from_ref(&one_after_the_other), &takes(2));
     assert!(found.passed());
     assert_eq!(found.notes, ["w1: at most 2 of 2"]);
     // A killed process leaves what it executed open; the next one begins with nothing.
     let killed = vec![of(4), of(5)];
     assert!(within_capacity(&[killed, one_after_the_other.clone()], &takes(2)).passed());
-    let found = within_capacity(&[one_after_the_other.clone()], &takes(1));
+    let found = within_capacity(std::slice::from_ref(&one_after_the_other), &takes(1));
     assert_eq!(found.violations, ["w1 executes 2 endpoints at 1 µs and takes 1"]);
     let unknown = within_capacity(&[one_after_the_other], &BTreeMap::new());
     assert!(!unknown.passed() && !unknown.harness.is_empty());
