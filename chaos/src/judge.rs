@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::beats::{self, Beat};
 use crate::check;
-use crate::checker::beats::{self, Beat};
 use crate::checker::ledger::{self, RunSaid};
 use crate::checker::recovery::{self, Bounds};
 use crate::checker::replay::{self, Replayed};
 use crate::checker::story::Story;
 use crate::checker::verdict::{Finding, table};
-use crate::checker::{linear, lost, offline, order, processes, samples, tally, views};
+use crate::checker::{linear, lost, offline, order, processes, samples, tally, tokens, views};
 use crate::dump::{self, Dump};
 use crate::event::{self, Event};
 use crate::fault::Fault;
@@ -39,7 +39,7 @@ pub struct Evidence {
     /// Every call of every client.
     pub ops: Vec<Op>,
     /// What workers know of their sessions.
-    pub beats: Vec<Beat>,
+    pub beats: Vec<beats::Line>,
     /// What stopped nodes have on disk.
     pub dumps: Vec<Dump>,
     /// Whether the files themselves are as they should be.
@@ -135,6 +135,7 @@ fn histories(directory: &Path) -> Result<Vec<Vec<Op>>> {
 pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
     let directory = &evidence.directory;
     let mut findings = vec![evidence.sound.clone()];
+    findings.extend(tokens::all(&evidence.ops));
     findings.extend(linear::all(&evidence.ops, Instant::now() + LINEAR));
     findings.extend(order::all(&evidence.ops, replayed.truth.as_ref()));
     if !evidence.events.is_empty() {
@@ -145,18 +146,40 @@ pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
         findings.extend(check::load(&directory.join(check::FILE))?);
     }
     if let Some(said) = said(directory)? {
-        let ledgers = files(directory, "ledger-")?;
-        if ledgers.is_empty() {
-            findings.extend(ledger::without(&said));
-        } else {
-            let mut lines = Vec::new();
-            for path in ledgers {
-                lines.extend(ledger::load(&path)?);
-            }
-            findings.extend(ledger::all(&lines, &said));
-        }
+        findings.extend(executed(directory, &said)?);
     }
     Ok(findings)
+}
+
+/// What endpoints did, as far as anybody wrote it down.
+fn executed(directory: &Path, said: &BTreeMap<String, RunSaid>) -> Result<Vec<Finding>> {
+    let processes: Vec<Vec<ledger::Line>> = files(directory, "ledger-")?
+        .iter()
+        .map(|path| ledger::load(path))
+        .collect::<Result<_>>()?;
+    if processes.is_empty() {
+        return Ok(ledger::without(said));
+    }
+    let mut findings = vec![ledger::within_capacity(&processes, &capacities(directory)?)];
+    let lines: Vec<ledger::Line> = processes.into_iter().flatten().collect();
+    findings.extend(ledger::all(&lines, said));
+    Ok(findings)
+}
+
+/// What each worker takes, as its processes said when they began.
+fn capacities(directory: &Path) -> Result<BTreeMap<String, u32>> {
+    let mut capacities = BTreeMap::new();
+    for path in files(directory, beats::PREFIX)? {
+        for line in beats::load(&path)? {
+            if let Beat::Started {
+                capacity: Some(capacity),
+            } = line.beat
+            {
+                capacities.insert(line.worker, capacity);
+            }
+        }
+    }
+    Ok(capacities)
 }
 
 /// What needs to be known of faults, processes and watchers.

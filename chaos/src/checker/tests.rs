@@ -436,8 +436,24 @@ fn runs_and_workers_that_break_their_rules() {
         absent: true,
         ..Output::default()
     };
+    // The token of the request at a moment, shown at another.
+    let shows = |at, made: u64, accepted| {
+        let mut shown = op(0, F::UseToken, "worker/w", at, Res::Ok, Output::default(), 0);
+        shown.input.token = Some(format!("r{made}"));
+        shown.out.accepted = Some(accepted);
+        shown
+    };
+    let lost_token = op(
+        1,
+        F::RegenerateToken,
+        "worker/w",
+        3,
+        Res::Info,
+        Output::default(),
+        0,
+    );
     let absent = |at| op(0, F::GetWorker, "worker/w", at, Res::Ok, nothing.clone(), 0);
-    let table: [(&str, bool, Vec<Op>); 14] = [
+    let table: [(&str, bool, Vec<Op>); 18] = [
         (
             "a run moves on",
             true,
@@ -522,10 +538,45 @@ fn runs_and_workers_that_break_their_rules() {
             "a read behind the drain",
             false,
             vec![
-                created,
+                created.clone(),
                 worker(2, F::DrainWorker, Some(2), 4),
                 worker(3, F::GetWorker, None, 1),
             ],
+        ),
+        (
+            "a token that was replaced is refused, and the new one is not",
+            true,
+            vec![
+                created.clone(),
+                shows(2, 1, true),
+                worker(3, F::RegenerateToken, None, 4),
+                shows(4, 1, false),
+                shows(5, 3, true),
+            ],
+        ),
+        (
+            "a token that was replaced is accepted",
+            false,
+            vec![
+                created.clone(),
+                worker(3, F::RegenerateToken, None, 4),
+                shows(4, 1, true),
+            ],
+        ),
+        (
+            "a request that was lost may replace a token late",
+            true,
+            vec![
+                created.clone(),
+                lost_token.clone(),
+                shows(4, 1, true),
+                shows(5, 1, false),
+            ],
+        ),
+        (
+            "but the old one does not come back",
+            false,
+            vec![created.clone(), lost_token, shows(4, 1, false), shows(5, 1, true)],
         ),
         (
             "a worker that was there before",

@@ -177,7 +177,9 @@ impl Performance {
             observers.spawn(observer::observe(name, connection, self.events.clone()));
         }
         let nodes = self.stage.nodes().iter();
-        let data = nodes.map(|node| (node.name.clone(), node.files.clone())).collect();
+        let data = nodes
+            .map(|node| (node.name.clone(), node.files.clone()))
+            .collect();
         observers.spawn(observer::observe_use(self.events.clone(), data));
         observers
     }
@@ -209,6 +211,7 @@ impl Performance {
                 history: Arc::clone(history),
                 recorder: Recorder::create(&self.directory, number, count)?,
                 common: common.clone(),
+                mix: self.plan.load.mix(),
             };
             clients.spawn(Client::new(setup, stopped.clone()).run());
         }
