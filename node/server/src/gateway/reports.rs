@@ -96,10 +96,8 @@ pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Repl
     loop {
         let report = left.as_ref().unwrap_or(report);
         let envelope = Envelope::internal(Command::Report(report.clone()));
-        let error = match store
-            .propose(envelope, Lane::Reports, Instant::now() + ATTEMPT_TIMEOUT)
-            .await
-        {
+        let deadline = Instant::now() + mutants::report_timeout(ATTEMPT_TIMEOUT);
+        let error = match store.propose(envelope, Lane::Reports, deadline).await {
             Ok(applied) => return Ok(applied.result),
             Err(error) => error,
         };
