@@ -177,7 +177,9 @@ impl Performance {
             observers.spawn(observer::observe(name, connection, self.events.clone()));
         }
         let nodes = self.stage.nodes().iter();
-        let data = nodes.map(|node| (node.name.clone(), node.files.clone())).collect();
+        let data = nodes
+            .map(|node| (node.name.clone(), node.files.clone()))
+            .collect();
         observers.spawn(observer::observe_use(self.events.clone(), data));
         observers
     }

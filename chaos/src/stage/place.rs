@@ -104,7 +104,10 @@ fn addresses(id: u64, target: &Target) -> Result<[SocketAddr; 3]> {
         .iter()
         .map(|address| SocketAddr::from((own, address.port())))
         .collect();
-    addresses.try_into().ok().context("as many addresses as were asked for")
+    addresses
+        .try_into()
+        .ok()
+        .context("as many addresses as were asked for")
 }
 
 /// What the plan needs of what the machine has.
