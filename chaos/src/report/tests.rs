@@ -76,7 +76,7 @@ fn scenario(directory: &Path) {
         event(2, started("n3")),
         event(3, started("w1")),
         event(4, seen),
-        event(5_000_000, kill),
+        event(5_200_000, kill),
         event(6_000_000, started("n1")),
         event(6_000_001, healed),
     ];
@@ -124,7 +124,7 @@ fn a_run_whose_scenarios_pass_says_so_in_its_last_line() {
     assert_eq!(last(&text), "2 passed, 0 failed");
     assert!(text.starts_with("chaos ci seed=7"), "{text}");
     assert!(
-        text.contains("recovery    2 leaders taken away; next write after p50 1000 ms"),
+        text.contains("recovery    2 leaders taken away; next write after p50 800 ms"),
         "{text}"
     );
     assert!(text.contains("2 process gone, 2 process runs again"), "{text}");
