@@ -2,15 +2,19 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::checker::tally::Tally;
 use crate::checker::verdict::Finding;
+use crate::event;
 use crate::judge;
+use crate::report::{self, Judged, Numbers};
 use crate::scenario::plan::{self, Plan};
+use crate::setting::{self, Setting};
 use crate::stage::Programs;
 
 /// Beyond the time of its plan a scenario may take so long.
@@ -18,31 +22,24 @@ const BEYOND: Duration = Duration::from_secs(330);
 const LOOK: Duration = Duration::from_millis(50);
 /// What the process of a scenario printed.
 const LOG: &str = "harness.log";
+/// What stays of a scenario that passed.
+const KEPT: [&str; 4] = [plan::FILE, plan::PLAYED, event::FILE, setting::FILE];
 
 /// A scenario that is over.
-pub struct Judged {
-    /// Its directory.
-    pub directory: PathBuf,
+pub struct Done {
     /// What was planned.
     pub plan: Plan,
     /// How long it took, judging included.
     pub took: Duration,
-    /// What the checkers say.
-    pub findings: Vec<Finding>,
-}
-
-impl Judged {
-    /// Whether every check passed.
-    pub fn passed(&self) -> bool {
-        self.findings.iter().all(Finding::passed)
-    }
+    /// What is known of it.
+    pub judged: Judged,
 }
 
 /// Performs a plan in a directory, which must be new, and judges it.
 ///
 /// # Errors
 /// The directory cannot be written, or the process cannot be started.
-pub fn perform(plan: Plan, directory: &Path, programs: &Programs) -> Result<Judged> {
+pub fn perform(plan: Plan, directory: &Path, programs: &Programs) -> Result<Done> {
     if directory.exists() {
         bail!("{} is there already", directory.display());
     }
@@ -50,21 +47,33 @@ pub fn perform(plan: Plan, directory: &Path, programs: &Programs) -> Result<Judg
     plan.store(directory, plan::FILE)?;
     let began = Instant::now();
     let performed = performed(&plan, directory, programs)?;
-    let mut findings = vec![performed];
-    match judge::judge(directory) {
-        Ok(found) => findings.extend(found),
-        Err(error) => {
-            let mut unreadable = Finding::of("H", "the evidence can be read");
-            unreadable.harness.push(format!("{error:#}"));
-            findings.push(unreadable);
-        }
-    }
-    Ok(Judged {
-        directory: directory.to_owned(),
+    let mut judged = match report::judged(directory) {
+        Ok(judged) => judged,
+        Err(error) => unreadable(&plan, directory, &error),
+    };
+    // Of a scenario that broke off, what was not looked at says nothing.
+    judged.findings.insert(0, performed);
+    Ok(Done {
         plan,
         took: began.elapsed(),
-        findings,
+        judged,
     })
+}
+
+fn unreadable(plan: &Plan, directory: &Path, error: &anyhow::Error) -> Judged {
+    let mut finding = Finding::of("H", "the evidence can be read");
+    finding.harness.push(format!("{error:#}"));
+    Judged {
+        directory: directory.to_owned(),
+        setting: Setting {
+            scenario: plan.scenario.clone(),
+            seed: plan.seed,
+            ..Setting::default()
+        },
+        findings: vec![finding],
+        tally: Tally::default(),
+        numbers: Numbers::default(),
+    }
 }
 
 fn performed(plan: &Plan, directory: &Path, programs: &Programs) -> Result<Finding> {
@@ -118,11 +127,14 @@ fn last_words(directory: &Path) -> String {
 ///
 /// # Errors
 /// It cannot be removed.
-pub fn forget(judged: &Judged) -> Result<()> {
-    for entry in std::fs::read_dir(&judged.directory)? {
+pub fn forget(directory: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
             std::fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        } else if !KEPT.contains(&name.as_ref()) {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
         }
     }
     Ok(())
@@ -132,33 +144,25 @@ pub fn forget(judged: &Judged) -> Result<()> {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn tell(out: &mut impl Write, judged: &Judged) -> Result<()> {
-    let Judged {
-        plan, took, findings, ..
-    } = judged;
+pub fn tell(out: &mut impl Write, done: &Done) -> Result<()> {
+    let Done { plan, took, judged } = done;
     let word = if judged.passed() { "passed" } else { "FAILED" };
-    let mutant = if plan.mutant.is_empty() {
-        String::new()
-    } else {
-        format!(" with {}", plan.mutant)
-    };
+    let faults: usize = judged.tally.faults.values().map(|count| count.effective).sum();
     writeln!(
         out,
-        "{:<4} seed {}{mutant}: {word} in {:.1} s, {} steps, {} nodes, {} checks",
+        "{:<4} seed {} {word} in {:.1} s: {} nodes, {faults} faults that bit, {} calls, {} changes of the leader",
         plan.scenario,
         plan.seed,
         took.as_secs_f64(),
-        plan.steps.len(),
         plan.shape.nodes,
-        findings.len(),
+        judged.tally.ops.total,
+        judged.tally.leader_changes,
     )?;
-    let failed: Vec<Finding> = findings
-        .iter()
-        .filter(|finding| !finding.passed())
-        .cloned()
-        .collect();
+    let failed = judged.findings.iter().filter(|finding| finding.fails());
+    let failed: Vec<Finding> = failed.cloned().collect();
     if !failed.is_empty() {
         judge::print(out, &failed)?;
     }
+    out.flush()?;
     Ok(())
 }

@@ -1,94 +1,42 @@
 //! A client under faults: it writes through whichever node comes to hand. What is its own it repeats under the same request id until it
 //! knows how a request ended; what all clients share it writes once or twice, and lets be.
 
+mod attempt;
 pub mod calls;
+mod common;
+mod gateway;
+mod mix;
+mod tokens;
+mod until;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reeve_proto::bearer::Connection;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
-use tonic::{Code, Status};
+use tokio::time::sleep;
+use tonic::Code;
 
-use crate::definition::definition;
-use crate::history::op::{F, Input};
+use crate::history::op::F;
 use crate::history::recorder::Recorder;
-use crate::history::{Attempt, Call, History, Outcome, Read};
-use calls::Answer;
+use crate::history::{Call, History, Outcome, Read};
+pub use common::Common;
+use mix::Do;
+pub use mix::Mix;
+use until::classify;
 
 /// Between two attempts of a request.
 const BEFORE_REPEAT: Duration = Duration::from_millis(50);
-/// A request that has no known outcome so long after the faults ended stays unknown.
-const GIVE_UP: Duration = Duration::from_secs(30);
-/// Between two requests, milliseconds.
-const PAUSE_MS: std::ops::Range<u64> = 5..40;
-/// Endpoints of a test: from the value, so that a repeated request is the same request.
-const FEWEST: u32 = 10;
-const SPREAD: u64 = 30;
 /// Until a drain is taken back, milliseconds.
 const DRAINED_MS: std::ops::Range<u64> = 100..600;
 /// How often a shared request is sent at most.
 const SHARED_ATTEMPTS: usize = 2;
-/// How many tests, and workers that nobody starts, all clients share.
+/// How many tests, and workers that nobody starts, clients share.
 const SHARED: u32 = 6;
-/// Runs that are still looked at and stopped: the newest.
-const RECENT: usize = 12;
-
-/// What a client does next, in shares of a hundred.
-const NEXT: [(u32, Do); 13] = [
-    (36, Do::Apply),
-    (14, Do::Start),
-    (10, Do::Read),
-    (4, Do::Repeat),
-    (6, Do::WriteShared),
-    (2, Do::DeleteShared),
-    (8, Do::ReadShared),
-    (3, Do::Stop),
-    (7, Do::ReadRun),
-    (3, Do::List),
-    (3, Do::Token),
-    (3, Do::ReadWorker),
-    (1, Do::Drain),
-];
-
-#[derive(Clone, Copy)]
-enum Do {
-    Apply,
-    Start,
-    Read,
-    Repeat,
-    WriteShared,
-    DeleteShared,
-    ReadShared,
-    Stop,
-    ReadRun,
-    List,
-    Token,
-    ReadWorker,
-    Drain,
-}
-
-/// What all clients know.
-#[derive(Clone)]
-pub struct Common {
-    /// Runs that were started, oldest first.
-    runs: Arc<Mutex<Vec<String>>>,
-    /// The workers that run, by name.
-    workers: Vec<String>,
-}
-
-impl Common {
-    /// No run was started yet.
-    pub fn new(workers: Vec<String>) -> Self {
-        Self {
-            runs: Arc::default(),
-            workers,
-        }
-    }
-}
+/// Requests after which a client goes on to another test of its own, so that the calls on one can be judged.
+const OWN: u64 = 1_000;
 
 /// One client. It alone writes its test.
 pub struct Client {
@@ -102,8 +50,9 @@ pub struct Client {
     clients: u64,
     sequence: u64,
     acknowledged_version: u32,
-    /// Starts that were acknowledged.
-    started: Vec<String>,
+    /// Starts that were acknowledged: the request and the test.
+    started: Vec<(String, String)>,
+    mix: Mix,
     stop: watch::Receiver<bool>,
 }
 
@@ -123,6 +72,8 @@ pub struct Setup {
     pub recorder: Recorder,
     /// What all clients know.
     pub common: Common,
+    /// What is done.
+    pub mix: Mix,
 }
 
 impl Client {
@@ -131,7 +82,7 @@ impl Client {
         let number = setup.number;
         Self {
             number,
-            test: format!("chaos-{number}"),
+            test: format!("chaos-{number}-0"),
             rng: StdRng::seed_from_u64(setup.seed.wrapping_add(1 + number as u64)),
             nodes: setup.nodes,
             history: setup.history,
@@ -141,6 +92,7 @@ impl Client {
             sequence: 0,
             acknowledged_version: 0,
             started: Vec::new(),
+            mix: setup.mix,
             stop,
         }
     }
@@ -154,27 +106,21 @@ impl Client {
         while !*self.stop.borrow() {
             let next = self.draw();
             self.act(next).await;
-            let pause = Duration::from_millis(self.rng.random_range(PAUSE_MS));
+            let pause = Duration::from_millis(self.rng.random_range(self.mix.pause_ms.clone()));
             sleep(pause).await;
         }
         self.recorder.finish()
     }
 
     fn draw(&mut self) -> Do {
-        let mut roll = self.rng.random_range(0..100);
-        for (share, what) in NEXT {
-            if roll < share {
-                return what;
-            }
-            roll -= share;
-        }
-        Do::Apply
+        let roll = self.rng.random_range(0..self.mix.sum());
+        self.mix.at(roll)
     }
 
     async fn act(&mut self, what: Do) {
         let shared = self.rng.random_range(0..SHARED);
-        let test = format!("shared-{shared}");
-        let idle = format!("idle-{shared}");
+        let test = self.common.name("shared", self.number, shared);
+        let idle = self.common.name("idle", self.number, shared);
         match what {
             Do::Apply => self.apply().await,
             Do::Start => self.start().await,
@@ -197,6 +143,8 @@ impl Client {
             Do::List => self.look(F::List, "runs").await,
             Do::Token if self.rng.random_range(0..3) == 0 => self.shared(F::CreateWorker, &idle).await,
             Do::Token => self.shared(F::RegenerateToken, &idle).await,
+            Do::UseToken => self.use_a_token(&idle).await,
+            Do::TokenRace => self.race(&idle).await,
             Do::ReadWorker => {
                 let name = self.any_worker().unwrap_or(idle);
                 self.look(F::GetWorker, &name).await;
@@ -213,20 +161,27 @@ impl Client {
 
     /// A worker that runs; none: one that does not is as good.
     fn any_worker(&mut self) -> Option<String> {
-        let at = self.rng.random_range(0..=self.common.workers.len());
-        self.common.workers.get(at).cloned()
+        let workers = self.common.workers();
+        let at = self.rng.random_range(0..=workers.len());
+        workers.get(at).cloned()
     }
 
     fn recent_run(&mut self) -> Option<String> {
-        let runs = self.common.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = &runs[runs.len().saturating_sub(RECENT)..];
-        if recent.is_empty() {
-            return None;
-        }
-        Some(recent[self.rng.random_range(0..recent.len())].clone())
+        let any = self.rng.random_range(0..usize::MAX);
+        self.common.recent_run(any)
+    }
+
+    /// Some node.
+    fn any_node(&mut self) -> usize {
+        self.rng.random_range(0..self.nodes.len())
     }
 
     async fn apply(&mut self) {
+        let test = format!("chaos-{}-{}", self.number, self.sequence / OWN);
+        if test != self.test {
+            self.test = test;
+            self.acknowledged_version = 0;
+        }
         let call = Call::ApplyTest {
             name: self.test.clone(),
         };
@@ -238,14 +193,15 @@ impl Client {
     }
 
     async fn start(&mut self) {
-        let call = Call::StartRun {
-            name: self.test.clone(),
-        };
+        if !self.common.may_start(self.mix.most_runs) {
+            return;
+        }
+        let name = self.test.clone();
         let id = self.next_id();
+        let call = Call::StartRun { name: name.clone() };
         if let Some(Outcome::RunStarted { run }) = self.until_known(&id, &call, 0).await {
-            self.started.push(id);
-            let mut runs = self.common.runs.lock().unwrap_or_else(PoisonError::into_inner);
-            runs.push(run);
+            self.started.push((id, name));
+            self.common.started(run);
         }
     }
 
@@ -254,16 +210,13 @@ impl Client {
         if self.started.is_empty() {
             return;
         }
-        let id = self.started[self.rng.random_range(0..self.started.len())].clone();
-        let call = Call::StartRun {
-            name: self.test.clone(),
-        };
-        self.until_known(&id, &call, 0).await;
+        let (id, name) = self.started[self.rng.random_range(0..self.started.len())].clone();
+        self.until_known(&id, &Call::StartRun { name }, 0).await;
     }
 
     /// A linearizable read of what this client wrote. One that fails says nothing.
     async fn read(&mut self) {
-        let node = self.rng.random_range(0..self.nodes.len());
+        let node = self.any_node();
         let acknowledged = self.acknowledged_version;
         let name = self.test.clone();
         let seen = match self.attempt(node, F::GetTest, &name, "", 0).await {
@@ -283,7 +236,7 @@ impl Client {
 
     /// A read that only the history judges.
     async fn look(&mut self, f: F, name: &str) {
-        let node = self.rng.random_range(0..self.nodes.len());
+        let node = self.any_node();
         // What it saw, or did not, is written down.
         let _ = self.attempt(node, f, name, "", 0).await;
     }
@@ -293,7 +246,7 @@ impl Client {
         let id = self.next_id();
         let value = self.value();
         for _ in 0..SHARED_ATTEMPTS {
-            let node = self.rng.random_range(0..self.nodes.len());
+            let node = self.any_node();
             match self.attempt(node, f, name, &id, value).await {
                 Ok(_) => return,
                 Err(status) if !matches!(classify(&status), Outcome::Unknown { .. }) => return,
@@ -304,135 +257,11 @@ impl Client {
 
     fn next_id(&mut self) -> String {
         self.sequence += 1;
-        format!("{}-{}", self.test, self.sequence)
+        format!("chaos-{}-{}", self.number, self.sequence)
     }
 
     /// A value that no other call writes.
     fn value(&self) -> u64 {
         self.sequence * self.clients + self.number as u64
-    }
-
-    /// One call, written down with its answer.
-    async fn attempt(
-        &mut self,
-        node: usize,
-        f: F,
-        name: &str,
-        id: &str,
-        value: u64,
-    ) -> Result<Answer, Status> {
-        let kind = match f {
-            F::CreateTest | F::ApplyTest | F::DeleteTest | F::GetTest => "test",
-            F::StartRun => "request",
-            F::StopRun | F::GetRun => "run",
-            F::CreateWorker
-            | F::DrainWorker
-            | F::UndrainWorker
-            | F::RegenerateToken
-            | F::UseToken
-            | F::GetWorker => "worker",
-            F::List => "list",
-        };
-        let object = if f == F::StartRun { id } else { name };
-        let writes = matches!(f, F::CreateTest | F::ApplyTest | F::DrainWorker);
-        let input = Input {
-            request: id.to_owned(),
-            value: writes.then_some(value),
-            token: None,
-        };
-        let called = self.recorder.call(f, format!("{kind}/{object}"), input, node);
-        let to = self.nodes[node].clone();
-        let endpoints = FEWEST + u32::try_from(value % SPREAD).unwrap_or(0);
-        let answer = match f {
-            F::CreateTest => calls::create_test(to, id, definition(name, endpoints, value)).await,
-            F::ApplyTest => calls::apply_test(to, id, definition(name, endpoints, value)).await,
-            F::DeleteTest => calls::delete_test(to, id, name).await,
-            F::GetTest => calls::get_test(to, name).await,
-            F::StartRun => calls::start_run(to, id, name).await,
-            F::StopRun => calls::stop_run(to, id, name).await,
-            F::GetRun => calls::get_run(to, name).await,
-            F::List => calls::list(to).await,
-            F::CreateWorker => calls::create_worker(to, id, name).await,
-            F::RegenerateToken => calls::regenerate_token(to, id, name).await,
-            F::DrainWorker => calls::drain_worker(to, id, name, value).await,
-            F::UndrainWorker => calls::undrain_worker(to, id, name).await,
-            F::GetWorker => calls::get_worker(to, name).await,
-            F::UseToken => Err(Status::unimplemented("tokens are used by workers")),
-        };
-        match &answer {
-            Ok(answer) => self.recorder.ok(called, answer.out.clone(), answer.revision),
-            Err(status) => self.recorder.error(called, status),
-        }
-        answer
-    }
-
-    /// Repeats a request under its id until its outcome is known; `None` if that does not happen.
-    async fn until_known(&mut self, id: &str, call: &Call, value: u64) -> Option<Outcome> {
-        let mut give_up: Option<Instant> = None;
-        loop {
-            let node = self.rng.random_range(0..self.nodes.len());
-            let sent_us = self.history.now_us();
-            let outcome = match call {
-                Call::ApplyTest { name } => {
-                    let answer = self.attempt(node, F::ApplyTest, name, id, value).await;
-                    answer.map(|answer| Outcome::TestStored {
-                        version: answer.out.version.unwrap_or(0),
-                    })
-                }
-                Call::StartRun { name } => {
-                    let answer = self.attempt(node, F::StartRun, name, id, value).await;
-                    answer.map(|answer| Outcome::RunStarted {
-                        run: answer.out.run.unwrap_or_default(),
-                    })
-                }
-            };
-            let outcome = outcome.unwrap_or_else(|status| classify(&status));
-            self.history.attempt(Attempt {
-                client: self.number,
-                request_id: id.to_owned(),
-                node,
-                call: call.clone(),
-                sent_us,
-                answered_us: self.history.now_us(),
-                outcome: outcome.clone(),
-            });
-            if !matches!(outcome, Outcome::Unknown { .. }) {
-                return Some(outcome);
-            }
-            if *self.stop.borrow() {
-                let limit = *give_up.get_or_insert_with(|| Instant::now() + GIVE_UP);
-                if Instant::now() >= limit {
-                    return None;
-                }
-            }
-            sleep(BEFORE_REPEAT).await;
-        }
-    }
-}
-
-/// Only what a caller got wrong is known not to have happened. A broken connection shows itself in many codes.
-fn classify(status: &Status) -> Outcome {
-    match status.code() {
-        Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::DataLoss
-        | Code::Unauthenticated => Outcome::Refused {
-            reason: format!("{:?}: {}", status.code(), status.message()),
-        },
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Aborted
-        | Code::Internal
-        | Code::Unavailable => Outcome::Unknown {
-            code: format!("{:?}", status.code()),
-        },
     }
 }

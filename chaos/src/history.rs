@@ -12,8 +12,6 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::plan::Fault;
-
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
@@ -94,18 +92,6 @@ pub struct Read {
     pub seen: u32,
 }
 
-/// A fault that was done.
-#[derive(Clone, Debug, Serialize)]
-pub struct Done {
-    /// When the process was gone.
-    pub at_us: u64,
-    /// What it was.
-    #[serde(flatten)]
-    pub fault: Fault,
-    /// Who was hit.
-    pub target: String,
-}
-
 /// Everything of one kind, in order of recording.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
@@ -113,8 +99,6 @@ pub struct Records {
     pub attempts: Vec<Attempt>,
     /// Reads of clients.
     pub reads: Vec<Read>,
-    /// Faults.
-    pub faults: Vec<Done>,
 }
 
 #[derive(Serialize)]
@@ -122,7 +106,6 @@ pub struct Records {
 enum Line<'a> {
     Attempt(&'a Attempt),
     Read(&'a Read),
-    Fault(&'a Done),
 }
 
 /// The history that is being written.
@@ -174,13 +157,6 @@ impl History {
         let mut inner = self.lock();
         inner.write(&Line::Read(&read));
         inner.records.reads.push(read);
-    }
-
-    /// A fault that was done.
-    pub fn fault(&self, fault: Done) {
-        let mut inner = self.lock();
-        inner.write(&Line::Fault(&fault));
-        inner.records.faults.push(fault);
     }
 
     /// Everything so far, and on disk.

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::beats::{self, Beat};
 use crate::check;
-use crate::checker::beats::{self, Beat};
 use crate::checker::ledger::{self, RunSaid};
 use crate::checker::recovery::{self, Bounds};
 use crate::checker::replay::{self, Replayed};
 use crate::checker::story::Story;
 use crate::checker::verdict::{Finding, table};
-use crate::checker::{linear, offline, order, processes, samples, tally, views};
+use crate::checker::{linear, lost, offline, order, processes, samples, tally, tokens, views};
 use crate::dump::{self, Dump};
 use crate::event::{self, Event};
 use crate::fault::Fault;
@@ -39,7 +39,7 @@ pub struct Evidence {
     /// Every call of every client.
     pub ops: Vec<Op>,
     /// What workers know of their sessions.
-    pub beats: Vec<Beat>,
+    pub beats: Vec<beats::Line>,
     /// What stopped nodes have on disk.
     pub dumps: Vec<Dump>,
     /// Whether the files themselves are as they should be.
@@ -52,10 +52,10 @@ impl Evidence {
     /// # Errors
     /// Something in it cannot be read that must be readable whatever the system did.
     pub fn read(directory: &Path) -> Result<Self> {
-        let histories: Vec<Vec<Op>> = files(directory, "ops-")?
-            .iter()
-            .map(|path| op::load(path))
-            .collect::<Result<_>>()?;
+        Self::with(directory, histories(directory)?)
+    }
+
+    fn with(directory: &Path, histories: Vec<Vec<Op>>) -> Result<Self> {
         let mut sound = Finding::of("H", "histories are whole and in order");
         sound.examined = histories.iter().map(Vec::len).sum();
         sound.harness = unsound(&histories);
@@ -111,6 +111,23 @@ pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
     all(&evidence, replayed)
 }
 
+/// As [`judge`], with a line of the histories lost: then something must be found. `seed` draws which.
+///
+/// # Errors
+/// Something in it cannot be read, or nothing in it can be lost.
+pub fn judge_without_a_line(directory: &Path, seed: u64) -> Result<Vec<Finding>> {
+    let mut histories = histories(directory)?;
+    lost::lose_line(&mut histories, seed).context("no write was acknowledged and seen by somebody")?;
+    let evidence = Evidence::with(directory, histories)?;
+    let replayed = evidence.replay();
+    all(&evidence, replayed)
+}
+
+fn histories(directory: &Path) -> Result<Vec<Vec<Op>>> {
+    let files = files(directory, "ops-")?;
+    files.iter().map(|path| op::load(path)).collect()
+}
+
 /// The same of what was read and replayed.
 ///
 /// # Errors
@@ -118,6 +135,7 @@ pub fn judge(directory: &Path) -> Result<Vec<Finding>> {
 pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
     let directory = &evidence.directory;
     let mut findings = vec![evidence.sound.clone()];
+    findings.extend(tokens::all(&evidence.ops));
     findings.extend(linear::all(&evidence.ops, Instant::now() + LINEAR));
     findings.extend(order::all(&evidence.ops, replayed.truth.as_ref()));
     if !evidence.events.is_empty() {
@@ -128,18 +146,40 @@ pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
         findings.extend(check::load(&directory.join(check::FILE))?);
     }
     if let Some(said) = said(directory)? {
-        let ledgers = files(directory, "ledger-")?;
-        if ledgers.is_empty() {
-            findings.extend(ledger::without(&said));
-        } else {
-            let mut lines = Vec::new();
-            for path in ledgers {
-                lines.extend(ledger::load(&path)?);
-            }
-            findings.extend(ledger::all(&lines, &said));
-        }
+        findings.extend(executed(directory, &said)?);
     }
     Ok(findings)
+}
+
+/// What endpoints did, as far as anybody wrote it down.
+fn executed(directory: &Path, said: &BTreeMap<String, RunSaid>) -> Result<Vec<Finding>> {
+    let processes: Vec<Vec<ledger::Line>> = files(directory, "ledger-")?
+        .iter()
+        .map(|path| ledger::load(path))
+        .collect::<Result<_>>()?;
+    if processes.is_empty() {
+        return Ok(ledger::without(said));
+    }
+    let mut findings = vec![ledger::within_capacity(&processes, &capacities(directory)?)];
+    let lines: Vec<ledger::Line> = processes.into_iter().flatten().collect();
+    findings.extend(ledger::all(&lines, said));
+    Ok(findings)
+}
+
+/// What each worker takes, as its processes said when they began.
+fn capacities(directory: &Path) -> Result<BTreeMap<String, u32>> {
+    let mut capacities = BTreeMap::new();
+    for path in files(directory, beats::PREFIX)? {
+        for line in beats::load(&path)? {
+            if let Beat::Started {
+                capacity: Some(capacity),
+            } = line.beat
+            {
+                capacities.insert(line.worker, capacity);
+            }
+        }
+    }
+    Ok(capacities)
 }
 
 /// What needs to be known of faults, processes and watchers.
@@ -252,8 +292,11 @@ pub fn print(out: &mut impl Write, findings: &[Finding]) -> Result<()> {
 ///
 /// # Errors
 /// It cannot be read, or something in it failed.
-pub fn again(out: &mut impl Write, directory: &Path) -> Result<bool> {
-    let findings = judge(directory)?;
+pub fn again(out: &mut impl Write, directory: &Path, lose_line: Option<u64>) -> Result<bool> {
+    let findings = match lose_line {
+        Some(seed) => judge_without_a_line(directory, seed)?,
+        None => judge(directory)?,
+    };
     if findings.iter().all(|finding| finding.examined == 0) {
         bail!("{} holds nothing that can be judged", directory.display());
     }

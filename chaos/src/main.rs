@@ -1,7 +1,7 @@
-//! `reeve-chaos`: real nodes and workers under load, killed by a seeded plan, and judged by what is true afterwards.
-//!
-//! SIGKILL loses nothing that was written to the page cache: this does not test fsync.
+//! `reeve-chaos`: real nodes and workers under load, broken by a seeded plan, and judged by what is true afterwards.
 
+mod agent;
+mod beats;
 mod bench;
 mod campaign;
 mod check;
@@ -11,17 +11,16 @@ mod clock;
 mod definition;
 mod disk;
 mod dump;
-#[allow(dead_code)]
 mod event;
 mod fault;
-mod faults;
 mod finals;
 mod history;
 mod judge;
+mod lines;
+mod mutants;
 mod net;
 mod observer;
 mod orders;
-mod plan;
 mod process;
 mod report;
 mod sandbox;
@@ -36,41 +35,9 @@ mod tool;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use reeve_proto::bearer::Connection;
-use reeve_testkit::{Cluster, ClusterSpec, WorkerProcess, create_worker, reeve_program, until};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-
-use check::Evidence;
-use client::{Client, Common, Setup};
-use event::{Events, Phase, What};
-use faults::Victims;
-use history::History;
-use history::recorder::Recorder;
-use setting::Setting;
-
-const NODES: usize = 3;
-const START: Duration = Duration::from_secs(30);
-const CAPACITY: u32 = 5_000;
-/// Short liveness intervals, so that a dead worker is noticed within the time of a run. Raft as by default.
-const NODE_FLAGS: [&str; 10] = [
-    // The machine is loaded on purpose; that must not make its workers unhealthy.
-    "--unhealthy-above-percent=100",
-    "--heartbeat-interval-ms=500",
-    "--exchange-interval-ms=250",
-    "--shed-after-ms=1000",
-    "--reconnect-timeout-ms=1500",
-    "--down-after-ms=4000",
-    "--ready-timeout-ms=5000",
-    "--start-delay-ms=300",
-    "--stop-grace-ms=5000",
-    "--shutdown-timeout-ms=2000",
-];
 
 /// Breaks a cluster of real processes, and checks that nobody was lied to.
 #[derive(Debug, Parser)]
@@ -82,21 +49,11 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Kills leaders, followers and workers under load, then compares what was promised with what every node holds
-    #[command(hide = true)]
-    Plain(RunArgs),
-    /// Breaks real clusters, scenario by scenario, and checks that nobody was lied to
+    /// Breaks real clusters, scenario by scenario, then compares what was promised with what every node holds
     Run(orders::RunArgs),
-    /// One scenario, as a process of its own
-    #[command(hide = true)]
-    Perform(orders::PerformArgs),
     /// Lists which faults can be injected on this machine, or tries each of them
     Faults(FaultsArgs),
-    /// Small processes that this program starts by itself
-    #[command(subcommand, hide = true)]
-    StandIn(standin::StandIn),
-
-    /// Judges once more what a run left in its directory
+    /// Judges once more what a scenario left in its directory
     Check(CheckArgs),
     /// Prints the log of a node that does not run, entry by entry
     DumpLog {
@@ -104,6 +61,12 @@ enum Command {
         #[arg(value_name = "DATA")]
         data: PathBuf,
     },
+    /// One scenario, as a process of its own
+    #[command(hide = true)]
+    Perform(orders::PerformArgs),
+    /// Small processes that this program starts by itself
+    #[command(subcommand, hide = true)]
+    StandIn(standin::StandIn),
 }
 
 #[derive(Debug, clap::Args)]
@@ -121,33 +84,13 @@ struct CheckArgs {
     /// Times the checker of linearizability instead
     #[arg(long)]
     bench: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct RunArgs {
-    /// How long the faults go on
-    #[arg(long, default_value_t = 45)]
-    seconds: u64,
-    /// Which plan, and which requests [default: drawn from the clock]
-    #[arg(long)]
-    seed: Option<u64>,
-    /// How many clients
-    #[arg(long, default_value_t = 6)]
-    clients: usize,
-    /// How many workers
-    #[arg(long, default_value_t = 3)]
-    workers: usize,
-    /// Keeps data, logs and history here; without it they are removed if every check passes
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// The reeve program [default: the one beside this program]
-    #[arg(long, value_name = "FILE")]
-    reeve: Option<PathBuf>,
+    /// Loses a line of a history first: then something must be found
+    #[arg(long, value_name = "SEED", hide = true, conflicts_with = "bench")]
+    lose_line: Option<u64>,
 }
 
 fn main() -> Result<ExitCode> {
     match Args::parse().command {
-        Command::Plain(args) => run_until_interrupted(args),
         Command::Run(args) => orders::run(&args, &mut std::io::stdout().lock()).map(exit_code),
         Command::Perform(args) => orders::perform_one(args).map(|()| ExitCode::SUCCESS),
         Command::Faults(FaultsArgs { self_test: true }) => selftest::run().map(exit_code),
@@ -161,7 +104,7 @@ fn main() -> Result<ExitCode> {
 fn judge_again(args: &CheckArgs) -> Result<ExitCode> {
     let out = &mut std::io::stdout().lock();
     match &args.directory {
-        Some(directory) if !args.bench => judge::again(out, directory).map(exit_code),
+        Some(directory) if !args.bench => judge::again(out, directory, args.lose_line).map(exit_code),
         Some(_) | None => bench::run(out).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -189,202 +132,4 @@ fn exit_code(good: bool) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-#[tokio::main]
-async fn run_until_interrupted(args: RunArgs) -> Result<ExitCode> {
-    let out = &mut std::io::stdout().lock();
-    // Dropping what runs ends every process that was started.
-    tokio::select! {
-        result = run(args, out) => result,
-        signal = tokio::signal::ctrl_c() => {
-            signal?;
-            bail!("interrupted")
-        }
-    }
-}
-
-async fn run(args: RunArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let seed = match args.seed {
-        Some(seed) => seed,
-        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-    };
-    let directory = tempfile::Builder::new().prefix("reeve-chaos-").tempdir()?;
-    let path = match &args.out {
-        Some(out) => out.join(format!("seed-{seed}")),
-        None => directory.path().to_owned(),
-    };
-    std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-    if std::fs::read_dir(&path)?.next().is_some() {
-        bail!("{} is not empty", path.display());
-    }
-    let plan = plan::draw(seed, Duration::from_secs(args.seconds), args.workers);
-    std::fs::write(path.join("plan.json"), serde_json::to_string_pretty(&plan)?)?;
-    let repro = format!("reeve-chaos run --seed {seed} --seconds {}", args.seconds);
-    say(&format!(
-        "{repro}: {} faults, {} clients, {} workers",
-        plan.len(),
-        args.clients,
-        args.workers
-    ));
-    let result = torment(&args, seed, &plan, &path, out).await;
-    let passed = matches!(result, Ok(true));
-    if !passed {
-        // What happened must be found again.
-        let kept = if args.out.is_some() {
-            path
-        } else {
-            directory.keep()
-        };
-        say(&format!("kept in {}; again with: {repro}", kept.display()));
-    }
-    result.map(exit_code)
-}
-
-/// One run from start to report. True: every check passed.
-async fn torment(
-    args: &RunArgs,
-    seed: u64,
-    plan: &[plan::Step],
-    path: &Path,
-    out: &mut impl Write,
-) -> Result<bool> {
-    let mut victims = bring_up(args, seed, path).await?;
-    let history = Arc::new(History::create(&path.join("history.jsonl"))?);
-    let channels: Vec<Connection> = (0..NODES).map(|node| victims.cluster.channel(node)).collect();
-    let events = victims.events.clone();
-    let mut observers = JoinSet::new();
-    for (node, channel) in victims.cluster.nodes().iter().zip(&channels) {
-        observers.spawn(observer::observe(
-            node.name.clone(),
-            channel.clone(),
-            events.clone(),
-        ));
-    }
-    let nodes = victims.cluster.nodes().iter();
-    let data = nodes.map(|node| (node.name.clone(), path.join(&node.name)));
-    observers.spawn(observer::observe_use(events.clone(), data.collect()));
-    let phase = |phase| events.note(What::Phase { phase });
-    phase(Phase::Faults);
-    let (stop, stopped) = watch::channel(false);
-    let mut clients = JoinSet::new();
-    let workers = victims.workers.iter().map(|worker| worker.name().to_owned());
-    let common = Common::new(workers.collect());
-    for number in 0..args.clients {
-        let setup = Setup {
-            number,
-            clients: args.clients,
-            seed,
-            nodes: channels.clone(),
-            history: Arc::clone(&history),
-            recorder: Recorder::create(path, number, args.clients)?,
-            common: common.clone(),
-        };
-        clients.spawn(Client::new(setup, stopped.clone()).run());
-    }
-    say("load and faults …");
-    if let Err(problem) = victims.suffer(plan, &history).await {
-        let ends = victims.unexpected_ends();
-        return Err(problem.context(format!(
-            "the cluster did not recover; ended by themselves: {ends:?}"
-        )));
-    }
-    say("faults are over; every request and every run must end …");
-    phase(Phase::Final);
-    stop.send_replace(true);
-    while let Some(client) = clients.join_next().await {
-        client.context("a client panicked")??;
-    }
-    let open = finals::settle(&victims.peers()).await?;
-    if open > 0 {
-        say(&format!("{open} runs did not end"));
-    }
-    let nodes = finals::collect(&victims.peers()).await?;
-    observers.shutdown().await;
-    let evidence = Evidence {
-        records: history.finish()?,
-        nodes,
-    };
-    victims.note_unexpected_ends();
-    let said = finals::said(&victims.peers()).await?;
-    std::fs::write(path.join(judge::SAID), serde_json::to_string(&said)?)?;
-    victims.stop_nodes().await?;
-    let checks = check::all(&evidence);
-    std::fs::write(path.join(check::FILE), serde_json::to_string_pretty(&checks)?)?;
-    let run = report::Run {
-        profile: "kills".to_owned(),
-        seed,
-        ..report::Run::default()
-    };
-    report::write(out, path, &run, &[report::judged(path)?], &[])
-}
-
-/// Three nodes, and workers that have registered and are started.
-async fn bring_up(args: &RunArgs, seed: u64, path: &Path) -> Result<Victims> {
-    let program = reeve_program(args.reeve.as_deref())?;
-    let mut cluster = Cluster::start(ClusterSpec {
-        program: program.clone(),
-        directory: path.to_owned(),
-        nodes: NODES,
-        flags: NODE_FLAGS.map(str::to_owned).into(),
-    })?;
-    let leader = cluster.agreed_leader(START).await?;
-    let addresses: Vec<String> = cluster.nodes().iter().map(|node| node.grpc.clone()).collect();
-    let mut workers = Vec::new();
-    for number in 1..=args.workers {
-        let created = create_worker(cluster.channel(leader), &format!("w{number}"), CAPACITY).await?;
-        let mut worker = WorkerProcess::new(program.clone(), path.to_owned(), &addresses, created)?;
-        worker.start()?;
-        workers.push(worker);
-    }
-    until(START, "every worker has a session", || async {
-        let mut sessions = 0;
-        for node in 0..NODES {
-            sessions += cluster
-                .status(node, false)
-                .await
-                .map_or(0, |status| status.sessions as usize);
-        }
-        sessions == args.workers
-    })
-    .await?;
-    let victims = Victims {
-        cluster,
-        workers,
-        events: Events::create(path)?,
-    };
-    victims.note_starts();
-    setting(args, seed, &victims).store(path)?;
-    Ok(victims)
-}
-
-fn setting(args: &RunArgs, seed: u64, victims: &Victims) -> Setting {
-    Setting {
-        scenario: "kills".to_owned(),
-        seed,
-        mutant: String::new(),
-        nodes: victims
-            .cluster
-            .nodes()
-            .iter()
-            .map(|node| node.name.clone())
-            .collect(),
-        workers: victims
-            .workers
-            .iter()
-            .map(|worker| worker.name().to_owned())
-            .collect(),
-        clients: args.clients,
-        down_after_ms: 4_000,
-        heartbeat_interval_ms: 500,
-        reconnect_timeout_ms: 1_500,
-        rehome_grace_ms: 4_000 / 3,
-        election_max_ms: 3_000,
-    }
-}
-
-/// Progress goes to stderr, the report to stdout.
-fn say(what: &str) {
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "{what}");
 }

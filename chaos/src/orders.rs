@@ -1,19 +1,28 @@
-//! What the command line asks for, as a list of plans.
+//! What the command line asks for: scenarios, one after the other, and known bugs, which must be found.
+
+mod hunt;
+mod list;
+mod plans;
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use reeve_testkit::reeve_program;
 
 use crate::campaign;
+use crate::checker::coverage::Minimums;
+use crate::report::{self, Judged, MutantResult};
 use crate::sandbox::{self, Facts, Need};
-use crate::scenario::catalog::{self, Scenario, Size};
 use crate::scenario::plan::{self, Plan};
 use crate::scenario::{Order, perform};
 use crate::stage::Programs;
+use plans::Plans;
+
+/// Known bugs that are tried with every change, one after the other from one change to the next.
+const ROTATION: usize = 2;
 
 /// How much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,15 +49,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "S1,…", value_delimiter = ',')]
     scenario: Vec<String>,
     /// Plays a plan again that was played, or planned
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "seed", "profile"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "seed", "profile", "mutant"])]
     replay: Option<PathBuf>,
-    /// Nodes run this known bug, which must be found
-    #[arg(long, value_name = "NAME")]
-    mutant: Option<String>,
     /// How often a replay is played
     #[arg(long, default_value_t = 1, requires = "replay")]
     times: u32,
-    /// Lists scenarios and mutants
+    /// Only known bugs, which must be found: names, separated by commas, or all
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    mutant: Vec<String>,
+    /// Lists scenarios and known bugs
     #[arg(long)]
     list: bool,
     /// Evidence and report go here [default: a new folder for temporary files]
@@ -60,6 +69,9 @@ pub struct RunArgs {
     /// The reeve program [default: the one beside this program]
     #[arg(long, value_name = "FILE")]
     reeve: Option<PathBuf>,
+    /// The reeve program with known bugs [default: reeve-mutants beside this program, if it is there]
+    #[arg(long, value_name = "FILE")]
+    mutants_reeve: Option<PathBuf>,
     /// An older one, for the scenario that upgrades
     #[arg(long, value_name = "FILE")]
     older: Option<PathBuf>,
@@ -104,12 +116,13 @@ pub fn perform_one(args: PerformArgs) -> Result<()> {
 /// What is asked for makes no sense, or something cannot be written.
 pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<bool> {
     if args.list {
-        return list(out).map(|()| true);
+        return list::print(out).map(|()| true);
     }
     let seed = match args.seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };
+    let asked = hunt::asked(&args.mutant)?;
     let programs = Programs {
         reeve: reeve_program(args.reeve.as_deref())?,
         older: args.older.clone(),
@@ -118,7 +131,30 @@ pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<bool> {
         Some(directory) => directory.clone(),
         None => tempfile::Builder::new().prefix("reeve-chaos-").tempdir()?.keep(),
     };
-    let plans = Plans::of(args, seed)?;
+    std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+    writeln!(out, "chaos seed={seed} out={}", directory.display())?;
+    let mut minimums = Minimums::default();
+    let mut judged = Vec::new();
+    if asked.is_empty() {
+        let plans = Plans::of(args, seed)?;
+        (judged, minimums) = scenarios(args, plans, &directory, &programs, out)?;
+    }
+    let mutants = mutants(args, asked, seed, &directory, out)?;
+    let of = report::Run {
+        profile: format!("{:?}", args.profile).to_lowercase(),
+        seed,
+        minimums,
+    };
+    report::write(out, &directory, &of, &judged, &mutants)
+}
+
+fn scenarios(
+    args: &RunArgs,
+    plans: Plans,
+    directory: &Path,
+    programs: &Programs,
+    out: &mut impl Write,
+) -> Result<(Vec<Judged>, Minimums)> {
     let root = without_root();
     if let Some(why) = &root {
         writeln!(
@@ -126,104 +162,68 @@ pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<bool> {
             "no sandbox here ({why}): what only root can do is left out, and not covered"
         )?;
     }
+    let whole = plans.is_whole() && root.is_none();
+    let mut planned = Vec::new();
     let mut judged = Vec::new();
     for (number, mut plan) in plans.enumerate() {
         if root.is_some() && !plan.without_root() {
-            writeln!(out, "{:<4} seed {}: not covered", plan.scenario, plan.seed)?;
+            writeln!(out, "{:<4} seed {} not covered", plan.scenario, plan.seed)?;
             continue;
         }
+        planned.extend(plan.steps.iter().map(|step| step.deed.clone()));
         let folder = directory.join(format!("{}-{}-{number}", plan.scenario, plan.seed));
-        let one = campaign::perform(plan, &folder, &programs)?;
-        campaign::tell(out, &one)?;
-        out.flush()?;
-        if one.passed() && !args.keep {
-            campaign::forget(&one)?;
+        let done = campaign::perform(plan, &folder, programs)?;
+        campaign::tell(out, &done)?;
+        if done.judged.passed() && !args.keep {
+            campaign::forget(&folder)?;
         }
-        judged.push(one);
+        judged.push(done.judged);
     }
-    let failed = judged.iter().filter(|one| !one.passed()).count();
-    for one in judged.iter().filter(|one| !one.passed()) {
-        let plan = one.directory.join(plan::PLAYED);
-        writeln!(out, "again: reeve-chaos run --replay {}", plan.display())?;
-    }
-    writeln!(out, "{} passed, {failed} failed", judged.len() - failed)?;
-    Ok(failed == 0)
+    let minimums = if whole {
+        plans::minimums(args.profile, &planned)
+    } else {
+        Minimums::default()
+    };
+    Ok((judged, minimums))
 }
 
-/// The plans, one after the other; a soak ends when its time is over.
-struct Plans {
-    rounds: Vec<&'static Scenario>,
-    size: Size,
+/// Those that are asked for; with every change also a few in turn, where there is a program that has them.
+fn mutants(
+    args: &RunArgs,
+    mut asked: Vec<&'static crate::mutants::Mutant>,
     seed: u64,
-    next: usize,
-    deadline: Option<Instant>,
-    mutant: String,
-    replay: Option<(Plan, u32)>,
-}
-
-impl Plans {
-    fn of(args: &RunArgs, seed: u64) -> Result<Self> {
-        let (size, deadline) = match args.profile {
-            Profile::Ci => (Size::Ci, None),
-            Profile::Soak => (
-                Size::Soak,
-                Some(Instant::now() + Duration::from_secs(args.minutes * 60)),
-            ),
-        };
-        let replay = match &args.replay {
-            Some(path) => Some((Plan::load(path)?, args.times)),
-            None => None,
-        };
-        let named = args.scenario.iter().map(|name| {
-            catalog::find(name).with_context(|| {
-                let known: Vec<&str> = catalog::ALL.iter().map(|one| one.id).collect();
-                format!("there is no scenario {name:?}; there are {}", known.join(", "))
-            })
-        });
-        let mut rounds = named.collect::<Result<Vec<_>>>()?;
-        if rounds.is_empty() {
-            let fits = |one: &&Scenario| match args.profile {
-                Profile::Ci => one.ci,
-                Profile::Soak => one.id != "S21" || args.older.is_some(),
-            };
-            rounds = catalog::ALL.iter().filter(fits).collect();
+    directory: &Path,
+    out: &mut impl Write,
+) -> Result<Vec<MutantResult>> {
+    let program = hunt::program(args.mutants_reeve.as_deref())?;
+    let in_turn = args.profile == Profile::Ci && args.scenario.is_empty() && args.replay.is_none();
+    if asked.is_empty() && in_turn && without_root().is_none() {
+        if program.is_none() {
+            writeln!(
+                out,
+                "no program with known bugs beside this one: whether they are found is not tried"
+            )?;
+            return Ok(Vec::new());
         }
-        let plans = Self {
-            rounds,
-            size,
-            seed,
-            next: 0,
-            deadline,
-            mutant: args.mutant.clone().unwrap_or_default(),
-            replay,
-        };
-        Ok(plans)
+        asked = hunt::in_turn(seed, ROTATION);
     }
-}
-
-impl Iterator for Plans {
-    type Item = Plan;
-
-    fn next(&mut self) -> Option<Plan> {
-        if let Some((plan, times)) = &mut self.replay {
-            let left = times.checked_sub(1)?;
-            *times = left;
-            return Some(plan.clone());
-        }
-        let round = self.next / self.rounds.len();
-        let over = match self.deadline {
-            None => round > 0,
-            Some(deadline) => Instant::now() >= deadline,
-        };
-        if over {
-            return None;
-        }
-        let scenario = self.rounds[self.next % self.rounds.len()];
-        self.next += 1;
-        let mut plan = scenario.plan(self.seed + round as u64, self.size);
-        plan.mutant.clone_from(&self.mutant);
-        Some(plan)
+    if asked.is_empty() {
+        return Ok(Vec::new());
     }
+    let program = program.with_context(|| {
+        format!(
+            "known bugs need a program that has them: cargo build -p reeve-cli --features {} --bin reeve-mutants",
+            crate::mutants::FEATURE
+        )
+    })?;
+    let programs = Programs {
+        reeve: program,
+        older: None,
+    };
+    asked
+        .into_iter()
+        .map(|mutant| hunt::hunt(mutant, seed, directory, &programs, args.keep, out))
+        .collect()
 }
 
 /// Why there can be no sandbox.
@@ -231,18 +231,4 @@ fn without_root() -> Option<String> {
     let facts = Facts::gather();
     let needs = [Need::Root, Need::Tool("unshare"), Need::Tool("ip")];
     needs.into_iter().find_map(|need| facts.lacks(need))
-}
-
-fn list(out: &mut impl Write) -> Result<()> {
-    let root = without_root();
-    for scenario in &catalog::ALL {
-        let mut plan = scenario.plan(1, Size::Ci);
-        let missing = match &root {
-            Some(why) if !plan.without_root() => format!(" (not here: {why})"),
-            Some(_) | None => String::new(),
-        };
-        let ci = if scenario.ci { "ci" } else { "  " };
-        writeln!(out, "{:<4} {ci} {}{missing}", scenario.id, scenario.about)?;
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Subcommand;
 
-use crate::{clock, net, selftest};
+use crate::{agent, clock, net, selftest};
 
 /// What writes and what reads agree on: records of one size.
 pub const RECORD: u64 = 4096;
@@ -36,6 +36,15 @@ pub enum StandIn {
         /// Where
         directory: PathBuf,
     },
+    /// A worker of the release, whose endpoints keep a ledger; configured by the environment
+    Worker {
+        /// What it is called in the ledger
+        #[arg(long)]
+        name: String,
+        /// The directory of the ledger
+        #[arg(long)]
+        ledger: PathBuf,
+    },
     /// Uses the CPU
     Burn,
     /// Takes a megabyte of memory every few milliseconds
@@ -59,6 +68,7 @@ pub fn run(stand_in: StandIn) -> Result<()> {
             every_ms: Some(every_ms),
         } => end_with_parent(|| tell_time(Duration::from_millis(every_ms))),
         StandIn::Write { directory } => end_with_parent(|| write(&directory)),
+        StandIn::Worker { name, ledger } => end_with_parent(|| agent::run(&name, &ledger)),
         StandIn::Burn => end_with_parent(|| {
             loop {
                 std::hint::black_box(0);

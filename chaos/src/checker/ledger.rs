@@ -7,20 +7,22 @@
 //! {"at":2400,"worker":"w1","run":"…","epoch":1,"group":"callers","index":7,"event":"ended","outcome":"ENDPOINT_OUTCOME_SUCCESS"}
 //! ```
 //!
-//! A process that is killed leaves endpoints that began and did not end. The last line of its file may be torn.
+//! `skipped`, with an outcome, is an endpoint that was told to hang up before it began; `dropped` one that the worker was told to
+//! forget while it executed. A process that is killed leaves endpoints that began and did not end. The last line of its file may be torn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::verdict::Finding;
+use crate::lines;
 
 /// A line of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// Nanoseconds of the clock of the histories.
+    /// Microseconds of [`crate::time`].
     pub at: u64,
     /// The worker's name.
     pub worker: String,
@@ -48,6 +50,13 @@ pub enum Event {
         /// With this outcome, by its name in the API.
         outcome: String,
     },
+    /// It ended before it had begun.
+    Skipped {
+        /// With this outcome, by its name in the API.
+        outcome: String,
+    },
+    /// It executes no more, and has no outcome.
+    Dropped,
 }
 
 /// What the API says of a run in the end.
@@ -81,23 +90,12 @@ pub struct EndpointSaid {
 /// What the platform says of an endpoint that was lost with its worker.
 const LOST: &str = "ENDPOINT_OUTCOME_OSERROR";
 
-/// Reads a ledger. A torn last line is what a killed process leaves; any other that cannot be read is an error.
+/// Reads the ledger of one process; a killed one may leave a torn last line.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn load(path: &Path) -> Result<Vec<Line>> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let mut lines = Vec::new();
-    let whole = text.ends_with('\n');
-    let count = text.lines().count();
-    for (number, line) in (1..).zip(text.lines()) {
-        match serde_json::from_str(line) {
-            Ok(line) => lines.push(line),
-            Err(_) if number == count && !whole => {}
-            Err(error) => bail!("{}:{number}: {error}", path.display()),
-        }
-    }
-    Ok(lines)
+    lines::load(path)
 }
 
 type Execution<'a> = (&'a str, u64);
@@ -109,6 +107,34 @@ struct Told<'a> {
     began: Vec<Execution<'a>>,
     /// What each ended with.
     ended: BTreeMap<Execution<'a>, &'a str>,
+    /// Which were dropped.
+    dropped: BTreeSet<Execution<'a>>,
+}
+
+impl<'a> Told<'a> {
+    /// Takes a line in; false: it does not follow from those before.
+    fn note(&mut self, execution: Execution<'a>, event: &'a Event) -> bool {
+        let began = self.began.contains(&execution);
+        let open = !self.dropped.contains(&execution) && !self.ended.contains_key(&execution);
+        match event {
+            Event::Began => {
+                self.began.push(execution);
+                open
+            }
+            Event::Ended { outcome } => {
+                self.ended.insert(execution, outcome);
+                began && open
+            }
+            Event::Skipped { outcome } => {
+                self.ended.insert(execution, outcome);
+                !began && open
+            }
+            Event::Dropped => {
+                self.dropped.insert(execution);
+                began && open
+            }
+        }
+    }
 }
 
 /// What can be said without a ledger.
@@ -124,15 +150,9 @@ pub fn all(ledger: &[Line], runs: &BTreeMap<String, RunSaid>) -> Vec<Finding> {
         sound.examined += 1;
         let of = told.entry((&line.run, &line.group, line.index)).or_default();
         let execution = (line.worker.as_str(), line.epoch);
-        match &line.event {
-            Event::Began => of.began.push(execution),
-            Event::Ended { outcome } => {
-                let before = of.ended.insert(execution, outcome);
-                if before.is_some() || !of.began.contains(&execution) {
-                    let what = format!("{line:?} ends what did not begin, or ended before");
-                    sound.harness.push(what);
-                }
-            }
+        if !of.note(execution, &line.event) {
+            let what = format!("{line:?} does not follow from the lines before");
+            sound.harness.push(what);
         }
     }
     vec![
@@ -260,6 +280,49 @@ fn executions(told: &BTreeMap<(&str, &str, u32), Told<'_>>) -> Finding {
         .map(|(times, endpoints)| format!("{endpoints} endpoints {times}×"));
     finding.notes.extend(shown);
     finding
+}
+
+/// Counts each process by itself: what one executed that was killed ended with it.
+pub fn within_capacity(processes: &[Vec<Line>], capacities: &BTreeMap<String, u32>) -> Finding {
+    let mut finding = Finding::of("I5", "no worker executes more endpoints at once than it takes");
+    let mut peaks: BTreeMap<&str, usize> = BTreeMap::new();
+    for lines in processes {
+        let mut open: BTreeSet<(&str, u64, &str, u32)> = BTreeSet::new();
+        for line in lines {
+            let endpoint = (line.run.as_str(), line.epoch, line.group.as_str(), line.index);
+            match &line.event {
+                Event::Began => open.insert(endpoint),
+                Event::Ended { .. } | Event::Dropped => open.remove(&endpoint),
+                Event::Skipped { .. } => continue,
+            };
+            finding.examined += 1;
+            let peak = peaks.entry(&line.worker).or_default();
+            // Said once for each height that is too much.
+            if open.len() > *peak {
+                *peak = open.len();
+                finding.violations.extend(too_many(line, *peak, capacities));
+            }
+        }
+    }
+    for (worker, peak) in peaks {
+        match capacities.get(worker) {
+            Some(capacity) => finding
+                .notes
+                .push(format!("{worker}: at most {peak} of {capacity}")),
+            None => finding.harness.push(format!("nobody says what {worker} takes")),
+        }
+    }
+    finding
+}
+
+fn too_many(line: &Line, open: usize, capacities: &BTreeMap<String, u32>) -> Option<String> {
+    let capacity = *capacities.get(&line.worker)?;
+    (open > capacity as usize).then(|| {
+        format!(
+            "{} executes {open} endpoints at {} µs and takes {capacity}",
+            line.worker, line.at
+        )
+    })
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::beats::{Beat, Kind};
 use super::replay::Offline;
 use super::story::{Span, Story};
 use super::verdict::Finding;
+use crate::beats::{Beat, Line};
 use crate::event::What;
 
 /// Thresholds are counted in whole milliseconds on both sides.
@@ -39,7 +39,7 @@ struct Fall<'a> {
 }
 
 /// All of them. `log` is what the replayed log says, if there is one.
-pub fn all(story: &Story<'_>, beats: &[Beat], log: Option<&[Offline]>) -> Vec<Finding> {
+pub fn all(story: &Story<'_>, beats: &[Line], log: Option<&[Offline]>) -> Vec<Finding> {
     let told = told(story);
     let falls = falls(&told, log);
     let acked = acked(beats);
@@ -51,7 +51,7 @@ pub fn all(story: &Story<'_>, beats: &[Beat], log: Option<&[Offline]>) -> Vec<Fi
 }
 
 /// How much later than the threshold each worker was OFFLINE that was silent, milliseconds; sooner is negative.
-pub fn delays_ms(story: &Story<'_>, beats: &[Beat], log: Option<&[Offline]>) -> Vec<i64> {
+pub fn delays_ms(story: &Story<'_>, beats: &[Line], log: Option<&[Offline]>) -> Vec<i64> {
     let threshold = i64::try_from(story.setting.down_after_ms).unwrap_or(i64::MAX);
     let acked = acked(beats);
     let falls = falls(&told(story), log);
@@ -113,10 +113,12 @@ fn falls<'a>(told: &BTreeMap<&'a str, Vec<Told<'a>>>, log: Option<&[Offline]>) -
 }
 
 /// When heartbeats that were acknowledged had been sent, and when they were, by worker.
-fn acked(beats: &[Beat]) -> BTreeMap<&str, Vec<(u64, u64)>> {
+fn acked(beats: &[Line]) -> BTreeMap<&str, Vec<(u64, u64)>> {
     let mut acked: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
-    for beat in beats.iter().filter(|beat| beat.beat == Kind::Acked) {
-        acked.entry(&beat.worker).or_default().push((beat.sent, beat.at));
+    for line in beats {
+        if let Beat::Acked { sent, .. } = line.beat {
+            acked.entry(&line.worker).or_default().push((sent, line.at));
+        }
     }
     for of in acked.values_mut() {
         of.sort_unstable();
@@ -194,7 +196,7 @@ fn delays(mut silences: Vec<u64>, threshold_ms: u64) -> String {
 }
 
 /// Between two times that a worker is OFFLINE it had a session.
-fn once(falls: &[Fall<'_>], beats: &[Beat]) -> Finding {
+fn once(falls: &[Fall<'_>], beats: &[Line]) -> Finding {
     let mut finding = Finding::of("I9", "a worker is OFFLINE once in an outage");
     let mut last: BTreeMap<&str, &Fall<'_>> = BTreeMap::new();
     for fall in falls {
@@ -204,7 +206,10 @@ fn once(falls: &[Fall<'_>], beats: &[Beat]) -> Finding {
         // What a watcher is told of the first may be late, and a line of the worker's may be before it.
         let since = before.at.saturating_sub(TOLD_LATE_US);
         let again = beats.iter().any(|beat| {
-            beat.worker == fall.worker && beat.beat == Kind::Session && since < beat.at && beat.at < fall.at
+            beat.worker == fall.worker
+                && matches!(beat.beat, Beat::Session { .. })
+                && since < beat.at
+                && beat.at < fall.at
         });
         if !again {
             finding.violations.push(format!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::order::{Content, Truth};
 use super::random::Random;
 use super::verdict::{Finding, Word};
-use super::{linear, order};
+use super::{linear, lost, order};
 use crate::checker::model::run::Status;
 use crate::history::op::{F, Input, Op, Output, Res, unsound};
 
@@ -245,6 +245,25 @@ fn a_line_that_is_dropped_is_missed() {
 }
 
 #[test]
+fn a_history_that_lost_a_line_looks_sound_and_is_found_out() {
+    let mut found = 0;
+    for seed in 0..100 {
+        let (mut histories, _) = good(seed);
+        let before = histories.clone();
+        let Some(line) = lost::lose_line(&mut histories, seed) else {
+            assert_eq!(histories, before, "seed {seed}");
+            continue;
+        };
+        found += 1;
+        assert_eq!((line.f, line.res), (F::ApplyTest, Res::Ok));
+        assert_eq!(flat(&histories).len() + 1, flat(&before).len());
+        assert_eq!(unsound(&histories), Vec::<String>::new(), "seed {seed}");
+        assert!(violated(&linear(&histories)), "seed {seed}: {line:?}");
+    }
+    assert!(found > 90, "{found}");
+}
+
+#[test]
 fn a_line_that_is_doubled_or_out_of_order_is_noticed() {
     for seed in 0..100 {
         let (histories, _) = good(seed);
@@ -417,8 +436,24 @@ fn runs_and_workers_that_break_their_rules() {
         absent: true,
         ..Output::default()
     };
+    // The token of the request at a moment, shown at another.
+    let shows = |at, made: u64, accepted| {
+        let mut shown = op(0, F::UseToken, "worker/w", at, Res::Ok, Output::default(), 0);
+        shown.input.token = Some(format!("r{made}"));
+        shown.out.accepted = Some(accepted);
+        shown
+    };
+    let lost_token = op(
+        1,
+        F::RegenerateToken,
+        "worker/w",
+        3,
+        Res::Info,
+        Output::default(),
+        0,
+    );
     let absent = |at| op(0, F::GetWorker, "worker/w", at, Res::Ok, nothing.clone(), 0);
-    let table: [(&str, bool, Vec<Op>); 14] = [
+    let table: [(&str, bool, Vec<Op>); 18] = [
         (
             "a run moves on",
             true,
@@ -503,10 +538,45 @@ fn runs_and_workers_that_break_their_rules() {
             "a read behind the drain",
             false,
             vec![
-                created,
+                created.clone(),
                 worker(2, F::DrainWorker, Some(2), 4),
                 worker(3, F::GetWorker, None, 1),
             ],
+        ),
+        (
+            "a token that was replaced is refused, and the new one is not",
+            true,
+            vec![
+                created.clone(),
+                shows(2, 1, true),
+                worker(3, F::RegenerateToken, None, 4),
+                shows(4, 1, false),
+                shows(5, 3, true),
+            ],
+        ),
+        (
+            "a token that was replaced is accepted",
+            false,
+            vec![
+                created.clone(),
+                worker(3, F::RegenerateToken, None, 4),
+                shows(4, 1, true),
+            ],
+        ),
+        (
+            "a request that was lost may replace a token late",
+            true,
+            vec![
+                created.clone(),
+                lost_token.clone(),
+                shows(4, 1, true),
+                shows(5, 1, false),
+            ],
+        ),
+        (
+            "but the old one does not come back",
+            false,
+            vec![created.clone(), lost_token, shows(4, 1, false), shows(5, 1, true)],
         ),
         (
             "a worker that was there before",

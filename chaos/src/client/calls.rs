@@ -14,6 +14,7 @@ use reeve_proto::v1::{
 };
 use tonic::{Request, Status};
 
+use super::common::Secret;
 use crate::definition::value_of;
 use crate::history::op::Output;
 
@@ -30,6 +31,8 @@ pub struct Answer {
     pub out: Output,
     /// Its revision, or that of the list.
     pub revision: Option<u64>,
+    /// A worker's new token. A repeated request does not give it again.
+    pub secret: Option<Secret>,
 }
 
 type Answered = Result<Answer, Status>;
@@ -54,6 +57,7 @@ fn test(test: Option<Test>, created: Option<bool>) -> Answer {
             ..Output::default()
         },
         revision: Some(test.revision),
+        secret: None,
     }
 }
 
@@ -67,6 +71,7 @@ fn run(run: Option<Run>) -> Answer {
             ..Output::default()
         },
         revision: Some(run.revision),
+        secret: None,
     }
 }
 
@@ -83,6 +88,14 @@ fn worker(worker: Option<Worker>) -> Answer {
             ..Output::default()
         },
         revision: Some(worker.revision),
+        secret: None,
+    }
+}
+
+fn with_token(answer: Answer, token: String) -> Answer {
+    Answer {
+        secret: (!token.is_empty()).then(|| Secret::new(token)),
+        ..answer
     }
 }
 
@@ -186,8 +199,11 @@ pub async fn create_worker(node: Connection, id: &str, name: &str) -> Answered {
         request_id: id.to_owned(),
         ..Default::default()
     };
-    let answer = WorkersClient::new(node).create_worker(within(request)).await?;
-    Ok(worker(answer.into_inner().worker))
+    let answer = WorkersClient::new(node)
+        .create_worker(within(request))
+        .await?
+        .into_inner();
+    Ok(with_token(worker(answer.worker), answer.token))
 }
 
 /// Gives a worker another token.
@@ -197,8 +213,11 @@ pub async fn regenerate_token(node: Connection, id: &str, name: &str) -> Answere
         request_id: id.to_owned(),
         ..Default::default()
     };
-    let answer = WorkersClient::new(node).regenerate_token(within(request)).await?;
-    Ok(worker(answer.into_inner().worker))
+    let answer = WorkersClient::new(node)
+        .regenerate_token(within(request))
+        .await?
+        .into_inner();
+    Ok(with_token(worker(answer.worker), answer.token))
 }
 
 /// Drains a worker, which takes work again afterwards.

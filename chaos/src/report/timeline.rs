@@ -109,7 +109,7 @@ fn timeline(evidence: &Evidence, lines: &[(u64, Line)], finding: &Finding, detai
         });
     }
     for beat in &evidence.beats {
-        let text = format!("{} beat {:?} sent {}", beat.worker, beat.beat, beat.sent);
+        let text = format!("{} beat {:?}", beat.worker, beat.beat);
         let about = about(&text);
         moments.push(Moment {
             at: beat.at,

@@ -170,7 +170,7 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// What the report calls it where it is no fault.
+    /// What the report calls it: the label of the fault, where it is one.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Kill(_) => "kill",
@@ -180,12 +180,23 @@ impl Deed {
             Self::Memory { .. } => "memory",
             Self::DiskFull(_) => "disk-full",
             Self::SlowDisk { .. } => "slow-disk",
-            Self::Sync { .. } => "sync",
-            Self::Write { .. } => "write",
+            Self::Sync { how, .. } => match how {
+                disk::Sync::Fail => "fsync-fails",
+                disk::Sync::Lie => "fsync-lies",
+                disk::Sync::Delay { .. } => "fsync-slow",
+            },
+            Self::Write { error, .. } => match error {
+                disk::WriteFault::NoSpace => "write-enospc",
+                disk::WriteFault::Io => "write-eio",
+            },
             Self::Flip { .. } => "byte-flip",
             Self::Clock { .. } => "clock-jump",
-            Self::Isolate(_) | Self::Deaf(_) | Self::Mute(_) | Self::Bridge(_) | Self::Ring => "cut",
-            Self::CutWorker { .. } => "cut-worker",
+            Self::Isolate(_)
+            | Self::Deaf(_)
+            | Self::Mute(_)
+            | Self::Bridge(_)
+            | Self::Ring
+            | Self::CutWorker { .. } => "cut",
             Self::Unplug(_) => "link-down",
             Self::Loss { .. } => "loss",
             Self::Duplicate { .. } => "duplicate",
@@ -196,6 +207,35 @@ impl Deed {
             Self::Remove(_) => "remove-node",
             Self::Restart(_) => "restart",
             Self::Upgrade(_) => "upgrade",
+        }
+    }
+
+    /// Whether it breaks something; the rest is asked of the cluster.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Lead(_) | Self::Add | Self::Remove(_) | Self::Restart(_) | Self::Upgrade(_) => false,
+            Self::Kill(_)
+            | Self::Pause(_)
+            | Self::PowerCut(_)
+            | Self::Cpu { .. }
+            | Self::Memory { .. }
+            | Self::DiskFull(_)
+            | Self::SlowDisk { .. }
+            | Self::Sync { .. }
+            | Self::Write { .. }
+            | Self::Flip { .. }
+            | Self::Clock { .. }
+            | Self::Isolate(_)
+            | Self::Deaf(_)
+            | Self::Mute(_)
+            | Self::Bridge(_)
+            | Self::Ring
+            | Self::Unplug(_)
+            | Self::Loss { .. }
+            | Self::Duplicate { .. }
+            | Self::Delay { .. }
+            | Self::Reset(_)
+            | Self::CutWorker { .. } => true,
         }
     }
 

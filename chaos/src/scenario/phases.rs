@@ -211,6 +211,7 @@ impl Performance {
                 history: Arc::clone(history),
                 recorder: Recorder::create(&self.directory, number, count)?,
                 common: common.clone(),
+                mix: self.plan.load.mix(),
             };
             clients.spawn(Client::new(setup, stopped.clone()).run());
         }

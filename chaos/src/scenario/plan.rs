@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use super::deed::{Deed, Step, Who};
+use crate::client::Mix;
 
 /// The file of a plan that is to be played.
 pub const FILE: &str = "plan.json";
@@ -27,6 +28,18 @@ pub enum Load {
     Capacity,
     /// Tokens change and are used at once.
     Tokens,
+}
+
+impl Load {
+    /// What clients do, in which shares.
+    pub fn mix(self) -> Mix {
+        match self {
+            Self::Usual => Mix::usual(),
+            Self::Drains => Mix::drains(),
+            Self::Capacity => Mix::capacity(),
+            Self::Tokens => Mix::tokens(),
+        }
+    }
 }
 
 /// The cluster, and its timing.

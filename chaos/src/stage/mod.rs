@@ -250,7 +250,6 @@ impl Stage {
         let child = reeve_testkit::Child::spawn(name, command, &log)?;
         self.begun(name, child.pid())?;
         let worker = self.worker_mut(name)?;
-        worker.starts += 1;
         worker.child = Some(child);
         Ok(())
     }

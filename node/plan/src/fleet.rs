@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_state::State;
 use reeve_state::command::Placement;
 use reeve_state::id::WorkerId;
+use reeve_state::mutant::{self, Mutant};
 use reeve_state::record::{PlacementFilter, Selector, Worker};
 use reeve_state::transition::worker::WorkerStatus;
 
@@ -72,7 +73,8 @@ impl<'a> Fleet<'a> {
                 let status = worker.status();
                 (status != WorkerStatus::Deleted).then(|| Seat {
                     worker,
-                    online: status == WorkerStatus::Online,
+                    online: status == WorkerStatus::Online
+                        || status == WorkerStatus::Draining && mutant::is(Mutant::NoDrainCheck),
                     capacity: worker.capacity(),
                     used: state.reserved(worker.id).saturating_add(overlay.on(worker.id)),
                     held: 0,
@@ -84,6 +86,9 @@ impl<'a> Fleet<'a> {
 
     /// Takes what was placed, so that no later plan of the pass takes it too.
     pub(crate) fn reserve(&mut self, placements: &[Placement]) {
+        if mutant::is(Mutant::CapacityAtPropose) {
+            return;
+        }
         for placement in placements {
             if let Some(seat) = self.seat_mut(placement.worker) {
                 seat.used = seat.used.saturating_add(placement.count);

@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod gateway;
 mod grpc;
 pub mod liveness;
+mod mutants;
 mod readiness;
 pub mod reconciler;
 mod rest;

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::evidence::{self, Evidence};
 use crate::gateway::Gateway;
 use crate::liveness::{self, Liveness};
-use crate::{bootstrap, grpc, reconciler, rest, telemetry, webhooks};
+use crate::{bootstrap, grpc, mutants, reconciler, rest, telemetry, webhooks};
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -42,6 +42,9 @@ pub enum NodeError {
     /// The log or the state cannot be opened.
     #[error("cannot open the store: {0}")]
     Open(#[from] OpenError),
+    /// The environment asks for a known bug that this program does not have.
+    #[error("{0}")]
+    Mutant(String),
     /// The services cannot be put together.
     #[error("cannot build the services: {0}")]
     Build(String),
@@ -58,6 +61,7 @@ pub enum NodeError {
 /// # Errors
 /// It could not start, or it had to stop.
 pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), NodeError> {
+    mutants::choose().map_err(NodeError::Mutant)?;
     config.validate()?;
     telemetry::install().map_err(|error| NodeError::Build(error.to_string()))?;
     // Before the store, so that a second node on the same machine touches nothing.

@@ -34,6 +34,9 @@ const RESERVED: [(&str, &[&str]); 2] = [
     ("rocksdb", &["reeve-store", "reeve-chaos"]),
 ];
 
+/// The feature that puts known bugs in.
+const MUTANTS: &str = "mutants";
+
 /// The only crates of ours that a worker may know: it is deployed alone and speaks nothing but the wire.
 const WORKER_MAY_USE: [&str; 1] = ["reeve-proto"];
 
@@ -124,6 +127,39 @@ fn a_crate_on_no_level_is_reported() {
     assert_eq!(unplaced(&["reeve-new".into()]).len(), 1);
 }
 
+#[test]
+fn known_bugs_are_in_no_program_that_does_not_ask_for_them() {
+    let metadata = metadata();
+    let mut has = 0;
+    for package in packages(&metadata) {
+        let name = package["name"].as_str().expect("a package has a name");
+        for (feature, implies) in package["features"].as_object().expect("a table of features") {
+            has += usize::from(feature == MUTANTS);
+            let implies = implies.as_array().expect("a list of features");
+            let asks = |one: &Value| {
+                one.as_str()
+                    .is_some_and(|one| one == MUTANTS || one.ends_with("/mutants"))
+            };
+            assert!(
+                feature == MUTANTS || !implies.iter().any(asks),
+                "{name}: the feature {feature} brings known bugs"
+            );
+        }
+        for dependency in package["dependencies"]
+            .as_array()
+            .expect("a list of dependencies")
+        {
+            let features = dependency["features"].as_array().expect("a list of features");
+            assert!(
+                !features.iter().any(|feature| feature == MUTANTS),
+                "{name}: {} is asked for with known bugs",
+                dependency["name"]
+            );
+        }
+    }
+    assert_eq!(has, 5, "reeve-state, -store, -plan, -node and -cli");
+}
+
 /// Why an edge is not allowed.
 fn violation(edge: &Edge) -> Option<String> {
     let Edge { from, to, dev } = edge;
@@ -173,6 +209,33 @@ fn normal(from: &str, to: &str) -> Edge {
 
 /// The packages of this workspace and every dependency their manifests state.
 fn workspace() -> (Vec<String>, Vec<Edge>) {
+    let metadata = metadata();
+    let mut names = Vec::new();
+    let mut edges = Vec::new();
+    for package in packages(&metadata) {
+        let from = package["name"].as_str().expect("a package has a name");
+        names.push(from.to_owned());
+        for dependency in package["dependencies"]
+            .as_array()
+            .expect("a list of dependencies")
+        {
+            let to = dependency["name"].as_str().expect("a dependency has a name");
+            edges.push(Edge {
+                dev: dependency["kind"] == "dev",
+                ..normal(from, to)
+            });
+        }
+    }
+    assert!(!edges.is_empty(), "cargo metadata lists no dependencies");
+    (names, edges)
+}
+
+fn packages(metadata: &Value) -> &Vec<Value> {
+    metadata["packages"].as_array().expect("a list of packages")
+}
+
+/// What the manifests of this workspace say.
+fn metadata() -> Value {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
     let output = Command::new(env!("CARGO"))
         .args([
@@ -191,23 +254,5 @@ fn workspace() -> (Vec<String>, Vec<Edge>) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
-    let mut packages = Vec::new();
-    let mut edges = Vec::new();
-    for package in metadata["packages"].as_array().expect("a list of packages") {
-        let from = package["name"].as_str().expect("a package has a name");
-        packages.push(from.to_owned());
-        for dependency in package["dependencies"]
-            .as_array()
-            .expect("a list of dependencies")
-        {
-            let to = dependency["name"].as_str().expect("a dependency has a name");
-            edges.push(Edge {
-                dev: dependency["kind"] == "dev",
-                ..normal(from, to)
-            });
-        }
-    }
-    assert!(!edges.is_empty(), "cargo metadata lists no dependencies");
-    (packages, edges)
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
 }

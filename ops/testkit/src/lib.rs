@@ -15,4 +15,4 @@ pub use cluster::{ADMIN_KEY, Cluster, ClusterSpec, NodeAddresses};
 pub use ports::free_addresses;
 pub use program::{on_path, reeve_program};
 pub use wait::{until, until_some};
-pub use worker::{WorkerProcess, create_worker};
+pub use worker::{Program, WorkerProcess, create_worker};

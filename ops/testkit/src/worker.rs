@@ -38,14 +38,24 @@ pub async fn create_worker(
         .into_inner())
 }
 
+/// What a worker's process is.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The file.
+    pub path: PathBuf,
+    /// Its arguments. They can be read by everyone, so the token is none of them.
+    pub arguments: Vec<String>,
+    /// What it finds in its environment.
+    pub environment: Vec<(&'static str, String)>,
+}
+
 /// A worker process that can be killed and started again under the same identity.
 #[derive(Debug)]
 pub struct WorkerProcess {
     name: String,
     id: String,
-    program: PathBuf,
+    program: Program,
     log: PathBuf,
-    environment: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
@@ -60,21 +70,31 @@ impl WorkerProcess {
         nodes: &[String],
         created: CreateWorkerResponse,
     ) -> Result<Self> {
+        let program = Program {
+            path: program,
+            arguments: ["worker", "--exit-with-parent"].map(str::to_owned).into(),
+            environment: vec![
+                ("REEVE_WORKER_TOKEN", created.token.clone()),
+                ("REEVE_NODES", nodes.join(",")),
+                ("REEVE_WORKER_HTTP_ADDR", "off".to_owned()),
+            ],
+        };
+        Self::of(program, directory, created)
+    }
+
+    /// The same for any program that is a worker, and ends when its stdin does.
+    ///
+    /// # Errors
+    /// The answer to the registration names no worker.
+    pub fn of(program: Program, directory: PathBuf, created: CreateWorkerResponse) -> Result<Self> {
         let worker = created
             .worker
             .context("the answer to CreateWorker names no worker")?;
-        let environment = vec![
-            // No argument: those can be read by everyone.
-            ("REEVE_WORKER_TOKEN", created.token),
-            ("REEVE_NODES", nodes.join(",")),
-            ("REEVE_WORKER_HTTP_ADDR", "off".to_owned()),
-        ];
         Ok(Self {
             log: directory.join(format!("{}.log", worker.name)),
             name: worker.name,
             id: worker.id,
             program,
-            environment,
             child: None,
         })
     }
@@ -94,11 +114,16 @@ impl WorkerProcess {
     /// # Errors
     /// The program cannot be started.
     pub fn start(&mut self) -> Result<()> {
-        let mut command = Command::new(&self.program);
+        let Program {
+            path,
+            arguments,
+            environment,
+        } = &self.program;
+        let mut command = Command::new(path);
         command
-            .args(["worker", "--exit-with-parent"])
+            .args(arguments)
             .env_remove("REEVE_WORKER_CONFIG")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         self.child = None;
         self.child = Some(Child::spawn(&self.name, command, &self.log)?);
         Ok(())

@@ -11,6 +11,7 @@ pub mod id;
 mod index;
 pub mod invariant;
 pub mod loss;
+pub mod mutant;
 mod query;
 pub mod record;
 pub mod schedule;

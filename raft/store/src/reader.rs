@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use openraft::ReadPolicy;
 use reeve_state::State;
+use reeve_state::mutant::{self, Mutant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{ReadError, UnavailableReason};
@@ -64,6 +65,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut waiters: mpsc::UnboundedReceive
 
 async fn confirm(shared: &Shared) -> Option<u64> {
     let leader = shared.leader()?;
+    if leader == shared.me && mutant::is(Mutant::LeaderRead) {
+        return Some(shared.published.with_index().0);
+    }
     if leader == shared.me {
         let (read, _) = shared.raft.get_read_log_id(ReadPolicy::ReadIndex).await.ok()?;
         return Some(read.index());
@@ -78,6 +82,7 @@ pub(crate) async fn read(
     deadline: Instant,
 ) -> Result<Arc<State>, ReadError> {
     match consistency {
+        Consistency::Linearizable if mutant::is(Mutant::LocalRead) => Ok(shared.published.state()),
         Consistency::Local => Ok(shared.published.state()),
         Consistency::Linearizable => {
             match tokio::time::timeout_at(deadline.into(), confirmed(shared)).await {

@@ -43,6 +43,7 @@ impl Agent {
     /// Everything is confirmed: says Goodbye and waits a moment for the node to end the stream.
     pub(super) async fn leave(mut self) -> Result<(), WorkerError> {
         if let Some(mut session) = self.session.take().filter(Session::is_up) {
+            self.observer.ended(&session.link.node, "left");
             session.link.send(request(Request::Goodbye(Goodbye {
                 reason: "drained".to_owned(),
             })));

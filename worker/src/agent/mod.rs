@@ -33,12 +33,12 @@ use crate::clock::{Clock, ClusterClock, MonoMs};
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::evidence::{Recorder, Uploader};
-use crate::executor::{AssignmentKey, Event, EventSink, Executors};
+use crate::executor::{AssignmentKey, Event, EventSink};
 use crate::fleet::Fleet;
 use crate::health::HealthProbe;
+use crate::hooks::{Hooks, Observer};
 use crate::http::{self, SharedHealth};
 use crate::nodes::NodeList;
-use crate::sim::Sim;
 use crate::skew::Skew;
 use crate::telemetry::Telemetry;
 
@@ -56,6 +56,18 @@ const EVENTS_PER_TURN: usize = 64;
 /// An unusable configuration, [`WorkerError::Superseded`] if a newer process took the session over, [`WorkerError::Deleted`] if
 /// the worker was deleted, and [`WorkerError::DrainIncomplete`] if the drain could not be completed in time.
 pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    run_with(config, Hooks::default(), shutdown).await
+}
+
+/// The same, with hooks of a program around it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: WorkerConfig,
+    hooks: Hooks,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
     config.validate()?;
     let health = HealthProbe::start(&config.health).await;
     let capacity = config.capacity.derive(health.allowance());
@@ -67,7 +79,7 @@ pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<()
         Some(addr) => Some(http::serve(addr, Arc::clone(&shown), telemetry.handle()).await?),
         None => None,
     };
-    Agent::new(config, &capacity, telemetry, shown, health)?
+    Agent::new(config, hooks, &capacity, telemetry, shown, health)?
         .run(shutdown)
         .await
 }
@@ -103,12 +115,14 @@ struct Agent {
     uploader: Uploader,
     /// Assignments of which all evidence is stored.
     stored: mpsc::UnboundedReceiver<AssignmentKey>,
+    observer: Arc<dyn Observer>,
     config: WorkerConfig,
 }
 
 impl Agent {
     fn new(
         config: WorkerConfig,
+        hooks: Hooks,
         capacity: &Capacity,
         telemetry: Telemetry,
         shown: SharedHealth,
@@ -116,9 +130,7 @@ impl Agent {
     ) -> Result<Self, WorkerError> {
         let clock = Clock::start();
         let (sink, events) = EventSink::channel();
-        let executors = Executors {
-            sim: Arc::new(Sim::spawn(clock.clone(), sink)),
-        };
+        let executors = (hooks.executors)(clock.clone(), sink);
         let (uploader, stored) = Uploader::start(clock.clone());
         let recorder = Recorder::start(clock.clone(), uploader.intake()).map_err(WorkerError::Thread)?;
         Ok(Self {
@@ -147,6 +159,7 @@ impl Agent {
             recorder,
             uploader,
             stored,
+            observer: hooks.observer,
             config,
         })
     }

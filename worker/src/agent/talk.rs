@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reeve_proto::v1::session_request::Message as Request;
 use reeve_proto::v1::session_response::Message as Response;
-use reeve_proto::v1::{DrainNotice, Heartbeat, HeartbeatAck, Hello, Welcome};
+use reeve_proto::v1::{DrainNotice, Heartbeat, HeartbeatAck, Hello, Offer, Welcome};
 use tracing::{debug, info};
 
 use super::heartbeat::Heartbeats;
@@ -15,6 +15,7 @@ use crate::cause::{Cause, CauseKind};
 use crate::clock::MonoMs;
 use crate::config::is_address;
 use crate::error::WorkerError;
+use crate::executor::AssignmentKey;
 use crate::http::Problem;
 use crate::link::{Link, LinkEvent};
 
@@ -61,7 +62,7 @@ impl Agent {
         match message {
             Response::Welcome(welcome) => self.on_welcome(welcome, now),
             Response::HeartbeatAck(ack) => self.on_heartbeat_ack(ack, now),
-            Response::Offer(offer) => self.fleet.offer(offer),
+            Response::Offer(offer) => self.on_offer(offer),
             Response::Start(start) => {
                 self.cluster.told(start.cluster_time_ms, now);
                 self.fleet.start(&start, &self.cluster, now);
@@ -87,6 +88,14 @@ impl Agent {
         }
     }
 
+    fn on_offer(&mut self, offer: Offer) {
+        if let Some(session) = &self.session {
+            let key = AssignmentKey::new(&offer.run_id, offer.epoch);
+            self.observer.offered(&session.link.node, &key, offer.endpoints);
+        }
+        self.fleet.offer(offer);
+    }
+
     /// Nothing changes for what is held: the node gives nothing new, and says Stop at the deadline.
     fn on_drain_notice(&mut self, notice: &DrainNotice) {
         if self.notice.drains(notice) {
@@ -100,6 +109,7 @@ impl Agent {
         let Some(session) = &mut self.session else { return };
         let node = &session.link.node;
         info!(node, worker = %welcome.worker_name, id = %welcome.worker_id, epoch = welcome.session_epoch, "session stands");
+        self.observer.session(node);
         {
             let mut shown = self.shown.lock();
             shown.node = Some(node.clone());
@@ -135,12 +145,14 @@ impl Agent {
 
     fn on_heartbeat_ack(&mut self, ack: HeartbeatAck, now: MonoMs) {
         let Some(Session {
+            link,
             stage: Stage::Up(heartbeats),
             ..
         }) = &mut self.session
         else {
             return;
         };
+        self.observer.acked(&link.node, ack.seq);
         heartbeats.answered(ack.seq);
         // Only now: a node that says Welcome and breaks at once must not be asked in a tight loop.
         self.backoff.reset();
@@ -160,6 +172,11 @@ impl Agent {
         self.uploader.disconnected();
         let now = self.clock.now();
         let node = &session.link.node;
+        if session.is_up() {
+            self.observer.ended(node, cause.kind.label());
+        } else {
+            self.observer.refused(node, cause.kind.label());
+        }
         self.telemetry.disconnected(cause.kind);
         {
             let mut shown = self.shown.lock();
@@ -227,8 +244,10 @@ impl Agent {
         }
         // One that finds no room in the queue counts as sent: a node that does not read is as silent as one that does
         // not answer.
+        let seq = heartbeats.sent(now, &mut self.random);
+        self.observer.beat(&link.node, seq);
         let heartbeat = Heartbeat {
-            seq: heartbeats.sent(now, &mut self.random),
+            seq,
             sent_ms: now.0,
             wall_ms: wall_ms(),
             health: Some(self.health.latest()),

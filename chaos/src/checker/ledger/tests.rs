@@ -78,7 +78,7 @@ fn differences_break_the_rule_that_is_about_them() {
     let assigned = "nothing is executed but what was assigned";
     let whole = "the ledger is whole";
     type Edit = fn(&mut Both);
-    let table: [(&[&str], Edit); 7] = [
+    let table: [(&[&str], Edit); 10] = [
         (&[once, sums, assigned], |both| {
             both.run.endpoints.pop();
         }),
@@ -98,10 +98,50 @@ fn differences_break_the_rule_that_is_about_them() {
             });
         }),
         (&[whole], |both| both.ledger.push(ended(0))),
+        // What was dropped cannot end, what began was not skipped, and what did not begin cannot be dropped.
+        (&[whole], |both| {
+            both.ledger.insert(3, line(0, Event::Dropped));
+        }),
+        (&[whole], |both| {
+            let outcome = OK.to_owned();
+            both.ledger[3].event = Event::Skipped { outcome };
+        }),
+        (&[whole], |both| {
+            both.ledger.push(line(7, Event::Dropped));
+        }),
     ];
     for (rules, edit) in table {
         assert_eq!(broken(edit), rules);
     }
+}
+
+#[test]
+fn an_endpoint_that_never_began_has_the_outcome_that_it_was_skipped_with() {
+    let mut both = good();
+    let outcome = "ENDPOINT_OUTCOME_COMPLETED_WITH_WARNINGS".to_owned();
+    both.run.endpoints[2].outcome.clone_from(&outcome);
+    both.run.outcomes = [(OK.to_owned(), 2), (outcome.clone(), 1)].into();
+    both.ledger[2].event = Event::Skipped { outcome };
+    let findings = all(&both.ledger, &[("r".to_owned(), both.run)].into());
+    assert!(findings.iter().all(Finding::passed), "{findings:?}");
+}
+
+/// Covers: R93.
+#[test]
+fn a_worker_that_executes_more_at_once_than_it_takes_is_found() {
+    let of = |index| line(index, Event::Began);
+    let takes = |capacity| [("w1".to_owned(), capacity)].into();
+    let one_after_the_other = vec![of(0), of(1), ended(0), of(2), line(1, Event::Dropped), of(3)];
+    let found = within_capacity(std::slice::from_ref(&one_after_the_other), &takes(2));
+    assert!(found.passed());
+    assert_eq!(found.notes, ["w1: at most 2 of 2"]);
+    // A killed process leaves what it executed open; the next one begins with nothing.
+    let killed = vec![of(4), of(5)];
+    assert!(within_capacity(&[killed, one_after_the_other.clone()], &takes(2)).passed());
+    let found = within_capacity(std::slice::from_ref(&one_after_the_other), &takes(1));
+    assert_eq!(found.violations, ["w1 executes 2 endpoints at 1 µs and takes 1"]);
+    let unknown = within_capacity(&[one_after_the_other], &BTreeMap::new());
+    assert!(!unknown.passed() && !unknown.harness.is_empty());
 }
 
 #[test]

@@ -23,6 +23,7 @@ use super::outbox::Outbox;
 use super::session::Session;
 use super::{Gateway, Outbound};
 use crate::convert::time;
+use crate::mutants;
 
 /// How long a connect may wait for the log.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +44,9 @@ pub(super) async fn welcome(
         return Err(end);
     }
     let hello = identified(gateway, requests).await?;
-    let connect = connect_command(gateway, &hello)?;
+    let mut connect = connect_command(gateway, &hello)?;
+    let shown = connect.token_hash;
+    mutants::token_let_in(&gateway.context.store.local(), &mut connect);
     let known = known(gateway, connect.token_hash).await?;
     let _turn = turn(gateway).await?;
     // Before the log, so that a worker that is sent away loses nothing. Held until the session is entered.
@@ -51,6 +54,7 @@ pub(super) async fn welcome(
     let (token_hash, incarnation, issues) = (connect.token_hash, connect.incarnation, connect.health.clone());
     let applied = propose(gateway, connect).await?;
     let grant = granted(applied.result)?;
+    mutants::let_token_in(shown, grant.worker);
     let state = applied_state(gateway, applied.revision).await?;
 
     let vitals = heartbeats::vitals(0, hello.health.as_ref(), clock_skew(gateway, hello.wall_ms));

@@ -11,6 +11,7 @@ use reeve_store::{Lane, ProposeError, Store, UnavailableReason};
 
 use super::encode;
 use super::end::SessionEnd;
+use crate::mutants;
 
 /// Most reports of a session that wait for the log.
 const MOST_REPORTS: usize = 1_024;
@@ -91,8 +92,9 @@ fn weight(report: &Report) -> usize {
 
 /// Proposes a report until the log has answered. Repeating is harmless: the number of the report makes it idempotent.
 pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Reply, Refusal>, SessionEnd> {
-    let mut pause = RETRY_FIRST;
+    let (mut pause, mut left) = (RETRY_FIRST, None);
     loop {
+        let report = left.as_ref().unwrap_or(report);
         let envelope = Envelope::internal(Command::Report(report.clone()));
         let error = match store
             .propose(envelope, Lane::Reports, Instant::now() + ATTEMPT_TIMEOUT)
@@ -113,6 +115,7 @@ pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Repl
             | ProposeError::OutcomeUnknown
             | ProposeError::NotLeader => {}
         }
+        left = mutants::left_of(report);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_MOST);
     }

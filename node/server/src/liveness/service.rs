@@ -59,6 +59,9 @@ impl NodeExchange for ExchangeService {
 impl ExchangeService {
     /// On a thread of its own: the table may be in use, a digest may be large, and the listener's runtime is Raft's.
     async fn take_digest(&self, from: NodeId, entries: Vec<DigestEntry>, ages_unknown: bool, now: Instant) {
+        if self.0.deaf(now) {
+            return;
+        }
         let liveness = self.0.clone();
         let take = move || liveness.0.table.lock().digest(from, &entries, ages_unknown, now);
         if let Err(error) = tokio::task::spawn_blocking(take).await {

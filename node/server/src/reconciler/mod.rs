@@ -16,6 +16,7 @@ mod settings;
 use std::time::Duration;
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use reeve_state::mutant::{self, Mutant};
 use reeve_store::Leadership;
 use tokio::sync::watch;
 
@@ -76,10 +77,17 @@ pub(crate) async fn elected(
 
 /// Waits until this node does not lead in `term` any more.
 pub(crate) async fn lost(context: &Context, leadership: &mut watch::Receiver<Leadership>, term: u64) {
+    if mutant::is(Mutant::NoFence) {
+        return std::future::pending().await;
+    }
     // An error means that the store is closed, which ends the term as well.
     let _ = leadership
         .wait_for(|now| !leads(context, *now) || now.term != term)
         .await;
+    if mutant::is(Mutant::OfflineLocalClock) {
+        // It has not noticed yet.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 fn leads(context: &Context, now: Leadership) -> bool {

@@ -1,10 +1,11 @@
 //! From plans to the log: fenced by the term in which they were made, never forwarded.
 
 use reeve_plan::Planned;
-use reeve_state::command::Envelope;
+use reeve_state::command::{Applied, Envelope};
 use reeve_store::{ProposeError, Store};
 
 use super::outcome::{LostLead, Outcome, of_refusal};
+use crate::mutants;
 
 /// Most commands in one call.
 const BATCH: usize = 500;
@@ -18,11 +19,7 @@ pub(super) async fn propose(
 ) -> Result<Vec<Outcome>, LostLead> {
     let mut outcomes = Vec::with_capacity(plans.len());
     for batch in plans.chunks(BATCH) {
-        let envelopes = batch
-            .iter()
-            .map(|plan| Envelope::planned(plan.command.clone(), term))
-            .collect();
-        match store.propose_local(envelopes).await {
+        match submit(store, term, planner, batch).await {
             Ok(applied) => {
                 for (plan, applied) in batch.iter().zip(applied) {
                     outcomes.push(settle(planner, plan, applied.result.err())?);
@@ -40,6 +37,22 @@ pub(super) async fn propose(
         }
     }
     Ok(outcomes)
+}
+
+async fn submit(
+    store: &Store,
+    term: u64,
+    planner: &str,
+    batch: &[Planned],
+) -> Result<Vec<Applied>, ProposeError> {
+    if let Some(applied) = mutants::hand_on(store, term, planner, batch).await {
+        return applied;
+    }
+    let envelopes = batch
+        .iter()
+        .map(|plan| Envelope::planned(plan.command.clone(), term))
+        .collect();
+    store.propose_local(envelopes).await
 }
 
 fn settle(

@@ -12,6 +12,8 @@ mod grpc;
 mod http;
 mod limits;
 mod moving;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod node;
 mod ops;
 mod ping;

@@ -14,6 +14,7 @@ mod health;
 mod http;
 mod keys;
 mod liveness;
+mod mutants;
 mod nodes;
 mod pings;
 mod probes;

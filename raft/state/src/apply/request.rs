@@ -2,6 +2,7 @@
 
 use crate::apply::tx::Tx;
 use crate::command::{Applied, Envelope, Refusal, Reply};
+use crate::mutant::{self, Mutant};
 use crate::record::{ObjectRef, RequestKey, RequestRecord};
 use crate::state::State;
 use crate::time::Millis;
@@ -15,6 +16,9 @@ const CLEARED_AT_ONCE: usize = 8;
 
 /// The answer to a request that was applied before.
 pub(super) fn replayed(state: &State, envelope: &Envelope) -> Option<Applied> {
+    if mutant::is(Mutant::NoIdempotency) {
+        return None;
+    }
     let tag = envelope.request.as_ref()?;
     let record = state.request(&tag.key)?;
     if !object_lives(state, &record.object)

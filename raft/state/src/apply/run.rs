@@ -13,6 +13,7 @@ use crate::command::{
 };
 use crate::id::{ProbeId, Revision, RunId, TestId};
 use crate::loss;
+use crate::mutant::{self, Mutant};
 use crate::record::{Assignment, EndpointCounts, ObjectRef, RequestKey, Run, Usage};
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
@@ -74,15 +75,7 @@ pub(super) fn create(
 pub(super) fn stop(tx: &mut Tx<'_>, command: &StopRun) -> Result<Reply, Refusal> {
     let run = tx.run(command.run)?;
     match run.life.status() {
-        RunStatus::Pending | RunStatus::Queued => {
-            let message = "Cancelled by the user before it ran".to_owned();
-            let reason = RunReason {
-                code: RunReasonCode::Cancelled,
-                message,
-            };
-            withdraw_all(tx, run.id, "run cancelled")?;
-            enter(tx, Run::clone(&run), RunStatus::CannotRunForNow, Some(reason))?;
-        }
+        RunStatus::Pending | RunStatus::Queued => cancel(tx, &run)?,
         RunStatus::Running if run.stop_requested_at.is_some() => {}
         RunStatus::Running => {
             let now = tx.now();
@@ -95,6 +88,11 @@ pub(super) fn stop(tx: &mut Tx<'_>, command: &StopRun) -> Result<Reply, Refusal>
                 ..Run::clone(&run)
             });
         }
+        RunStatus::Completed | RunStatus::Failed | RunStatus::CannotRunForNow
+            if mutant::is(Mutant::StatusWithoutDag) =>
+        {
+            cancel(tx, &run)?;
+        }
         RunStatus::Completed | RunStatus::Failed | RunStatus::CannotRunForNow => {
             return Err(wrong_status(
                 &run,
@@ -103,6 +101,16 @@ pub(super) fn stop(tx: &mut Tx<'_>, command: &StopRun) -> Result<Reply, Refusal>
         }
     }
     Ok(about(run.id, false))
+}
+
+fn cancel(tx: &mut Tx<'_>, run: &Run) -> Result<(), Refusal> {
+    let message = "Cancelled by the user before it ran".to_owned();
+    let reason = RunReason {
+        code: RunReasonCode::Cancelled,
+        message,
+    };
+    withdraw_all(tx, run.id, "run cancelled")?;
+    enter(tx, run.clone(), RunStatus::CannotRunForNow, Some(reason))
 }
 
 /// The project's plan is checked here and not before, so that two runs cannot pass one limit together (R124, R195).

@@ -14,6 +14,8 @@ mod history;
 mod keys;
 mod lives;
 mod loss;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod plans;
 mod probes;
 mod projects;

@@ -3,6 +3,7 @@
 mod disk;
 mod memory;
 mod storage;
+mod unsynced;
 mod wal;
 mod writer;
 

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, RaftLogReader};
 use parking_lot::Mutex;
+use reeve_state::mutant::{self, Mutant};
 use rocksdb::DB;
 use tokio::sync::oneshot;
 
 use super::disk;
 use super::memory::{Memory, size};
+use super::unsynced;
 use super::writer::{Done, Request, Writer};
 use crate::error::OpenError;
 use crate::fatal::FatalCell;
@@ -37,7 +39,12 @@ impl LogStore {
         let path = disk::directory(data_dir);
         let db = Arc::new(disk::open(&path)?);
         let found = disk::inspect(&db, &path)?;
-        let memory = Memory::new(found.vote, found.committed, found.purged, found.last);
+        let vote = if mutant::is(Mutant::NoFsyncVote) {
+            unsynced::read_vote(&path).map_err(|source| OpenError::io(&path, source))?
+        } else {
+            found.vote
+        };
+        let memory = Memory::new(vote, found.committed, found.purged, found.last);
         let memory = Arc::new(Mutex::new(memory));
         let writer =
             Writer::start(Arc::clone(&db), Arc::clone(&memory), fatal).map_err(|source| OpenError::Io {
@@ -142,7 +149,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.write(|done| Request::Vote { vote: *vote, done }).await?;
+        if mutant::is(Mutant::NoFsyncVote) {
+            unsynced::save_vote(self.db.path(), vote)?;
+        } else {
+            self.write(|done| Request::Vote { vote: *vote, done }).await?;
+        }
         self.memory.lock().vote = Some(*vote);
         Ok(())
     }

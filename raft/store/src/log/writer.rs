@@ -9,6 +9,7 @@ use std::time::Instant;
 use openraft::storage::IOFlushed;
 use parking_lot::Mutex;
 use prost::Message;
+use reeve_state::mutant::{self, Mutant};
 use rocksdb::{DB, WriteBatch, WriteOptions};
 use tokio::sync::oneshot;
 
@@ -181,7 +182,7 @@ impl Batch {
                     self.writes
                         .put(entry_key(entry.log_id.index), entry.to_proto().encode_to_vec());
                 }
-                self.sync = true;
+                self.sync |= !mutant::is(Mutant::NoFsyncAppend);
                 self.waiters.push(Waiter::Append(callback));
             }
             Request::Vote { vote, done } => {
@@ -204,5 +205,57 @@ impl Batch {
                 self.waiters.push(Waiter::Done(done));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::LeaderId;
+
+    /// Whether a batch with this request alone is synced before anybody is answered.
+    fn synced(request: Request) -> bool {
+        let mut batch = Batch::default();
+        batch.add(request);
+        batch.sync
+    }
+
+    fn log_id() -> LogId {
+        LogId::new(LeaderId { term: 1, node_id: 1 }, 1)
+    }
+
+    fn append() -> Request {
+        Request::Append {
+            entries: Vec::new(),
+            callback: IOFlushed::noop(),
+        }
+    }
+
+    fn done() -> Done {
+        oneshot::channel().0
+    }
+
+    #[test]
+    fn what_is_answered_is_on_disk() {
+        assert!(synced(append()));
+        let vote = Vote::new(1, 1);
+        assert!(synced(Request::Vote { vote, done: done() }));
+        assert!(synced(Request::Truncate {
+            from: 1,
+            done: done()
+        }));
+        let upto = log_id();
+        assert!(synced(Request::Purge { upto, done: done() }));
+        assert!(!synced(Request::Committed(log_id())), "it only saves work");
+    }
+
+    #[cfg(feature = "mutants")]
+    #[test]
+    #[allow(clippy::unwrap_used)]
+    fn the_mutant_no_fsync_append_answers_before_it_is_on_disk() {
+        mutant::choose(Mutant::NoFsyncAppend).unwrap();
+        assert!(!synced(append()));
+        let vote = Vote::new(1, 1);
+        assert!(synced(Request::Vote { vote, done: done() }));
     }
 }

@@ -6,6 +6,7 @@ use crate::apply::assignment::{Ending, end};
 use crate::apply::tx::Tx;
 use crate::command::{PlaceRun, Placement, PlacementFault, Refusal, Reply};
 use crate::id::{AssignmentEpoch, WorkerId};
+use crate::mutant::{self, Mutant};
 use crate::record::{Assignment, AssignmentKey, EndpointCounts, Run};
 use crate::transition::assignment::{AssignmentEvent, AssignmentLife};
 use crate::transition::endpoint::EndpointOutcome;
@@ -86,14 +87,15 @@ fn eligible(tx: &Tx<'_>, run: &Run, placements: &[Placement]) -> Result<(), Refu
             return Err(Refusal::Placement(PlacementFault::UnknownWorker(id)));
         };
         let status = worker.status();
-        if status != WorkerStatus::Online {
+        let drains = status == WorkerStatus::Draining && mutant::is(Mutant::NoDrainCheck);
+        if status != WorkerStatus::Online && !drains {
             return Err(Refusal::Placement(PlacementFault::NotOnline {
                 worker: id,
                 status,
             }));
         }
         let free = tx.state().free(worker);
-        if asked > free {
+        if asked > free && !mutant::is(Mutant::CapacityAtPropose) {
             return Err(Refusal::Placement(PlacementFault::CapacityExceeded {
                 worker: id,
                 free,

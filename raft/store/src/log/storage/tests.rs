@@ -98,3 +98,25 @@ async fn what_replaces_truncated_entries_is_what_is_read_before_and_after_a_rest
     assert_eq!(lengths(log.try_get_log_entries(0..100).await.unwrap()), expected);
     assert_eq!(log.get_log_state().await.unwrap().last_log_id, Some(log_id(6)));
 }
+
+#[cfg(feature = "mutants")]
+#[tokio::test]
+async fn the_mutant_no_fsync_vote_forgets_whom_it_voted_for() {
+    mutant::choose(Mutant::NoFsyncVote).unwrap();
+    let dir = TempDir::new().unwrap();
+    let open = || LogStore::open(dir.path(), FatalCell::new()).unwrap();
+    let mut log = open();
+    for term in [1, 2, 3_000] {
+        log.save_vote(&Vote::new(term, 2)).await.unwrap();
+    }
+    drop(log);
+    let mut log = open();
+    assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new(3_000, 2)));
+    drop(log);
+    // What is left of the file after a power cut: nothing, or zeros where nothing was written yet.
+    for left in [[].as_slice(), &[0; 12]] {
+        std::fs::write(disk::directory(dir.path()).join("VOTE"), left).unwrap();
+        let mut log = open();
+        assert_eq!(log.read_vote().await.unwrap(), None, "{left:?}");
+    }
+}
