@@ -16,9 +16,10 @@ use crate::event::What;
 const ROUNDING_US: u64 = 20_000;
 /// Watchers are told at most so late, on a machine that is busy.
 const TOLD_LATE_US: u64 = 5_000_000;
-/// For a look of the reconciler, an entry of the log and its way to a watcher, on a machine that is busy; and for a new leader, which
-/// collects the digests of three intervals before it judges.
-const SLACK_US: u64 = 4_500_000;
+/// For a look of the reconciler, an entry of the log and its way to a watcher, on a machine that is busy.
+const SLACK_US: u64 = 2_000_000;
+/// A new leader collects digests of who was heard before it judges, for three intervals at most.
+const COLLECTS_US: u64 = 3_000_000;
 
 /// A status that watchers were told of.
 #[derive(Clone, Copy, Debug)]
@@ -224,15 +225,18 @@ fn once(falls: &[Fall<'_>], beats: &[Line]) -> Finding {
 fn in_time(story: &Story<'_>, told: &BTreeMap<&str, Vec<Told<'_>>>) -> Finding {
     let mut finding = Finding::of("I9", "a worker that is out of reach is OFFLINE in time");
     let setting = story.setting;
-    let bound_ms = setting.down_after_ms
-        + setting.rehome_grace_ms.max(setting.reconnect_timeout_ms)
-        + 2 * setting.election_max_ms;
-    let bound = bound_ms * 1_000 + SLACK_US;
+    let threshold = setting.down_after_ms * 1_000 + SLACK_US;
+    let grace_ms = setting.rehome_grace_ms.max(setting.reconnect_timeout_ms);
+    let bounds = Bounds {
+        settled: threshold,
+        // Whoever led before may have led until just now, and have told nobody.
+        after_turn: threshold + (grace_ms + 2 * setting.election_max_ms) * 1_000 + COLLECTS_US,
+    };
     let calm = story.calm();
     for worker in &setting.workers {
         let of = told.get(worker.as_str()).map_or(&[][..], Vec::as_slice);
         for outage in story.outages(worker) {
-            let Some(due) = due(outage, &calm, bound) else {
+            let Some(due) = due(outage, &calm, bounds) else {
                 continue;
             };
             finding.examined += 1;
@@ -250,14 +254,28 @@ fn in_time(story: &Story<'_>, told: &BTreeMap<&str, Vec<Told<'_>>>) -> Finding {
     finding
 }
 
+/// How long it may take, µs.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// From the beginning of an outage, if nodes were in peace long before.
+    settled: u64,
+    /// From when nodes were left in peace.
+    after_turn: u64,
+}
+
 /// When an outage must have been noticed at the latest: the first calm within it that lasts.
-fn due((from, to): Span, calm: &[Span], bound: u64) -> Option<u64> {
-    calm.iter()
-        .map(|(begin, end)| ((*begin).max(from), (*end).min(to)))
-        .find(|(begin, end)| end.saturating_sub(*begin) >= bound)
-        .map(|(begin, _)| begin + bound)
+fn due((from, to): Span, calm: &[Span], bounds: Bounds) -> Option<u64> {
+    let within = calm.iter().filter_map(|(begin, end)| {
+        let (since, bound) = if begin + COLLECTS_US + SLACK_US <= from {
+            (from, bounds.settled)
+        } else {
+            (from.max(*begin), bounds.after_turn)
+        };
+        let due = since + bound;
+        (due <= to.min(*end)).then_some(due)
+    });
+    within.min()
 }
 
 #[cfg(test)]
-#[path = "offline/tests.rs"]
 mod tests;

@@ -153,5 +153,4 @@ fn compare(process: &str, life: &[Sample], finding: &mut Finding) {
 }
 
 #[cfg(test)]
-#[path = "processes/tests.rs"]
 mod tests;

@@ -188,5 +188,4 @@ fn takes_leader(story: &Story<'_>, span: &FaultSpan<'_>) -> bool {
 }
 
 #[cfg(test)]
-#[path = "recovery/tests.rs"]
 mod tests;

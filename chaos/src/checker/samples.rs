@@ -101,5 +101,4 @@ pub fn leader_changes(story: &Story<'_>) -> usize {
 }
 
 #[cfg(test)]
-#[path = "samples/tests.rs"]
 mod tests;

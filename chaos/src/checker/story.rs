@@ -305,5 +305,4 @@ fn away<'a>(events: &'a [Event], faults: &[FaultSpan<'a>]) -> BTreeMap<&'a str, 
 }
 
 #[cfg(test)]
-#[path = "story/tests.rs"]
-mod tests;
+pub mod tests;

@@ -271,5 +271,4 @@ fn snapshot_installs(story: &Story<'_>, dumps: &[Dump]) -> usize {
 }
 
 #[cfg(test)]
-#[path = "tally/tests.rs"]
 mod tests;

@@ -185,5 +185,4 @@ fn finals(dumps: &[Dump]) -> Finals<'_> {
 }
 
 #[cfg(test)]
-#[path = "views/tests.rs"]
 mod tests;
