@@ -107,7 +107,8 @@ fn check(request: &v1::PutChunkRequest) -> Result<(RunId, EvidenceKind), ApiErro
     Ok((run, kind))
 }
 
-/// The worker of the token, the chunk's name, and its manifest if it is there. What this node does not know, the cluster is asked for.
+/// The worker of the token, the chunk's name, and its manifest if it is there. Always the cluster is asked: what this node remembers of
+/// the token may have been replaced since (R91).
 async fn find(
     context: &Context,
     token: TokenHash,
@@ -115,9 +116,6 @@ async fn find(
     chunk: (AssignmentEpoch, EvidenceKind, u32),
     deadline: Instant,
 ) -> Result<(WorkerId, ManifestKey, Option<Arc<Manifest>>), Status> {
-    if let Ok(found) = find_in(&context.store.local(), token, run, chunk) {
-        return Ok(found);
-    }
     let state = context.store.read(Consistency::Linearizable, deadline).await;
     let state = state.map_err(ApiError::from).map_err(Status::from)?;
     find_in(&state, token, run, chunk)
