@@ -555,9 +555,12 @@ fn upgrade(draw: &mut Draw) {
     draw.then(Deed::Upgrade(Who::AllNodes), 0);
 }
 
+/// Draws what is done, and for how long.
+type Kind = fn(&mut Draw) -> (Deed, u64);
+
 /// One of each kind in a drawn order, with the weather of the network beside it.
 fn everything(draw: &mut Draw) {
-    let kinds: [fn(&mut Draw) -> (Deed, u64); 12] = [
+    let kinds: [Kind; 12] = [
         |draw| (Deed::Kill(draw.leader_or_follower()), draw.between(20, 1_500)),
         |draw| (Deed::PowerCut(draw.leader_or_follower()), draw.between(50, 1_000)),
         |draw| (Deed::Pause(draw.leader_or_follower()), draw.between(300, 4_000)),
