@@ -17,6 +17,8 @@ mod readiness;
 pub mod reconciler;
 mod rest;
 mod run;
+#[doc(hidden)]
+pub mod sim;
 mod telemetry;
 pub mod webhooks;
 

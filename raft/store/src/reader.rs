@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::ReadPolicy;
 use reeve_state::State;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{ReadError, UnavailableReason};
 use crate::forward;
@@ -79,12 +80,10 @@ pub(crate) async fn read(
 ) -> Result<Arc<State>, ReadError> {
     match consistency {
         Consistency::Local => Ok(shared.published.state()),
-        Consistency::Linearizable => {
-            match tokio::time::timeout_at(deadline.into(), confirmed(shared)).await {
-                Ok(result) => result,
-                Err(_) => Err(ReadError::Unavailable { reason: why(shared) }),
-            }
-        }
+        Consistency::Linearizable => match tokio::time::timeout_at(deadline, confirmed(shared)).await {
+            Ok(result) => result,
+            Err(_) => Err(ReadError::Unavailable { reason: why(shared) }),
+        },
     }
 }
 

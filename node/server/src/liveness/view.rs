@@ -1,10 +1,11 @@
 //! What this node knows, as the planner of liveness takes it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_plan::liveness::{Lease as PlannedLease, LeaseView};
 use reeve_state::id::NodeId;
+use tokio::time::Instant;
 
 use super::Liveness;
 use super::pulse::Pulse;
