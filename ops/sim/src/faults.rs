@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 
 use crate::cluster::Cluster;
 use crate::node::Order;
+use crate::setting::Mutant;
 
 /// A fault in force.
 enum Fault {
@@ -19,6 +20,8 @@ enum Fault {
 /// Draws faults, and ends them.
 pub(crate) struct Faults {
     calm_ms: u64,
+    /// In a hundred.
+    pauses: u32,
     next_ms: u64,
     active: Vec<(u64, Fault)>,
 }
@@ -37,9 +40,11 @@ enum How {
 }
 
 impl Faults {
-    pub(crate) fn new(calm_ms: u64) -> Self {
+    /// Pauses are made common where they are what is to be shown.
+    pub(crate) fn new(calm_ms: u64, mutant: Mutant) -> Self {
         Self {
             calm_ms,
+            pauses: if mutant == Mutant::LocalClock { 60 } else { 10 },
             next_ms: 3_000,
             active: Vec::new(),
         }
@@ -63,13 +68,12 @@ impl Faults {
         let until = now_ms + random.random_range(100..=9_000);
         let node = victim(cluster, random);
         let worker = random.random_range(0..cluster.posts.len());
+        if random.random_ratio(self.pauses, 100) {
+            return pause(cluster, random, node);
+        }
         let fault = match random.random_range(0..100) {
-            0..25 => crash_node(cluster, node),
-            25..35 => {
-                pause(cluster, random, node);
-                None
-            }
-            35..60 => cut_node(cluster, random, node),
+            0..32 => crash_node(cluster, node),
+            32..60 => cut_node(cluster, random, node),
             60..70 => split(cluster, random),
             70..78 => crash_worker(cluster, worker),
             78..90 => cut_worker(cluster, random, worker),
@@ -142,6 +146,7 @@ fn pause(cluster: &Cluster, random: &mut StdRng, node: usize) {
     if seat.ask(Order::Pause(span)) {
         let mut eye = cluster.eye.lock();
         eye.coverage.pauses += 1;
+        eye.paused_ms = Some(eye.now_ms);
         eye.note(&format!("{} was paused for {} ms", seat.host(), span.as_millis()));
     }
 }

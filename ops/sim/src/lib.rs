@@ -12,6 +12,7 @@ mod net;
 mod node;
 mod oracle;
 mod run;
+mod series;
 mod setting;
 mod settle;
 mod trace;
@@ -19,5 +20,6 @@ mod worker;
 
 pub use coverage::Coverage;
 pub use run::{Options, Outcome, run};
+pub use series::{Series, cores, series};
 pub use setting::{Mutant, Setting};
 pub use trace::{Trace, Violation};

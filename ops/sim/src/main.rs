@@ -3,12 +3,13 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use parking_lot::Mutex;
-use reeve_sim::{Coverage, Mutant, Options, Outcome, run};
+use reeve_sim::{Mutant, Options, Outcome, cores, run, series};
+
+/// So many seeds must meet everything.
+const ENOUGH: u64 = 100;
 
 /// Simulates clusters with everything drawn from a seed.
 #[derive(Debug, Parser)]
@@ -23,6 +24,9 @@ struct Args {
     /// One seed, with its whole trace
     #[arg(long)]
     seed: Option<u64>,
+    /// Run so many seeds twice first, and compare their traces byte for byte
+    #[arg(long, default_value_t = 0)]
+    check: u64,
     /// Stop after so many ticks of 5 ms
     #[arg(long)]
     steps: Option<u64>,
@@ -46,10 +50,30 @@ fn main() -> ExitCode {
         mutant: args.mutant,
         most_ticks: args.steps,
     };
+    if let Some(seed) = (args.from..args.from + args.check).find(|seed| !repeats(*seed, options)) {
+        println!("seed {seed} gives one trace and then another: was this built with --cfg tokio_unstable?");
+        return ExitCode::FAILURE;
+    }
     match args.seed {
         Some(seed) => one(seed, options),
         None => many(&args, options),
     }
+}
+
+/// Whether a seed gives the same trace twice.
+fn repeats(seed: u64, options: Options) -> bool {
+    let options = Options {
+        keep_all: true,
+        ..options
+    };
+    let (one, other) = (run(seed, options), run(seed, options));
+    let (one, other) = (one.trace, other.trace);
+    let lines = [&one, &other].map(|trace| trace.all().unwrap_or_default());
+    let differs = lines[0].iter().zip(lines[1]).find(|(one, other)| one != other);
+    if let Some((one, other)) = differs {
+        println!("seed {seed}:\n  {one}\n  {other}");
+    }
+    one == other
 }
 
 fn one(seed: u64, options: Options) -> ExitCode {
@@ -73,45 +97,27 @@ fn one(seed: u64, options: Options) -> ExitCode {
 }
 
 fn many(args: &Args, options: Options) -> ExitCode {
-    let jobs = args
-        .jobs
-        .or(std::thread::available_parallelism().ok().map(usize::from))
-        .unwrap_or(1);
-    let (next, failed) = (AtomicU64::new(args.from), AtomicBool::new(false));
-    let end = args.from.saturating_add(args.seeds);
-    let sum = Mutex::new((0u64, Coverage::default()));
     let begun = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let outcome = run(seed, options);
-                    let mut sum = sum.lock();
-                    sum.0 += 1;
-                    sum.1.add(&outcome.coverage);
-                    if outcome.violation.is_some() {
-                        failed.store(true, Ordering::Relaxed);
-                        show(&outcome, args);
-                    }
-                }
-            });
-        }
-    });
-    let (seeds, coverage) = *sum.lock();
+    let seeds = args.from..args.from.saturating_add(args.seeds);
+    let ran = series(seeds, args.jobs.unwrap_or_else(cores), options);
+    ran.failed.iter().for_each(|outcome| show(outcome, args));
     let took_s = begun.elapsed().as_secs_f64();
-    print!("{coverage}");
-    let hours = coverage.simulated_ms as f64 / 3_600_000.0;
+    print!("{}", ran.coverage);
+    let hours = ran.coverage.simulated_ms as f64 / 3_600_000.0;
     println!(
-        "{seeds} seeds in {took_s:.1} s: {:.1} a second, {hours:.2} simulated hours, {:.2} a minute",
-        seeds as f64 / took_s,
+        "{} seeds in {took_s:.1} s: {:.1} a second; {hours:.2} simulated hours, {:.2} a minute",
+        ran.seeds,
+        ran.seeds as f64 / took_s,
         hours / took_s * 60.0
     );
-    let failures = u64::from(failed.load(Ordering::Relaxed));
-    println!("{} passed, {failures} failed", seeds - failures);
+    let mut failures = ran.failed.len() as u64;
+    if failures == 0 && args.seeds >= ENOUGH && args.steps.is_none() {
+        for what in ran.coverage.missing() {
+            println!("nothing was met of: {what}");
+            failures += 1;
+        }
+    }
+    println!("{} passed, {failures} failed", ran.seeds.saturating_sub(failures));
     ExitCode::from(u8::from(failures > 0))
 }
 

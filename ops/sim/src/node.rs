@@ -131,14 +131,10 @@ fn watched(eye: Eye, node: NodeId, mutant: Mutant) -> Apply {
     Arc::new(move |state: &mut State, meta: &EntryMeta, envelope: &Envelope| {
         let before = state.clone();
         let mut mine = EntryMeta { ..*meta };
-        let mut said = envelope.clone();
         if mutant == Mutant::OwnTime && node.0 == 2 {
             mine.stamp = Time(mine.stamp.0 + 1);
         }
-        if mutant == Mutant::NoFence {
-            said.fence_term = said.fence_term.map(|_| meta.term);
-        }
-        let step = reeve_state::apply(state, &mine, &said);
+        let step = reeve_state::apply(state, &mine, envelope);
         eye.lock().applied(node, (&before, state), meta, envelope, &step);
         step
     })

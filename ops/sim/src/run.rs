@@ -1,9 +1,9 @@
 //! One simulation, from its seed to its verdict.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -55,18 +55,13 @@ pub struct Outcome {
 /// Runs the simulation of a seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let eye: Eye = Arc::new(Mutex::new(Oracle::new(options.keep_all)));
+    watch_for_panics();
     let ran = catch_unwind(AssertUnwindSafe(|| simulate(seed, options, &eye)));
     let mut oracle = eye.lock();
     match ran {
         Ok(Ok(())) => {}
         Ok(Err(error)) => oracle.broken("hosts go on", format!("{error:#}")),
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            oracle.broken("nothing panics", text.unwrap_or_default());
-        }
+        Err(_) => oracle.broken("nothing panics", PANIC.take().unwrap_or_default()),
     }
     oracle.coverage.simulated_ms = oracle.now_ms;
     Outcome {
@@ -77,6 +72,27 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     }
 }
 
+thread_local! {
+    /// What panicked on this thread, in whatever task.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A task that panics is gone without a word: what it said is kept.
+fn watch_for_panics() {
+    static ONCE: Once = Once::new();
+    PANIC.set(None);
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if outside::is_simulated() {
+                PANIC.set(Some(panic.to_string()));
+            } else {
+                before(panic);
+            }
+        }));
+    });
+}
+
 fn simulate(seed: u64, options: Options, eye: &Eye) -> anyhow::Result<()> {
     let setting = Setting::draw(seed, options.mutant);
     let (now_ms, links) = (Rc::new(Cell::new(0)), Links::default());
@@ -85,7 +101,7 @@ fn simulate(seed: u64, options: Options, eye: &Eye) -> anyhow::Result<()> {
     let cluster = Cluster::build(&setting, eye, &links, folder.path())?;
     eye.lock().note(&format!("{setting:?}"));
     Run {
-        faults: Faults::new(setting.calm_ms),
+        faults: Faults::new(setting.calm_ms, setting.mutant),
         random: StdRng::seed_from_u64(seed ^ 0x00c0_ffee),
         clients: Clients::default(),
         next_command_ms: 2_000,
@@ -122,6 +138,9 @@ impl Run {
             self.faults
                 .step(&mut self.cluster, &mut self.random, self.now_ms.get());
         }
+        if self.cluster.eye.lock().violation.is_some() {
+            return Ok(());
+        }
         self.faults.end_all(&mut self.cluster);
         if self.setting.loses_one {
             let lost = self.random.random_range(0..self.setting.workers);
@@ -149,6 +168,9 @@ impl Run {
         self.now_ms.set(now_ms);
         eye.lock().now_ms = now_ms;
         judge::glance(&self.cluster);
+        if let Some(panic) = PANIC.take() {
+            eye.lock().broken("nothing panics", panic);
+        }
         if now_ms >= self.next_compare_ms {
             self.next_compare_ms = now_ms + COMPARE_MS;
             judge::compare(&self.cluster);

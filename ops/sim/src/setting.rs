@@ -22,8 +22,6 @@ pub enum Mutant {
     LocalClock,
     /// A node applies commands with a time of its own.
     OwnTime,
-    /// A leader goes on with plans after its term, as if they were of the new one.
-    NoFence,
 }
 
 impl Mutant {
