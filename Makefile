@@ -17,7 +17,7 @@ bootstrap: ## install what is missing on this machine
 
 .PHONY: build
 build: bootstrap ## build all programs
-	cargo build --locked --workspace --bins
+	cargo build --locked --workspace --exclude reeve-sim --bins
 
 .PHONY: demo
 demo: bootstrap ## three nodes, three workers, a run that survives the death of its leader
@@ -64,6 +64,11 @@ failover: bootstrap ## the failover tests of workers' liveness, 20 times in a ro
 fuzz: bootstrap ## feed everything that reads bytes with nonsense, SECONDS=60 for each target
 	cargo build --locked -p reeve-fuzz
 	nice $(TARGET)/debug/reeve-fuzz --seconds $(or $(SECONDS),60)
+
+.PHONY: sim
+sim: bootstrap ## simulate clusters, SEEDS=2000 from FROM=1; the first 20 run twice and must leave the same trace
+	RUSTFLAGS="$(RUSTFLAGS) --cfg tokio_unstable" cargo build --locked --profile sim -p reeve-sim
+	nice $(TARGET)/sim/reeve-sim --check 20 --from $(or $(FROM),1) --seeds $(or $(SEEDS),2000)
 
 .PHONY: fix
 fix: bootstrap ## format, and apply what clippy can repair by itself

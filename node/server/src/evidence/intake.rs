@@ -1,7 +1,7 @@
 //! A worker's chunk: checked, stored, and then recorded in the log, in this order.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_state::State;
@@ -12,6 +12,7 @@ use reeve_state::record::{EvidenceKind, Manifest, ManifestKey};
 use reeve_state::time::Time;
 use reeve_store::{Consistency, Lane};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::Objects;

@@ -1,13 +1,14 @@
 //! Reports on their way into the log: in order within an assignment, side by side over assignments, bounded in all.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_proto::v1::session_response::Message;
 use reeve_state::command::{Command, Envelope, KeepLateReports, Refusal, Reply, Report, ReportEvent};
 use reeve_state::id::{AssignmentEpoch, RunId};
 use reeve_store::{Lane, ProposeError, Store, UnavailableReason};
+use tokio::time::Instant;
 
 use super::encode;
 use super::end::SessionEnd;
