@@ -55,7 +55,6 @@ use history::recorder::Recorder;
 
 const NODES: usize = 3;
 const START: Duration = Duration::from_secs(30);
-const CAPACITY: u32 = 5_000;
 /// Short liveness intervals, so that a dead worker is noticed within the time of a run. Raft as by default.
 const NODE_FLAGS: [&str; 10] = [
     // The machine is loaded on purpose; that must not make its workers unhealthy.
@@ -133,6 +132,9 @@ struct RunArgs {
     /// How many workers
     #[arg(long, default_value_t = 3)]
     workers: usize,
+    /// How many endpoints each worker takes at once
+    #[arg(long, default_value_t = 5_000)]
+    capacity: u32,
     /// Keeps data, logs and history here; without it they are removed if every check passes
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -343,11 +345,11 @@ async fn bring_up(args: &RunArgs, path: &Path) -> Result<Victims> {
     let mut workers = Vec::new();
     for number in 1..=args.workers {
         let name = format!("w{number}");
-        let created = create_worker(cluster.channel(leader), &name, CAPACITY).await?;
+        let created = create_worker(cluster.channel(leader), &name, args.capacity).await?;
         let program = Program {
             path: std::env::current_exe()?,
             arguments: agent::arguments(&name, path),
-            environment: agent::environment(&created.token, &addresses, CAPACITY),
+            environment: agent::environment(&created.token, &addresses, args.capacity),
         };
         let mut worker = WorkerProcess::of(program, path.to_owned(), created)?;
         worker.start()?;
