@@ -441,6 +441,8 @@ fn bad_disks(draw: &mut Draw) {
 
 fn snapshot(draw: &mut Draw) {
     draw.shape.snapshot_after_entries = 100;
+    // One of the others has to keep all of the log.
+    draw.shape.forgetful = true;
     let named = |name: &str| Who::Named {
         names: vec![name.to_owned()],
     };

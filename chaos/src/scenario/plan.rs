@@ -69,6 +69,9 @@ pub struct Shape {
     pub raft_heartbeat_ms: u64,
     /// A snapshot is made after so many entries.
     pub snapshot_after_entries: u64,
+    /// `n1` throws its log away with every snapshot. The others keep all of theirs, because it is replayed in the end.
+    #[serde(default)]
+    pub forgetful: bool,
 }
 
 impl Shape {
@@ -87,6 +90,7 @@ impl Shape {
             election_max_ms: 600,
             raft_heartbeat_ms: 100,
             snapshot_after_entries: 200,
+            forgetful: false,
         }
     }
 
@@ -108,6 +112,7 @@ impl Shape {
             election_max_ms: election_min_ms * 2 + rng.random_range(0..150),
             raft_heartbeat_ms: rng.random_range(40..110),
             snapshot_after_entries: rng.random_range(60..700),
+            forgetful: false,
         }
     }
 }

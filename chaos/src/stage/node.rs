@@ -117,7 +117,7 @@ impl Node {
 
     fn flags(&self, stage: &Stage) -> Vec<String> {
         let shape = &stage.shape;
-        let keep = if self.name == FORGETFUL {
+        let keep = if shape.forgetful && self.name == FORGETFUL {
             KEEP_FEW
         } else {
             KEEP_ALL

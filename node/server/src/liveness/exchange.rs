@@ -19,8 +19,10 @@ use tonic::transport::Endpoint;
 use super::{Liveness, TICK};
 use crate::context::Context;
 
-/// A peer that does not answer for so long did not acknowledge.
+/// A peer that does not answer within two intervals, or at most for so long, did not acknowledge.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// A machine may be busy.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The pulse and the exchange, until the node stops.
 pub async fn run(context: Context) {
@@ -68,6 +70,7 @@ impl Sender {
             bearer: shown_secret(context.config.cluster_secret.as_ref()),
             peers: BTreeMap::new(),
             calls: JoinSet::new(),
+            timeout: (context.config.exchange_interval * 2).clamp(LEAST_TIMEOUT, TIMEOUT),
         }
     }
 
@@ -78,11 +81,28 @@ impl Sender {
             tokio::select! {
                 biased;
                 Some(done) = self.calls.join_next() => {
-                    if let Some(peer) = done.ok().and_then(|id| self.peers.get_mut(&id)) {
-                        peer.busy = false;
+                    if let Ok(made) = done {
+                        self.made(&made);
                     }
                 }
                 _ = ticks.tick() => self.send_all(),
+            }
+        }
+    }
+
+    fn made(&mut self, made: &Made) {
+        let Some(peer) = self.peers.get_mut(&made.peer) else {
+            return;
+        };
+        peer.busy = false;
+        if !made.answered {
+            // TCP repeats what was lost ever more seldom: after a cut of seconds it would be silent for seconds more. A new connection is
+            // tried at once.
+            match connect(&peer.raft_addr, &self.bearer, self.timeout) {
+                Ok(client) => peer.client = client,
+                Err(error) => {
+                    tracing::warn!(node = made.peer.0, %error, "the address of a member cannot be used")
+                }
             }
         }
     }
@@ -108,6 +128,7 @@ impl Sender {
                 liveness: self.liveness.clone(),
                 store: self.store.clone(),
                 client: peer.client.clone(),
+                timeout: self.timeout,
                 request: ExchangeRequest {
                     to_node: id.0,
                     ..digest.clone()
@@ -137,7 +158,7 @@ impl Sender {
             if self.peers.contains_key(&member.id) {
                 continue;
             }
-            match connect(&member.raft_addr, &self.bearer) {
+            match connect(&member.raft_addr, &self.bearer, self.timeout) {
                 Ok(client) => {
                     let peer = Peer {
                         raft_addr: member.raft_addr,
@@ -157,10 +178,11 @@ impl Sender {
 fn connect(
     raft_addr: &str,
     bearer: &Bearer,
+    timeout: Duration,
 ) -> Result<NodeExchangeClient<Connection>, tonic::transport::Error> {
     let endpoint = Endpoint::from_shared(format!("http://{raft_addr}"))?
-        .connect_timeout(TIMEOUT / 2)
-        .timeout(TIMEOUT)
+        .connect_timeout(timeout / 2)
+        .timeout(timeout)
         .tcp_nodelay(true);
     Ok(NodeExchangeClient::new(
         bearer.on(outside::connect_lazy(&endpoint)),
@@ -171,27 +193,32 @@ struct Call {
     liveness: Liveness,
     store: Store,
     client: NodeExchangeClient<Connection>,
+    timeout: Duration,
     request: ExchangeRequest,
 }
 
 impl Call {
-    /// Makes the call and returns the peer.
-    async fn make(mut self) -> NodeId {
-        let id = NodeId(self.request.to_node);
+    async fn make(mut self) -> Made {
+        let peer = NodeId(self.request.to_node);
         let sent = Instant::now();
-        let answer = tokio::time::timeout(TIMEOUT, self.client.exchange(self.request)).await;
-        match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
-            Ok(response) => note_answer(&self.liveness, &self.store, id, sent, &response.into_inner()),
+        let answer = tokio::time::timeout(self.timeout, self.client.exchange(self.request)).await;
+        let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+        match &answer {
+            Ok(response) => note_answer(&self.liveness, &self.store, peer, sent, response.get_ref()),
             Err(status) => {
-                tracing::debug!(node = id.0, code = ?status.code(), "exchange failed: {}", status.message())
+                tracing::debug!(node = peer.0, code = ?status.code(), "exchange failed: {}", status.message())
             }
         }
-        id
+        Made {
+            peer,
+            answered: answer.is_ok(),
+        }
     }
 }
 
 fn note_answer(liveness: &Liveness, store: &Store, peer: NodeId, sent: Instant, answer: &ExchangeResponse) {
-    liveness.0.acknowledged.lock().note(peer, sent);
+    let leader = Some(NodeId(answer.leader_id)).filter(|leader| leader.0 != 0);
+    liveness.0.acknowledged.lock().note(peer, sent, leader);
     store.note_peer_wall(peer, answer.wall_ms);
     if answer.removed {
         liveness.0.removed.send_replace(true);

@@ -208,7 +208,7 @@ impl Liveness {
                 .0
                 .acknowledged
                 .lock()
-                .by_quorum(self.0.me, &voters, self.0.shed_after, now);
+                .are_enough(self.0.me, &voters, self.0.shed_after, now);
         self.0.shedding.send_if_modified(|shedding| {
             let changed = *shedding == good;
             *shedding = !good;

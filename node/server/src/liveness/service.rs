@@ -53,6 +53,7 @@ impl NodeExchange for ExchangeService {
             leader,
             // Only a leader whose term is established knows all members for sure.
             removed: leader && leadership.established && !member,
+            leader_id: leadership.leader.map_or(0, |leader| leader.0),
         }))
     }
 }

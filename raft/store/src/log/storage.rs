@@ -166,10 +166,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        if mutant::is(Mutant::NoFsyncVote) {
-            unsynced::save_vote(self.db.path(), vote)?;
-        } else {
-            self.write(|done| Request::Vote { vote: *vote, done }).await?;
+        match &self.db {
+            Some(db) if mutant::is(Mutant::NoFsyncVote) => unsynced::save_vote(db.path(), vote)?,
+            Some(_) | None => self.write(|done| Request::Vote { vote: *vote, done }).await?,
         }
         self.memory.lock().vote = Some(*vote);
         Ok(())
