@@ -41,7 +41,7 @@ pub const ALL: [Mutant; 12] = [
         bug: "votes are given before they are on disk",
         scenario: "S3",
         breaks: &["I11", "I7", "I13"],
-        shows: "all nodes lose power within some 30 s of a vote: terms fall, and Raft finds a vote below its own log and panics",
+        shows: "all nodes lose power within some 30 s of a vote: terms begin again, two lead in one, committed entries differ, Raft panics",
     },
     Mutant {
         name: "local-read",
