@@ -96,12 +96,27 @@ impl Cluster {
         nodes.chain(self.posts.iter().map(Post::host)).collect()
     }
 
-    pub(crate) fn crash(&mut self, host: &str) -> bool {
+    /// A host goes down: its peers are told by their connections (a process that is killed), or not at all (a machine without power).
+    pub(crate) fn crash(&mut self, host: &str, told: bool) -> bool {
         if !self.down.insert(host.to_owned()) {
             return false;
         }
-        self.note(&format!("{host} crashes"));
+        self.note(&format!(
+            "{host} {}",
+            if told { "is killed" } else { "loses power" }
+        ));
+        // Its tasks end in an order of tokio's own: what they would send in their last breath is left out.
+        let others: Vec<String> = self.hosts().into_iter().filter(|other| other != host).collect();
+        for other in &others {
+            self.sim.partition(host, other.as_str());
+        }
         self.sim.crash(host);
+        for other in &others {
+            self.sim.repair(host, other.as_str());
+            if told {
+                self.reset(host, other);
+            }
+        }
         if let Some(seat) = self.seats.iter().find(|seat| seat.host() == host) {
             seat.gone();
         }

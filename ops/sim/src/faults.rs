@@ -72,10 +72,10 @@ impl Faults {
             return pause(cluster, random, node);
         }
         let fault = match random.random_range(0..100) {
-            0..32 => crash_node(cluster, node),
+            0..32 => crash_node(cluster, random, node),
             32..60 => cut_node(cluster, random, node),
             60..70 => split(cluster, random),
-            70..78 => crash_worker(cluster, worker),
+            70..78 => crash_worker(cluster, random, worker),
             78..90 => cut_worker(cluster, random, worker),
             _ => {
                 reset(cluster, random);
@@ -125,16 +125,16 @@ fn victim(cluster: &Cluster, random: &mut StdRng) -> usize {
     }
 }
 
-fn crash_node(cluster: &mut Cluster, node: usize) -> Option<Fault> {
+fn crash_node(cluster: &mut Cluster, random: &mut StdRng, node: usize) -> Option<Fault> {
     let host = cluster.seats[node].host();
-    let crashed = cluster.crash(&host);
+    let crashed = cluster.crash(&host, random.random_bool(0.5));
     cluster.eye.lock().coverage.crashes += u64::from(crashed);
     crashed.then_some(Fault::Crash(host))
 }
 
-fn crash_worker(cluster: &mut Cluster, worker: usize) -> Option<Fault> {
+fn crash_worker(cluster: &mut Cluster, random: &mut StdRng, worker: usize) -> Option<Fault> {
     let host = cluster.posts[worker].host();
-    let crashed = cluster.crash(&host);
+    let crashed = cluster.crash(&host, random.random_bool(0.5));
     cluster.eye.lock().coverage.worker_crashes += u64::from(crashed);
     crashed.then_some(Fault::Crash(host))
 }

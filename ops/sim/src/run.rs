@@ -145,7 +145,7 @@ impl Run {
         if self.setting.loses_one {
             let lost = self.random.random_range(0..self.setting.workers);
             let host = self.cluster.posts[lost].host();
-            self.cluster.crash(&host);
+            self.cluster.crash(&host, false);
             self.lost = Some(lost);
         }
         if self.settle()? {
