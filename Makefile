@@ -17,7 +17,7 @@ bootstrap: ## install what is missing on this machine
 
 .PHONY: build
 build: bootstrap ## build all programs
-	cargo build --locked --workspace --bins
+	cargo build --locked --workspace --exclude reeve-sim --bins
 
 .PHONY: demo
 demo: bootstrap ## three nodes, three workers, a run that survives the death of its leader
@@ -65,6 +65,11 @@ fuzz: bootstrap ## feed everything that reads bytes with nonsense, SECONDS=60 fo
 	cargo build --locked -p reeve-fuzz
 	nice $(TARGET)/debug/reeve-fuzz --seconds $(or $(SECONDS),60)
 
+.PHONY: sim
+sim: bootstrap ## simulate clusters, SEEDS=2000 from FROM=1; the first 20 run twice and must leave the same trace
+	RUSTFLAGS="$(RUSTFLAGS) --cfg tokio_unstable" cargo build --locked --profile sim -p reeve-sim
+	nice $(TARGET)/sim/reeve-sim --check 20 --from $(or $(FROM),1) --seeds $(or $(SEEDS),2000)
+
 .PHONY: fix
 fix: bootstrap ## format, and apply what clippy can repair by itself
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged -- -D warnings
@@ -76,7 +81,22 @@ bench: ## measure against etcd on this machine; writes bench/results
 	cargo build --locked --release -p reeve-cli -p reeve-bench --bins
 	$(TARGET)/release/reeve-bench all
 
+.PHONY: chaos-programs
+chaos-programs: bootstrap
+	@ops/bootstrap chaos
+	cargo build --locked --release -p reeve-cli --bin reeve
+	cargo build --locked -p reeve-cli --features mutants --bin reeve-mutants
+	cargo build --locked -p reeve-chaos
+
 .PHONY: chaos
-chaos: bootstrap ## kill leaders under load and compare the nodes afterwards
-	cargo build --locked -p reeve-cli -p reeve-chaos --bins
-	$(TARGET)/debug/reeve-chaos run
+chaos: chaos-programs ## break real clusters for some minutes, and check that nobody was lied to; SEED=1
+	$(TARGET)/debug/reeve-chaos run --reeve $(TARGET)/release/reeve $(if $(SEED),--seed $(SEED))
+
+.PHONY: soak
+soak: chaos-programs ## the same with every scenario and one seed after the other; MINUTES=60 SEED=1
+	$(TARGET)/debug/reeve-chaos run --profile soak --minutes $(or $(MINUTES),60) --reeve $(TARGET)/release/reeve \
+		$(if $(SEED),--seed $(SEED)) $(if $(OLDER),--older $(OLDER))
+
+.PHONY: mutants
+mutants: chaos-programs ## put each known bug into the nodes: the chaos tests must find every one
+	$(TARGET)/debug/reeve-chaos run --mutant all --reeve $(TARGET)/release/reeve $(if $(SEED),--seed $(SEED))

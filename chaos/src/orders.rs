@@ -10,6 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use reeve_testkit::reeve_program;
 
 use crate::campaign;
@@ -93,6 +95,8 @@ pub struct PerformArgs {
 /// # Errors
 /// The harness could not do what it was to do.
 pub fn perform_one(args: PerformArgs) -> Result<()> {
+    // Whoever ordered it may be killed: then nobody waits for it, and it ends, with all that is in its sandbox.
+    set_pdeathsig(Signal::SIGKILL).context("the end of the parent cannot be watched")?;
     let plan = Plan::load(&args.directory.join(plan::FILE))?;
     sandbox::enter()?;
     let order = Order {

@@ -165,7 +165,7 @@ mod tests {
         Arc::new(Work {
             key: AssignmentKey::new("r", 1),
             group: "g".to_owned(),
-            first_endpoint: 10,
+            first_endpoint: 0,
             endpoints,
             ramp: Ramp {
                 buildup: Duration::from_millis(buildup_ms),
@@ -209,7 +209,7 @@ mod tests {
             let changes = first_change(&mut events).await;
             let written = written(directory.path());
             for change in changes {
-                let of = |(index, _): &&(u32, ledger::Event)| *index == 10 + change.offset;
+                let of = |(index, _): &&(u32, ledger::Event)| *index == change.offset;
                 assert!(
                     written.iter().any(|line| of(&line)),
                     "{change:?} is not in {written:?}"
@@ -235,7 +235,7 @@ mod tests {
         executor.release(&work.key);
         assert_eq!(
             written(directory.path()),
-            [(10, ledger::Event::Began), (10, ledger::Event::Dropped)]
+            [(0, ledger::Event::Began), (0, ledger::Event::Dropped)]
         );
 
         let directory = tempfile::tempdir().unwrap();
@@ -248,6 +248,6 @@ mod tests {
         }
         let outcome = "ENDPOINT_OUTCOME_OSERROR".to_owned();
         let skipped = ledger::Event::Skipped { outcome };
-        assert_eq!(written(directory.path()), [(10, skipped.clone()), (11, skipped)]);
+        assert_eq!(written(directory.path()), [(0, skipped.clone()), (1, skipped)]);
     }
 }

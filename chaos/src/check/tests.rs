@@ -74,7 +74,6 @@ fn good() -> Evidence {
                 acknowledged: 2,
                 seen: 2,
             }],
-            ..Records::default()
         },
         nodes: ["n1", "n2", "n3"].map(node).into(),
     }

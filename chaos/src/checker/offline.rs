@@ -46,7 +46,7 @@ pub fn all(story: &Story<'_>, beats: &[Line], log: Option<&[Offline]>) -> Vec<Fi
     let acked = acked(beats);
     vec![
         not_early(story, &falls, &acked),
-        once(&falls, beats),
+        once(story, &falls, beats),
         in_time(story, &told),
     ]
 }
@@ -206,10 +206,12 @@ fn delays(mut silences: Vec<u64>, threshold_ms: u64) -> String {
 }
 
 /// Between two times that a worker is OFFLINE it had a session.
-fn once(falls: &[Fall<'_>], beats: &[Line]) -> Finding {
+fn once(story: &Story<'_>, falls: &[Fall<'_>], beats: &[Line]) -> Finding {
     let mut finding = Finding::of("I9", "a worker is OFFLINE once in an outage");
     let mut last: BTreeMap<&str, &Fall<'_>> = BTreeMap::new();
-    for fall in falls {
+    // Of others nobody writes down what they know: clients show their tokens and go away again.
+    let known = |fall: &&Fall<'_>| story.setting.workers.iter().any(|worker| worker == fall.worker);
+    for fall in falls.iter().filter(known) {
         finding.examined += 1;
         let before = last.insert(fall.worker, fall);
         let Some(before) = before else { continue };

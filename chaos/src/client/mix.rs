@@ -37,7 +37,7 @@ pub enum Do {
     Drain,
 }
 
-/// The workload of a scenario.
+/// The workload of a scenario. Each has a little of everything that a checker looks at: one that saw nothing has not passed.
 #[derive(Clone, Debug)]
 pub struct Mix {
     /// What is done, in shares of their sum.
@@ -82,8 +82,10 @@ impl Mix {
         Self {
             shares: &[
                 (7, Do::Apply),
-                (50, Do::Start),
+                (45, Do::Start),
                 (3, Do::Read),
+                (2, Do::UseToken),
+                (3, Do::TokenRace),
                 (5, Do::Stop),
                 (10, Do::ReadRun),
                 (5, Do::ReadWorker),
@@ -97,7 +99,10 @@ impl Mix {
     pub fn capacity() -> Self {
         Self {
             shares: &[
-                (70, Do::Start),
+                (63, Do::Start),
+                (2, Do::UseToken),
+                (3, Do::TokenRace),
+                (2, Do::ReadWorker),
                 (5, Do::Repeat),
                 (5, Do::Stop),
                 (12, Do::ReadRun),

@@ -70,7 +70,7 @@ fn scenario(directory: &Path) {
         number: 0,
         result: Healing::Healed(Proof::new(1, "process runs again".to_owned())),
     };
-    let mut events = vec![
+    let mut events = [
         event(0, started("n1")),
         event(1, started("n2")),
         event(2, started("n3")),

@@ -88,7 +88,7 @@ pub const ALL: [Scenario; 22] = [
         "a follower is away for so long that it needs a snapshot",
         snapshot,
     ),
-    scenario("S14", false, "workers are killed in their runs", worker_crash),
+    scenario("S14", true, "workers are killed in their runs", worker_crash),
     scenario("S15", false, "workers reach only some nodes, or none", worker_cut),
     scenario("S16", false, "workers are drained while leaders die", drain_race),
     scenario(
@@ -454,6 +454,10 @@ fn snapshot(draw: &mut Draw) {
 }
 
 fn worker_crash(draw: &mut Draw) {
+    // One is away for longer than a worker may be silent, whatever else happens: it must be given up, and in time.
+    let away = draw.shape.down_after_ms + 7_500;
+    draw.beside(Deed::Kill(Who::Worker { index: 0 }), away);
+    draw.peace(300, 600);
     draw.repeat(|draw, _| {
         let (index, down) = (draw.worker(), draw.between(100, 8_000));
         draw.beside(Deed::Kill(Who::Worker { index }), down);
@@ -551,9 +555,12 @@ fn upgrade(draw: &mut Draw) {
     draw.then(Deed::Upgrade(Who::AllNodes), 0);
 }
 
+/// Draws what is done, and for how long.
+type Kind = fn(&mut Draw) -> (Deed, u64);
+
 /// One of each kind in a drawn order, with the weather of the network beside it.
 fn everything(draw: &mut Draw) {
-    let kinds: [fn(&mut Draw) -> (Deed, u64); 12] = [
+    let kinds: [Kind; 12] = [
         |draw| (Deed::Kill(draw.leader_or_follower()), draw.between(20, 1_500)),
         |draw| (Deed::PowerCut(draw.leader_or_follower()), draw.between(50, 1_000)),
         |draw| (Deed::Pause(draw.leader_or_follower()), draw.between(300, 4_000)),

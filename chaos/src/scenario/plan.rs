@@ -93,15 +93,17 @@ impl Shape {
     /// Three or five nodes, with odd times: nothing is to depend on round numbers.
     pub fn drawn(rng: &mut StdRng) -> Self {
         let election_min_ms = rng.random_range(200..450);
+        let down_after_ms = rng.random_range(2_600..4_500);
         Self {
             nodes: if rng.random_range(0..3) == 0 { 5 } else { 3 },
             workers: rng.random_range(3..7),
             capacity: rng.random_range(200..2_000),
             clients: rng.random_range(5..9),
-            down_after_ms: rng.random_range(2_600..4_500),
+            down_after_ms,
             heartbeat_interval_ms: rng.random_range(200..500),
             reconnect_timeout_ms: rng.random_range(800..1_300),
-            rehome_grace_ms: rng.random_range(700..1_300),
+            // At most a third, or no node starts.
+            rehome_grace_ms: rng.random_range(500..down_after_ms / 3),
             election_min_ms,
             election_max_ms: election_min_ms * 2 + rng.random_range(0..150),
             raft_heartbeat_ms: rng.random_range(40..110),

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::command::{Envelope, Refusal};
 use reeve_state::id::KeyHash;
 use reeve_store::Lane;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::api::keys::bootstrap_command;
 use crate::api::secret;

@@ -18,6 +18,8 @@ mod readiness;
 pub mod reconciler;
 mod rest;
 mod run;
+#[doc(hidden)]
+pub mod sim;
 mod telemetry;
 pub mod webhooks;
 

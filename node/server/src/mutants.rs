@@ -121,6 +121,15 @@ pub(crate) fn let_token_in(token: TokenHash, worker: WorkerId) {
     }
 }
 
+/// How long a report may take to get through. Of `lost-outcome`: shorter than an election.
+pub(crate) fn report_timeout(usual: Duration) -> Duration {
+    if mutant::is(Mutant::LostOutcome) {
+        Duration::from_millis(150)
+    } else {
+        usual
+    }
+}
+
 /// What goes to the log in the place of a report that did not get through at once. Of `lost-outcome`: the same number, and nothing in it.
 pub(crate) fn left_of(report: &Report) -> Option<Report> {
     let lost = mutant::is(Mutant::LostOutcome) && matches!(report.event, ReportEvent::Progress(_));

@@ -1,8 +1,9 @@
 //! Ready means: there is a leader, a quorum answers, and this node has applied what was committed before the question.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_store::Consistency;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::error::ApiError;

@@ -6,7 +6,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// Each crate of the workspace and its level. A crate may use only crates on lower levels.
-const LEVELS: [(&str, u8); 11] = [
+const LEVELS: [(&str, u8); 12] = [
     ("reeve-proto", 0),
     ("reeve-state", 0),
     ("reeve-store", 1),
@@ -19,6 +19,8 @@ const LEVELS: [(&str, u8); 11] = [
     ("reeve-bench", 3),
     // It feeds everything that reads bytes, the command line too.
     ("reeve-fuzz", 4),
+    // It runs whole nodes, and the real fleet of a worker.
+    ("reeve-sim", 4),
 ];
 
 /// Crates that must stay pure: no async, clock, randomness or I/O. What each may use, all of it equally pure.

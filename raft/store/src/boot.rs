@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
 use reeve_proto::internal::leader_service_server::LeaderServiceServer;
 use reeve_proto::internal::raft_transport_server::RaftTransportServer;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -24,38 +24,48 @@ use crate::forward::ForwardService;
 use crate::lanes::Lanes;
 use crate::leadership::{self, Leadership};
 use crate::log::LogStore;
-use crate::machine::{Apply, StateMachine};
+use crate::machine::{Apply, StateMachine, Tables};
 use crate::member::MemberInfo;
 use crate::network::Network;
+use crate::outside::Incoming;
 use crate::peers::{MAX_MESSAGE_BYTES, Peers};
 use crate::proposer;
 use crate::reader::{self, ReadIndexer};
 use crate::secret::{self, Guard};
 use crate::server::TransportService;
 use crate::shared::{Shared, Walls};
+use crate::sim::SimDisk;
 use crate::snapshots;
 use crate::types::Raft;
+
+/// What a store stands on.
+pub(crate) enum Ground {
+    /// The data directory, and an address to listen on.
+    Machine(std::net::TcpListener),
+    /// A simulated disk, and a simulated network.
+    Simulation(SimDisk, Incoming),
+}
 
 /// Everything that runs on Raft's own threads.
 pub(crate) async fn start(
     config: StoreConfig,
     raft_config: Arc<openraft::Config>,
-    listener: std::net::TcpListener,
+    ground: Ground,
     extra: Option<Routes>,
     stopped: watch::Receiver<bool>,
     apply: Apply,
 ) -> Result<Arc<Shared>, OpenError> {
     let fatal = FatalCell::new();
-    let (data_dir, cell) = (config.data_dir.clone(), fatal.clone());
-    let opened = tokio::task::spawn_blocking(move || {
-        let log = LogStore::open(&data_dir, cell.clone())?;
-        let machine = StateMachine::open(&data_dir, cell, apply)?;
-        sync_directory(&data_dir).map_err(|source| OpenError::io(&data_dir, source))?;
-        Ok::<_, OpenError>((log, machine))
-    });
-    let (log, machine) = opened
-        .await
-        .map_err(|error| OpenError::Raft(error.to_string()))??;
+    let (log, machine, listener) = match ground {
+        Ground::Machine(listener) => {
+            let (log, machine) = open(&config, &fatal, apply).await?;
+            (log, machine, Listener::Machine(listener))
+        }
+        Ground::Simulation(disk, incoming) => {
+            let machine = StateMachine::open_on(Tables::Simulated(disk.clone()), fatal.clone(), apply)?;
+            (LogStore::simulate(&disk), machine, Listener::Simulation(incoming))
+        }
+    };
     let published = machine.published();
     let walls = Walls::default();
     let timeout = config.raft.election_min * 4 / 5;
@@ -107,18 +117,39 @@ pub(crate) async fn start(
     Ok(shared)
 }
 
+/// What is on disk.
+async fn open(
+    config: &StoreConfig,
+    fatal: &FatalCell,
+    apply: Apply,
+) -> Result<(LogStore, StateMachine), OpenError> {
+    let (data_dir, cell) = (config.data_dir.clone(), fatal.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let log = LogStore::open(&data_dir, cell.clone())?;
+        let machine = StateMachine::open(&data_dir, cell, apply)?;
+        sync_directory(&data_dir).map_err(|source| OpenError::io(&data_dir, source))?;
+        Ok((log, machine))
+    });
+    opened.await.map_err(|error| OpenError::Raft(error.to_string()))?
+}
+
+/// Where other nodes come in.
+enum Listener {
+    Machine(std::net::TcpListener),
+    Simulation(Incoming),
+}
+
 fn serve(
     shared: Arc<Shared>,
-    listener: std::net::TcpListener,
+    listener: Listener,
     extra: Option<Routes>,
     guard: Guard,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()>, OpenError> {
-    let addr = listener
-        .local_addr()
-        .map_err(|source| OpenError::Raft(source.to_string()))?;
-    let listener =
-        tokio::net::TcpListener::from_std(listener).map_err(|source| OpenError::Listen { addr, source })?;
+    let listener = match listener {
+        Listener::Machine(listener) => Ok(from_std(listener)?),
+        Listener::Simulation(incoming) => Err(incoming),
+    };
     let transport = RaftTransportServer::new(TransportService(Arc::clone(&shared)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -135,14 +166,27 @@ fn serve(
         .layer(InterceptorLayer::new(guard))
         .add_routes(routes);
     Ok(async move {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-        if let Err(error) = server.serve_with_incoming_shutdown(incoming, stop).await {
+        let served = match listener {
+            Ok(listener) => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                server.serve_with_incoming_shutdown(incoming, stop).await
+            }
+            Err(incoming) => server.serve_with_incoming_shutdown(incoming, stop).await,
+        };
+        if let Err(error) = served {
             shared
                 .fatal
                 .set(format!("the listener for other nodes failed: {error}"));
         }
     })
+}
+
+fn from_std(listener: std::net::TcpListener) -> Result<tokio::net::TcpListener, OpenError> {
+    let addr = listener
+        .local_addr()
+        .map_err(|source| OpenError::Raft(source.to_string()))?;
+    tokio::net::TcpListener::from_std(listener).map_err(|source| OpenError::Listen { addr, source })
 }
 
 /// The member with the lowest id writes the first membership, when nothing is stored yet.

@@ -1,10 +1,11 @@
 //! The cluster clock (architecture, “Time”): pure, fed with readings of clocks and peers.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
+use tokio::time::Instant;
 
 /// Most that the clock runs faster or slower than this machine's own monotonic time.
 const MAX_SLEW: f64 = 0.05;
@@ -137,14 +138,6 @@ impl LeaderTime {
 
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// This machine's wall clock, Unix milliseconds.
-pub(crate) fn wall_ms() -> i64 {
-    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-        Ok(since) => millis(since),
-        Err(before) => -millis(before.duration()),
-    }
 }
 
 #[cfg(test)]

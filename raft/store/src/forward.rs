@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::internal as wire;
 use reeve_proto::internal::leader_service_server::LeaderService;
 use reeve_proto::internal::propose_outcome::Outcome as Sent;
 use reeve_state::command::Applied;
 use reeve_state::id::NodeId;
+use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
 use crate::admin::{self, Change};
@@ -32,6 +33,7 @@ async fn while_it_leads<T>(
 ) -> Result<T, Status> {
     let mut leadership = shared.leadership.subscribe();
     tokio::select! {
+        biased;
         result = call => result,
         _ = leadership.wait_for(|l| l.leader != Some(leader)) => Err(Status::aborted("the leader changed")),
     }
@@ -57,7 +59,7 @@ pub(crate) async fn propose(shared: &Shared, leader: NodeId, batch: &[Item]) -> 
     };
     let latest = batch.iter().map(|item| item.deadline).max().unwrap_or(now);
     let call = async {
-        match tokio::time::timeout_at(latest.into(), client.propose_batch(request)).await {
+        match tokio::time::timeout_at(latest, client.propose_batch(request)).await {
             Ok(result) => result.map(Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("the leader did not answer")),
         }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use reeve_state::command::Applied;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{ProposeError, UnavailableReason};
 

@@ -1,11 +1,11 @@
 //! Who leads: follows Raft's own account, and starts the cluster clock when this node does.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use reeve_state::id::NodeId;
+use tokio::time::Instant;
 
 use crate::shared::Shared;
 use crate::types::Metrics;

@@ -19,14 +19,19 @@ mod log;
 mod machine;
 mod member;
 mod network;
+#[doc(hidden)]
+pub mod outside;
 mod peers;
 mod proposer;
 mod published;
 mod reader;
 mod retention;
+mod runtime;
 mod secret;
 mod server;
 mod shared;
+#[doc(hidden)]
+pub mod sim;
 mod snapshots;
 mod status;
 mod store;

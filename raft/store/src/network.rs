@@ -24,6 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::codec::{DecodeError, Wire, row_to_bytes};
 use crate::machine::SnapshotData;
 use crate::member::MemberInfo;
+use crate::outside;
 use crate::peers::{Peers, Purpose};
 use crate::shared::Walls;
 use crate::types::{LogId, Snapshot, TypeConfig, Vote};
@@ -217,6 +218,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
             sent.and(response)
         };
         let response = tokio::select! {
+            biased;
             response = self.call(option.hard_ttl(), send) => response?,
             closed = cancel => return Err(StreamingError::Closed(closed)),
         };
@@ -265,8 +267,14 @@ async fn produce(
     chunks: mpsc::Sender<wire::snapshot_chunk::Part>,
 ) -> Result<(), tonic::Status> {
     use wire::snapshot_chunk::Part;
-    let (rows, mut encoded) = mpsc::channel::<Part>(2);
-    let encoder = tokio::task::spawn_blocking(move || encode_rows(header, &data, &rows));
+    let (rows, mut encoded) = mpsc::channel::<Part>(if outside::is_simulated() { 64 } else { 2 });
+    let encode = move || encode_rows(header, &data, &rows);
+    let encoder = if outside::is_simulated() {
+        encode();
+        None
+    } else {
+        Some(tokio::task::spawn_blocking(encode))
+    };
     while let Some(part) = encoded.recv().await {
         let sent = tokio::time::timeout(SNAPSHOT_STALL, chunks.send(part)).await;
         if !matches!(sent, Ok(Ok(()))) {
@@ -275,9 +283,12 @@ async fn produce(
             ));
         }
     }
-    encoder
-        .await
-        .map_err(|error| tonic::Status::internal(error.to_string()))
+    match encoder {
+        Some(encoder) => encoder
+            .await
+            .map_err(|error| tonic::Status::internal(error.to_string())),
+        None => Ok(()),
+    }
 }
 
 fn encode_rows(
@@ -287,7 +298,7 @@ fn encode_rows(
 ) {
     use wire::snapshot_chunk::Part;
     // Errors mean that nobody takes the parts any more; the sender reports that.
-    if parts.blocking_send(Part::Header(header)).is_err() {
+    if !put(parts, Part::Header(header)) {
         return;
     }
     let (mut total, mut bytes, mut rows) = (0, 0, Vec::new());
@@ -298,18 +309,24 @@ fn encode_rows(
         rows.push(row.into());
         if bytes >= SNAPSHOT_CHUNK_BYTES {
             bytes = 0;
-            if parts
-                .blocking_send(Part::Rows(checked(std::mem::take(&mut rows))))
-                .is_err()
-            {
+            if !put(parts, Part::Rows(checked(std::mem::take(&mut rows)))) {
                 return;
             }
         }
     }
-    if !rows.is_empty() && parts.blocking_send(Part::Rows(checked(rows))).is_err() {
+    if !rows.is_empty() && !put(parts, Part::Rows(checked(rows))) {
         return;
     }
-    drop(parts.blocking_send(Part::Trailer(wire::SnapshotTrailer { rows: total })));
+    put(parts, Part::Trailer(wire::SnapshotTrailer { rows: total }));
+}
+
+/// Whether somebody takes it.
+fn put(parts: &mpsc::Sender<wire::snapshot_chunk::Part>, part: wire::snapshot_chunk::Part) -> bool {
+    if outside::is_simulated() {
+        // On the thread that takes the parts, which has room for those of a small state.
+        return parts.try_send(part).is_ok();
+    }
+    parts.blocking_send(part).is_ok()
 }
 
 fn checked(rows: Vec<bytes::Bytes>) -> wire::SnapshotRows {

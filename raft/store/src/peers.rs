@@ -10,6 +10,8 @@ use reeve_proto::internal::raft_transport_client::RaftTransportClient;
 use reeve_proto::internal::{self as wire};
 use tonic::transport::Endpoint;
 
+use crate::outside;
+
 /// Largest message between nodes; a log read stops at 2 MiB, one entry may be a little over 1 MiB.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
@@ -92,7 +94,7 @@ impl Peers {
             .http2_keep_alive_interval(Duration::from_secs(2))
             .keep_alive_timeout(Duration::from_secs(2))
             .keep_alive_while_idle(true);
-        let channel = self.bearer.on(endpoint.connect_lazy());
+        let channel = self.bearer.on(outside::connect_lazy(&endpoint));
         channels.insert(key, channel.clone());
         Ok(channel)
     }

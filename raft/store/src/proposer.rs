@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::errors::ClientWriteError;
 use openraft::impls::ProgressResponder;
@@ -11,6 +11,7 @@ use openraft::type_config::alias::OneshotReceiverOf;
 use reeve_state::command::Applied;
 use reeve_state::id::NodeId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::entry;
 use crate::error::{ProposeError, UnavailableReason};

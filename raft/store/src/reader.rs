@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::ReadPolicy;
 use reeve_state::State;
 use reeve_state::mutant::{self, Mutant};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{ReadError, UnavailableReason};
 use crate::forward;
@@ -84,12 +85,10 @@ pub(crate) async fn read(
     match consistency {
         Consistency::Linearizable if mutant::is(Mutant::LocalRead) => Ok(shared.published.state()),
         Consistency::Local => Ok(shared.published.state()),
-        Consistency::Linearizable => {
-            match tokio::time::timeout_at(deadline.into(), confirmed(shared)).await {
-                Ok(result) => result,
-                Err(_) => Err(ReadError::Unavailable { reason: why(shared) }),
-            }
-        }
+        Consistency::Linearizable => match tokio::time::timeout_at(deadline, confirmed(shared)).await {
+            Ok(result) => result,
+            Err(_) => Err(ReadError::Unavailable { reason: why(shared) }),
+        },
     }
 }
 

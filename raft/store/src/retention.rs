@@ -1,7 +1,9 @@
 //! How much log stays although a snapshot has it: pure, fed with what was applied when.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::SnapshotPolicy;
 

@@ -13,10 +13,10 @@ use reeve_proto::internal::{self as wire, transfer_leader_response::Result as Tr
 use reeve_state::{Meta, State};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::clock::wall_ms;
 use crate::codec::{DecodeError, Wire, row_from_bytes};
 use crate::machine::SnapshotData;
 use crate::network::{SNAPSHOT_VERSION, rows_hash};
+use crate::outside::{self, wall_ms};
 use crate::shared::Shared;
 use crate::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Vote};
 
@@ -206,6 +206,6 @@ async fn receive_rows(meta: Meta, chunks: &mut Streaming<wire::SnapshotChunk>) -
         }
     }
     // Builds every index: too long for Raft's own threads.
-    let built = tokio::task::spawn_blocking(move || State::from_rows(meta, rows)).await;
+    let built = outside::blocking(move || State::from_rows(meta, rows)).await;
     built.map_err(|error| Status::internal(error.to_string()))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
@@ -11,14 +10,16 @@ use reeve_proto::internal as wire;
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::Status;
 
-use crate::clock::{ClusterClock, LeaderTime, PeerWalls, wall_ms};
+use crate::clock::{ClusterClock, LeaderTime, PeerWalls};
 use crate::error::UnavailableReason;
 use crate::fatal::FatalCell;
 use crate::lanes::Lanes;
 use crate::leadership::Leadership;
 use crate::member::MemberInfo;
+use crate::outside::wall_ms;
 use crate::peers::Peers;
 use crate::published::Published;
 use crate::reader::ReadIndexer;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use reeve_state::State;
@@ -12,10 +12,11 @@ use reeve_state::time::Time;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::service::Routes;
 
 use crate::admin::{self, Change};
-use crate::boot;
+use crate::boot::{self, Ground};
 use crate::clock::LeaderTime;
 use crate::codec::{encode_envelope, meta_to_bytes, row_to_bytes};
 use crate::config::StoreConfig;
@@ -27,8 +28,10 @@ use crate::lanes::{Item, Lane, Route};
 use crate::leadership::Leadership;
 use crate::machine::Apply;
 use crate::member::MemberInfo;
+use crate::outside;
 use crate::reader::{self, Consistency};
 use crate::shared::Shared;
+use crate::sim::SimDisk;
 use crate::status::{self, StoreStatus};
 
 /// Threads for Raft alone, so that load on the API does not delay a heartbeat.
@@ -76,7 +79,7 @@ fn close(runtime: Runtime) {
 impl Store {
     /// Opens what is on disk, starts Raft, and serves the other nodes. `extra`: services of the caller on the same listener.
     pub async fn open(config: StoreConfig, extra: Option<Routes>) -> Result<Self, OpenError> {
-        Self::open_with(config, extra, reeve_state::apply).await
+        Self::open_with(config, extra, Arc::new(reeve_state::apply)).await
     }
 
     /// As [`Store::open`], with another function in the place of `apply`.
@@ -104,7 +107,14 @@ impl Store {
         // Held from here on, so that a failure below stops what has started.
         let guard = RuntimeGuard(Some(runtime));
         let started = handle
-            .spawn(boot::start(config, raft_config, listener, extra, stopped, apply))
+            .spawn(boot::start(
+                config,
+                raft_config,
+                Ground::Machine(listener),
+                extra,
+                stopped,
+                apply,
+            ))
             .await;
         let shared = started.map_err(|error| OpenError::Raft(error.to_string()))??;
         let runtime = guard.release();
@@ -112,6 +122,31 @@ impl Store {
             inner: Arc::new(Inner {
                 shared,
                 runtime: Mutex::new(runtime),
+                stop_server,
+            }),
+        })
+    }
+
+    /// As [`Store::open`] in a simulation: on a disk in memory, with the runtime that is here.
+    #[doc(hidden)]
+    pub async fn simulate(
+        config: StoreConfig,
+        extra: Option<Routes>,
+        disk: SimDisk,
+        apply: Apply,
+    ) -> Result<Self, OpenError> {
+        let raft_config = Arc::new(config.to_raft()?);
+        let addr = config.raft_addr;
+        let incoming = outside::listen(addr)
+            .await
+            .map_err(|source| OpenError::Listen { addr, source })?;
+        let (stop_server, stopped) = watch::channel(false);
+        let ground = Ground::Simulation(disk, incoming);
+        let shared = boot::start(config, raft_config, ground, extra, stopped, apply).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                runtime: Mutex::new(None),
                 stop_server,
             }),
         })
@@ -237,7 +272,7 @@ impl Store {
     /// SHA-256 over the whole state, and the entry up to which it is applied: the same on every node at the same entry.
     pub async fn state_hash(&self) -> (u64, String) {
         let (index, state) = self.local_with_index();
-        let hash = tokio::task::spawn_blocking(move || hash(&state)).await;
+        let hash = outside::blocking(move || hash(&state)).await;
         // Only a panic or a stop of the runtime ends it early; then nobody compares hashes any more.
         (index, hash.unwrap_or_default())
     }

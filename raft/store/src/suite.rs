@@ -1,6 +1,8 @@
 //! openraft's own tests of a store, on the real databases.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::Arc;
+
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
@@ -16,7 +18,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let dir = TempDir::new().unwrap();
         let log = LogStore::open(dir.path(), FatalCell::new()).unwrap();
-        let machine = StateMachine::open(dir.path(), FatalCell::new(), reeve_state::apply).unwrap();
+        let machine = StateMachine::open(dir.path(), FatalCell::new(), Arc::new(reeve_state::apply)).unwrap();
         Ok((dir, log, machine))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::command::{Command, CreateWorker, EntryMeta, Envelope, RequestTag};
 use reeve_state::id::{NodeId, TokenHash, WorkerId};
@@ -11,6 +11,7 @@ use reeve_state::record::{RequestKey, WorkerKind};
 use reeve_state::transition::worker::LivenessProfile;
 use reeve_state::{State, Step};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::lanes::{Item, Route};
 use crate::{Consistency, Lane, MemberInfo, OpenError, ProposeError, Store, StoreConfig, UnavailableReason};
@@ -94,7 +95,9 @@ fn breaks(state: &mut State, entry: &EntryMeta, envelope: &Envelope) -> Step {
 async fn a_panic_in_apply_stops_the_node_and_names_the_command_and_the_revision() {
     let dirs = [TempDir::new().unwrap()];
     let config = configs(&dirs).remove(0);
-    let store = Store::open_with(config.clone(), None, breaks).await.unwrap();
+    let store = Store::open_with(config.clone(), None, std::sync::Arc::new(breaks))
+        .await
+        .unwrap();
     store
         .propose(create(1, "good", false), Lane::Users, soon())
         .await
@@ -113,7 +116,9 @@ async fn a_panic_in_apply_stops_the_node_and_names_the_command_and_the_revision(
     assert!(matches!(after, Err(ProposeError::Fatal(_))), "{after:?}");
     store.shutdown().await;
     drop(store);
-    let again = Store::open_with(config.clone(), None, breaks).await.err();
+    let again = Store::open_with(config.clone(), None, std::sync::Arc::new(breaks))
+        .await
+        .err();
     if let Some(error) = again {
         assert!(
             matches!(&error, OpenError::Raft(text) if text.contains("command")),

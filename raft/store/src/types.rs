@@ -15,6 +15,7 @@ openraft::declare_raft_types!(
         R = Vec<Applied>,
         NodeId = u64,
         Node = MemberInfo,
+        AsyncRuntime = crate::runtime::NodeRuntime,
 );
 
 /// An encoded `LogEntry`: decoded when it is applied, and nowhere else.

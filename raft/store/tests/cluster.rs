@@ -3,11 +3,10 @@
 
 mod common;
 
-use std::time::Instant;
-
 use common::{Cluster, created, eventually, propose, soon, worker_id};
 use reeve_state::id::NodeId;
 use reeve_store::{ClusterSecret, Consistency, FeedItem};
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_node_takes_a_command_and_any_node_reads_it_at_once() {

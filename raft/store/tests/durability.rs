@@ -260,7 +260,7 @@ async fn without_a_quorum_nothing_is_acknowledged_and_the_reason_is_given() {
         cluster.crash(id);
     }
     let store = cluster.store(leader);
-    let deadline = std::time::Instant::now() + Duration::from_millis(700);
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(700);
     let result = store
         .propose(common::create(1), reeve_store::Lane::Users, deadline)
         .await;
@@ -269,6 +269,6 @@ async fn without_a_quorum_nothing_is_acknowledged_and_the_reason_is_given() {
         Err(reeve_store::ProposeError::OutcomeUnknown),
         "it is in the log and may yet commit"
     );
-    let deadline = std::time::Instant::now() + Duration::from_millis(300);
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(300);
     assert!(store.read(Consistency::Linearizable, deadline).await.is_err());
 }

@@ -17,19 +17,26 @@ fn told(node: &str, status: &str, revision: u64) -> What {
     }
 }
 
-fn beat(at_ms: u64, beat: Kind) -> Beat {
-    Beat {
+fn line(at_ms: u64, beat: Beat) -> Line {
+    Line {
         at: at_ms * 1_000,
         worker: "w1".to_owned(),
         beat,
-        sent: (at_ms - 10) * 1_000,
     }
 }
 
+fn session(at_ms: u64) -> Line {
+    let node = "a:1".to_owned();
+    line(at_ms, Beat::Session { node })
+}
+
 /// A session, and a heartbeat each 300 ms.
-fn beats(from_ms: u64, to_ms: u64) -> Vec<Beat> {
-    let mut beats = vec![beat(from_ms, Kind::Session)];
-    beats.extend((from_ms..to_ms).step_by(300).map(|at| beat(at, Kind::Acked)));
+fn beats(from_ms: u64, to_ms: u64) -> Vec<Line> {
+    let mut beats = vec![session(from_ms)];
+    beats.extend((from_ms..to_ms).step_by(300).map(|at_ms| {
+        let (node, sent) = ("a:1".to_owned(), (at_ms - 10) * 1_000);
+        line(at_ms, Beat::Acked { node, sent })
+    }));
     beats
 }
 
@@ -49,13 +56,13 @@ fn outage() -> Vec<Event> {
     events
 }
 
-fn around() -> Vec<Beat> {
+fn around() -> Vec<Line> {
     let mut all = beats(4_000, 20_000);
     all.extend(beats(31_000, 60_000));
     all
 }
 
-fn judged(events: &[Event], beats: &[Beat], log: Option<&[Offline]>) -> Vec<Finding> {
+fn judged(events: &[Event], beats: &[Line], log: Option<&[Offline]>) -> Vec<Finding> {
     let setting = setting();
     all(&Story::of(&setting, events), beats, log)
 }
@@ -145,7 +152,7 @@ fn a_worker_that_is_offline_twice_in_one_outage() {
     assert_eq!(findings[1].word(), Word::Violated, "{findings:?}");
     // With a session between these are two outages.
     let mut twice = silent;
-    twice.push(beat(25_500, Kind::Session));
+    twice.push(session(25_500));
     assert!(judged(&events, &twice, None)[1].passed());
 }
 

@@ -1,9 +1,10 @@
 //! What surrounds a call: who calls, what for, and until when the answer is of use.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::id::KeyId;
 use reeve_state::record::{Access, ApiKey, Role};
+use tokio::time::Instant;
 
 /// How long a call may take if the caller does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -243,7 +243,7 @@ impl Api {
 /// A question that reads chunks.
 struct Reading<'a> {
     source: Source,
-    deadline: std::time::Instant,
+    deadline: tokio::time::Instant,
     _place: tokio::sync::SemaphorePermit<'a>,
 }
 

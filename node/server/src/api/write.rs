@@ -1,7 +1,6 @@
 //! Writes: a command with its request id into the log, and the state that shows its effect.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use prost::Message;
 use reeve_state::State;
@@ -10,6 +9,7 @@ use reeve_state::id::{KeyId, ProjectName, Revision, WorkerId};
 use reeve_state::record::{ObjectRef, RequestKey};
 use reeve_store::{Lane, ProposeError};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::{Api, Call};
 use crate::error::ApiError;
@@ -163,7 +163,7 @@ impl Api {
         deadline: Instant,
     ) -> Result<Arc<State>, ApiError> {
         let reached = self.context.store.reached(revision);
-        match tokio::time::timeout_at(deadline.into(), reached).await {
+        match tokio::time::timeout_at(deadline, reached).await {
             Ok(state) => Ok(state),
             // It is committed, but what it made cannot be shown from here in time.
             Err(_) => Err(ProposeError::OutcomeUnknown.into()),

@@ -1,7 +1,7 @@
 //! A worker's chunk: checked, stored, and then recorded in the log, in this order.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_state::State;
@@ -12,6 +12,7 @@ use reeve_state::record::{EvidenceKind, Manifest, ManifestKey};
 use reeve_state::time::Time;
 use reeve_store::{Consistency, Lane};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::Objects;
@@ -107,7 +108,8 @@ fn check(request: &v1::PutChunkRequest) -> Result<(RunId, EvidenceKind), ApiErro
     Ok((run, kind))
 }
 
-/// The worker of the token, the chunk's name, and its manifest if it is there. What this node does not know, the cluster is asked for.
+/// The worker of the token, the chunk's name, and its manifest if it is there. Always the cluster is asked: what this node remembers of
+/// the token may have been replaced since (R91).
 async fn find(
     context: &Context,
     token: TokenHash,
@@ -115,9 +117,6 @@ async fn find(
     chunk: (AssignmentEpoch, EvidenceKind, u32),
     deadline: Instant,
 ) -> Result<(WorkerId, ManifestKey, Option<Arc<Manifest>>), Status> {
-    if let Ok(found) = find_in(&context.store.local(), token, run, chunk) {
-        return Ok(found);
-    }
     let state = context.store.read(Consistency::Linearizable, deadline).await;
     let state = state.map_err(ApiError::from).map_err(Status::from)?;
     find_in(&state, token, run, chunk)

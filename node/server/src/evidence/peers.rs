@@ -103,7 +103,7 @@ impl Peers {
             .map_err(|error| Status::unavailable(error.to_string()))?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true);
-        let client = NodeEvidenceClient::new(self.bearer.on(endpoint.connect_lazy()));
+        let client = NodeEvidenceClient::new(self.bearer.on(reeve_store::outside::connect_lazy(&endpoint)));
         clients.insert(node, (member.raft_addr, client.clone()));
         Ok(client)
     }

@@ -1,6 +1,6 @@
 //! From the first message to Welcome: one log command a connect, with the credential check in apply.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1::session_request::Message as Said;
 use reeve_proto::v1::session_response::Message as Answer;
@@ -12,6 +12,7 @@ use reeve_state::time::Millis;
 use reeve_state::transition::worker::{HealthIssue, LivenessProfile};
 use reeve_store::{Consistency, Lane, ReadError};
 use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use super::decode::{self, BadField};

@@ -1,9 +1,8 @@
 //! What heartbeats are taken for: signs of life when they arrive, whatever they say; and no more of them than a worker needs.
 
-use std::time::Instant;
-
 use reeve_proto::v1;
 use reeve_state::time::Time;
+use tokio::time::Instant;
 
 use super::encode;
 use crate::liveness::{Resources, Vitals};

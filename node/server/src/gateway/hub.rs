@@ -1,6 +1,6 @@
 //! The sessions of this node, and the one consumer of the change feed that wakes those that a change concerns.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -76,7 +76,7 @@ pub(super) struct Hub {
 
 #[derive(Debug, Default)]
 struct Table {
-    sessions: HashMap<WorkerId, Arc<Handle>>,
+    sessions: BTreeMap<WorkerId, Arc<Handle>>,
     /// Places of sessions that are about to begin.
     promised: usize,
     /// While set, no session is taken.
@@ -258,15 +258,8 @@ pub(super) async fn run(hub: Arc<Hub>, context: Context) {
     hub.wake_all();
     loop {
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => break,
-            item = feed.next() => match item {
-                Some(FeedItem::Changes { changes, .. }) => hub.note_changes(&changes),
-                Some(FeedItem::Reset { .. }) => {
-                    context.liveness.note_all_workers(&context.store.local());
-                    hub.wake_all();
-                }
-                None => break,
-            },
             Ok(()) = shedding.changed() => {
                 if *shedding.borrow_and_update() {
                     tracing::warn!("no quorum acknowledges this node; its sessions move to other nodes");
@@ -276,6 +269,14 @@ pub(super) async fn run(hub: Arc<Hub>, context: Context) {
                     hub.open();
                 }
             }
+            item = feed.next() => match item {
+                Some(FeedItem::Changes { changes, .. }) => hub.note_changes(&changes),
+                Some(FeedItem::Reset { .. }) => {
+                    context.liveness.note_all_workers(&context.store.local());
+                    hub.wake_all();
+                }
+                None => break,
+            },
         }
     }
     hub.close(&SessionEnd::ShuttingDown);

@@ -131,6 +131,7 @@ impl Gateway {
         farewell: OwnedPermit<Result<SessionResponse, Status>>,
     ) {
         let end = tokio::select! {
+            biased;
             () = self.context.shutdown.cancelled() => SessionEnd::ShuttingDown,
             end = self.converse(&mut requests, &outbound) => end,
         };
@@ -141,6 +142,7 @@ impl Gateway {
 
     async fn converse(&self, requests: &mut Streaming<SessionRequest>, outbound: &Outbound) -> SessionEnd {
         let welcomed = tokio::select! {
+            biased;
             // A worker that gave up has said Hello elsewhere: this one must not be committed after that, as far as it can be helped.
             () = outbound.closed() => Err(SessionEnd::Left),
             welcomed = handshake::welcome(self, requests, outbound) => welcomed,

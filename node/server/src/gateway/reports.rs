@@ -1,13 +1,14 @@
 //! Reports on their way into the log: in order within an assignment, side by side over assignments, bounded in all.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_proto::v1::session_response::Message;
 use reeve_state::command::{Command, Envelope, KeepLateReports, Refusal, Reply, Report, ReportEvent};
 use reeve_state::id::{AssignmentEpoch, RunId};
 use reeve_store::{Lane, ProposeError, Store, UnavailableReason};
+use tokio::time::Instant;
 
 use super::encode;
 use super::end::SessionEnd;
@@ -96,10 +97,8 @@ pub(super) async fn commit(store: &Store, report: &Report) -> Result<Result<Repl
     loop {
         let report = left.as_ref().unwrap_or(report);
         let envelope = Envelope::internal(Command::Report(report.clone()));
-        let error = match store
-            .propose(envelope, Lane::Reports, Instant::now() + ATTEMPT_TIMEOUT)
-            .await
-        {
+        let deadline = Instant::now() + mutants::report_timeout(ATTEMPT_TIMEOUT);
+        let error = match store.propose(envelope, Lane::Reports, deadline).await {
             Ok(applied) => return Ok(applied.result),
             Err(error) => error,
         };

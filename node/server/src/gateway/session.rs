@@ -1,7 +1,7 @@
 //! A session after its Welcome: what the worker says goes into the log, what the log says goes to the worker.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -17,6 +17,7 @@ use reeve_state::id::TokenHash;
 use reeve_state::time::Millis;
 use reeve_state::transition::worker::{AfterDrain, DrainActor, HealthIssue, LivenessProfile};
 use reeve_store::{Lane, ProposeError};
+use tokio::time::Instant;
 use tonic::Streaming;
 
 use super::Outbound;
@@ -98,6 +99,7 @@ impl Session {
         let handle = Arc::clone(&self.registration.handle);
         let outbound = self.outbound.clone();
         let end = tokio::select! {
+            biased;
             end = handle.ended() => end,
             () = outbound.closed() => SessionEnd::Left,
             end = self.converse(requests) => end,
@@ -124,6 +126,7 @@ impl Session {
         self.tell().await?;
         loop {
             tokio::select! {
+                biased;
                 () = self.registration.handle.woken() => self.tell().await?,
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.finish(done).await?,
                 request = requests.message() => {

@@ -1,15 +1,17 @@
 //! The sending end of the exchange: whom this node heard, and what its clock says, to every other node about once a second.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reeve_proto::bearer::{Bearer, Connection};
 use reeve_proto::internal::node_exchange_client::NodeExchangeClient;
 use reeve_proto::internal::{self, ExchangeRequest, ExchangeResponse, SessionAge};
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
+use reeve_store::outside::{self, wall_ms};
 use reeve_store::{MemberInfo, Store, shown_secret};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tonic::Status;
 use tonic::transport::Endpoint;
@@ -26,6 +28,7 @@ pub async fn run(context: Context) {
     let _ = context.liveness.0.store.set(context.store.clone());
     let mut sender = Sender::new(&context);
     tokio::select! {
+        biased;
         () = context.shutdown.cancelled() => {}
         () = pulse(&context) => {}
         () = sender.run(context.config.exchange_interval) => {}
@@ -47,7 +50,7 @@ struct Sender {
     store: Store,
     /// The cluster secret.
     bearer: Bearer,
-    peers: HashMap<NodeId, Peer>,
+    peers: BTreeMap<NodeId, Peer>,
     calls: JoinSet<NodeId>,
 }
 
@@ -63,7 +66,7 @@ impl Sender {
             liveness: context.liveness.clone(),
             store: context.store.clone(),
             bearer: shown_secret(context.config.cluster_secret.as_ref()),
-            peers: HashMap::new(),
+            peers: BTreeMap::new(),
             calls: JoinSet::new(),
         }
     }
@@ -73,12 +76,13 @@ impl Sender {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.send_all(),
+                biased;
                 Some(done) = self.calls.join_next() => {
                     if let Some(peer) = done.ok().and_then(|id| self.peers.get_mut(&id)) {
                         peer.busy = false;
                     }
                 }
+                _ = ticks.tick() => self.send_all(),
             }
         }
     }
@@ -158,7 +162,9 @@ fn connect(
         .connect_timeout(TIMEOUT / 2)
         .timeout(TIMEOUT)
         .tcp_nodelay(true);
-    Ok(NodeExchangeClient::new(bearer.on(endpoint.connect_lazy())))
+    Ok(NodeExchangeClient::new(
+        bearer.on(outside::connect_lazy(&endpoint)),
+    ))
 }
 
 struct Call {
@@ -225,11 +231,4 @@ fn digest(liveness: &Liveness, now: Instant) -> ExchangeRequest {
         sessions,
         ages_unknown,
     }
-}
-
-/// This machine's wall clock, Unix milliseconds; for display and for cluster time's median.
-pub(crate) fn wall_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -10,7 +10,7 @@ mod table;
 mod view;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use reeve_state::State;
@@ -20,6 +20,7 @@ use reeve_state::record::Worker;
 use reeve_state::transition::worker::LivenessProfile;
 use reeve_store::{MemberRole, Store};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::NodeConfig;
 use pulse::Pulse;

@@ -2,8 +2,9 @@
 //!
 //! What was heard before the pause says nothing about who is alive now: the heartbeats of the meantime wait in the sockets. For a
 //! second of ticks in time the ages of leases are unknown.
+use tokio::time::Instant;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Between two ticks.
 pub const TICK: Duration = Duration::from_millis(250);

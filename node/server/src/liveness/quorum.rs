@@ -2,9 +2,10 @@
 //! says, so that its workers move while there is time.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::id::NodeId;
+use tokio::time::Instant;
 
 /// When each peer last acknowledged a digest.
 #[derive(Debug)]

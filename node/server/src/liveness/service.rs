@@ -1,13 +1,14 @@
 //! The receiving end of the exchange between nodes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::internal::node_exchange_server::{NodeExchange, NodeExchangeServer};
 use reeve_proto::internal::{ExchangeRequest, ExchangeResponse, SessionAge};
 use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
+use reeve_store::outside::{self, wall_ms};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::exchange::wall_ms;
 use super::{DigestEntry, Liveness, Resources, Vitals};
 
 /// Largest digest that is read: about 1.5 million sessions.
@@ -64,7 +65,7 @@ impl ExchangeService {
         }
         let liveness = self.0.clone();
         let take = move || liveness.0.table.lock().digest(from, &entries, ages_unknown, now);
-        if let Err(error) = tokio::task::spawn_blocking(take).await {
+        if let Err(error) = outside::blocking(take).await {
             tracing::error!(%error, "a digest was not taken in");
         }
     }

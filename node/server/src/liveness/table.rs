@@ -4,9 +4,10 @@
 //! ping worker has one session and may be heard by any node (D4).
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
+use tokio::time::Instant;
 
 /// What a worker said of itself when it was last heard; for display only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! What this node knows, as the planner of liveness takes it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_plan::liveness::{Lease as PlannedLease, LeaseView};
 use reeve_state::id::NodeId;
 use reeve_state::mutant::{self, Mutant};
+use tokio::time::Instant;
 
 use super::Liveness;
 use super::pulse::Pulse;

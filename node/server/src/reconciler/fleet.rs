@@ -1,7 +1,7 @@
 //! Passes of the planners that look at workers: who is alive, whose drain is over, and whose registration is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_plan::drain::{self, DrainPlan};
 use reeve_plan::liveness::{self, BrakeState, LivenessConfig, LivenessPlan};
@@ -9,6 +9,8 @@ use reeve_plan::registry::{self, RegistryConfig};
 use reeve_plan::{PlanConfig, Planned};
 use reeve_state::id::NodeId;
 use reeve_state::time::Time;
+use reeve_store::outside;
+use tokio::time::Instant;
 
 use super::dirty::Dirty;
 use super::outcome::LostLead;
@@ -122,7 +124,7 @@ impl FleetPlanner {
     async fn plan_liveness(&self) -> LivenessPlan {
         let (context, brake, config) = (self.context.clone(), self.brake.clone(), Arc::clone(&self.config));
         let since = self.leader_since_here;
-        let planned = tokio::task::spawn_blocking(move || {
+        let planned = outside::blocking(move || {
             let now = Instant::now();
             let view = context.liveness.view(&peers(&context), since, now);
             let (state, cluster_now) = (context.store.local(), context.store.cluster_now());
@@ -148,7 +150,7 @@ impl FleetPlanner {
     async fn drains(&mut self, now: Time) -> Result<(), LostLead> {
         let begun = Instant::now();
         let (state, since, config) = (self.context.store.local(), self.leader_since, self.drain_config);
-        let planned = tokio::task::spawn_blocking(move || drain::plan(&state, now, since, &config)).await;
+        let planned = outside::blocking(move || drain::plan(&state, now, since, &config)).await;
         let plan = planned.unwrap_or_else(|error| {
             tracing::error!(%error, "the planner of drains failed");
             DrainPlan::default()

@@ -1,9 +1,10 @@
 //! One term of leadership: a loop that wakes, looks and proposes. There is one, so no two passes run at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::time::Time;
 use reeve_store::{FeedItem, Leadership};
+use tokio::time::Instant;
 
 use super::dirty::Dirty;
 use super::fleet::FleetPlanner;
@@ -54,16 +55,9 @@ impl Lead {
         loop {
             let wake = debounce.unwrap_or_else(|| self.next_wake());
             tokio::select! {
-                item = feed.next() => match item {
-                    Some(item) => {
-                        self.note(item);
-                        if self.dirty.wants_look() {
-                            debounce.get_or_insert_with(|| Instant::now() + self.rest());
-                        }
-                    }
-                    None => return,
-                },
-                () = tokio::time::sleep_until(wake.into()) => {
+                // First: a busy feed must not keep planners waiting.
+                biased;
+                () = tokio::time::sleep_until(wake) => {
                     debounce = None;
                     if let Err(LostLead) = self.pass().await {
                         return;
@@ -73,6 +67,15 @@ impl Lead {
                         debounce = Some(Instant::now() + LONGEST_REST);
                     }
                 }
+                item = feed.next() => match item {
+                    Some(item) => {
+                        self.note(item);
+                        if self.dirty.wants_look() {
+                            debounce.get_or_insert_with(|| Instant::now() + self.rest());
+                        }
+                    }
+                    None => return,
+                },
             }
         }
     }

@@ -41,6 +41,7 @@ pub async fn run(context: Context) {
     );
     let shutdown = context.shutdown.clone();
     tokio::select! {
+        biased;
         () = shutdown.cancelled() => {}
         () = lead_when_elected(context) => {}
     }
@@ -53,6 +54,7 @@ async fn lead_when_elected(context: Context) {
         tracing::info!(term = lead.term, "reconciler leads");
         let (term, mut lead) = (lead.term, Lead::new(&context, lead));
         tokio::select! {
+            biased;
             () = lost(&context, &mut leadership, term) => {}
             () = lead.run() => {
                 // The log refused this term before the watch said so. Should it not say so soon, it begins again.

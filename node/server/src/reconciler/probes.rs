@@ -1,9 +1,8 @@
 //! Passes of the planner of probes.
 
-use std::time::Instant;
-
 use reeve_plan::probes::{self, ProbeConfig};
 use reeve_state::time::Time;
+use tokio::time::Instant;
 
 use super::dirty::Dirty;
 use super::outcome::LostLead;

@@ -1,12 +1,14 @@
 //! Passes of the planner of runs over what is dirty or due, on one snapshot.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_plan::runs::{PassPlan, RunPlan, plan_pass};
 use reeve_plan::{PlanConfig, Planned};
 use reeve_state::id::RunId;
 use reeve_state::time::{Millis, Time};
+use reeve_store::outside;
+use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
 use super::dirty::Dirty;
@@ -91,8 +93,7 @@ impl RunPlanner {
     /// Placement can take a while: it has a thread of its own.
     async fn plan(&self, runs: BTreeSet<RunId>, now: Time) -> Option<PassPlan> {
         let (state, config, leader_since) = (self.context.store.local(), self.config, self.leader_since);
-        let planned =
-            tokio::task::spawn_blocking(move || plan_pass(&state, runs, now, leader_since, &config)).await;
+        let planned = outside::blocking(move || plan_pass(&state, runs, now, leader_since, &config)).await;
         planned
             .inspect_err(|error| tracing::error!(%error, "the planner of runs failed"))
             .ok()

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_plan::webhooks::{WebhookLimits, plan};
 use reeve_state::State;
@@ -16,6 +16,7 @@ use reeve_state::record::{DeliveryKey, RETRIES};
 use reeve_state::time::Time;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::body::{body, message_id};
 use super::post::{Message, Post};
@@ -83,7 +84,7 @@ impl<O: Outbox, P: Post> Dispatcher<O, P> {
     pub(super) async fn run(&mut self, changed: &Notify) {
         loop {
             let next = self.look();
-            let wake = tokio::time::Instant::from_std(next);
+            let wake = next;
             tokio::select! {
                 () = changed.notified() => tokio::time::sleep(DEBOUNCE).await,
                 Some(ended) = self.tasks.join_next_with_id() => {

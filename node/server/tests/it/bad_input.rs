@@ -1,9 +1,10 @@
 //! Input that no client should send: refused with the rule, quickly, and the node is as before.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 

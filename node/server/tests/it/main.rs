@@ -7,6 +7,7 @@ mod bad_input;
 mod cluster;
 mod drain;
 mod events;
+mod evidence;
 mod explain;
 mod grpc;
 mod http;

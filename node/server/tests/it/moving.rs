@@ -10,8 +10,10 @@ use crate::session::Session;
 /// A run whose only worker is the test.
 pub struct Moving {
     pub run: v1::Run,
+    /// The worker's.
+    pub token: String,
+    pub epoch: u64,
     session: Session,
-    epoch: u64,
     seq: u64,
 }
 
@@ -27,6 +29,7 @@ impl Moving {
         let run = node.runs().start_run(request).await.unwrap().into_inner();
         let mut moving = Self {
             run: run.run.unwrap(),
+            token,
             session,
             epoch: 0,
             seq: 0,

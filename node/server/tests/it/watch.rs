@@ -284,7 +284,7 @@ async fn counts_come_now_and_then_and_the_last_ones_always() {
     };
     let mut stream = watch(&node, request).await;
     next(&mut stream).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let reports = 100;
     for endpoint in 0..reports {
         let closed = v1::EndpointPhase::Closed;

@@ -8,3 +8,4 @@ mod wal;
 mod writer;
 
 pub(crate) use storage::LogStore;
+pub(crate) use writer::{Request, Waiter as RequestDone};

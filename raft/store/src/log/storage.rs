@@ -19,6 +19,7 @@ use super::unsynced;
 use super::writer::{Done, Request, Writer};
 use crate::error::OpenError;
 use crate::fatal::FatalCell;
+use crate::sim::SimDisk;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Entries sent to a follower in one message hold about this much, well below the transport's limit.
@@ -30,7 +31,8 @@ pub(crate) struct LogStore {
     // Before the database: the writer must have written everything when it closes.
     writer: Arc<Writer>,
     memory: Arc<Mutex<Memory>>,
-    db: Arc<DB>,
+    /// None in a simulation: all entries are in memory.
+    db: Option<Arc<DB>>,
 }
 
 impl LogStore {
@@ -54,8 +56,20 @@ impl LogStore {
         Ok(Self {
             writer: Arc::new(writer),
             memory,
-            db,
+            db: Some(db),
         })
+    }
+
+    /// Opens what is synced on a simulated disk.
+    pub(crate) fn simulate(disk: &SimDisk) -> Self {
+        let found = disk.log();
+        let mut memory = Memory::new(found.vote, found.committed, found.purged, found.purged);
+        found.entries.into_values().for_each(|entry| memory.append(entry));
+        Self {
+            writer: Arc::new(Writer::simulate(disk.clone())),
+            memory: Arc::new(Mutex::new(memory)),
+            db: None,
+        }
     }
 
     async fn write(&self, request: impl FnOnce(Done) -> Request) -> io::Result<()> {
@@ -87,7 +101,10 @@ impl LogStore {
                 }
                 memory.tail_start()
             };
-            let found = disk::read_entries(&self.db, next, end.min(tail_start), max_bytes - bytes)?;
+            let Some(db) = &self.db else {
+                break;
+            };
+            let found = disk::read_entries(db, next, end.min(tail_start), max_bytes - bytes)?;
             let first = found.first().map_or(tail_start, |entry| entry.log_id.index);
             if first != next && !entries.is_empty() {
                 // Purged or truncated since the last look: what comes now does not follow.

@@ -11,21 +11,22 @@ use parking_lot::Mutex;
 use prost::Message;
 use reeve_state::mutant::{self, Mutant};
 use rocksdb::{DB, WriteBatch, WriteOptions};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::disk::{COMMITTED, PURGED, VOTE, entries_end, entry_key};
 use super::memory::Memory;
 use crate::codec::Wire;
 use crate::fatal::FatalCell;
+use crate::sim::SimDisk;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Most requests in one batch.
 const MAX_REQUESTS: usize = 1_024;
 
-pub(super) type Done = oneshot::Sender<io::Result<()>>;
+pub(crate) type Done = oneshot::Sender<io::Result<()>>;
 
 /// What can be written. All of it goes through one queue, so that votes and entries keep their order.
-pub(super) enum Request {
+pub(crate) enum Request {
     Append {
         entries: Vec<Entry>,
         callback: IOFlushed<TypeConfig>,
@@ -50,8 +51,13 @@ pub(super) enum Request {
 
 /// The queue's end, and the thread.
 pub(super) struct Writer {
-    queue: Option<Sender<Request>>,
+    queue: Option<Queue>,
     thread: Option<JoinHandle<()>>,
+}
+
+enum Queue {
+    Thread(Sender<Request>),
+    Simulated(mpsc::UnboundedSender<Request>),
 }
 
 impl Writer {
@@ -67,14 +73,27 @@ impl Writer {
             .name("log-writer".to_owned())
             .spawn(move || worker.run(&requests))?;
         Ok(Self {
-            queue: Some(queue),
+            queue: Some(Queue::Thread(queue)),
             thread: Some(thread),
         })
     }
 
+    /// Writes to a simulated disk, as a task.
+    pub(super) fn simulate(disk: SimDisk) -> Self {
+        let (queue, requests) = mpsc::unbounded_channel();
+        tokio::spawn(disk.write_log(requests));
+        Self {
+            queue: Some(Queue::Simulated(queue)),
+            thread: None,
+        }
+    }
+
     pub(super) fn send(&self, request: Request) -> io::Result<()> {
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.send(request).map_err(|_| stopped())
+        match queue {
+            Queue::Thread(queue) => queue.send(request).map_err(|_| stopped()),
+            Queue::Simulated(queue) => queue.send(request).map_err(|_| stopped()),
+        }
     }
 }
 
@@ -95,9 +114,24 @@ fn stopped() -> io::Error {
 }
 
 /// Whom to answer once a batch is on disk.
-enum Waiter {
+pub(crate) enum Waiter {
     Append(IOFlushed<TypeConfig>),
     Done(Done),
+}
+
+impl Waiter {
+    /// It is on disk.
+    pub(crate) fn answer(self) {
+        self.tell(Ok(()));
+    }
+
+    fn tell(self, answer: io::Result<()>) {
+        match self {
+            Self::Append(callback) => callback.io_completed(answer),
+            // Whoever asked may be gone.
+            Self::Done(done) => drop(done.send(answer)),
+        }
+    }
 }
 
 struct Worker {
@@ -142,11 +176,7 @@ impl Worker {
                 Ok(()) => Ok(()),
                 Err(error) => Err(io::Error::other(error.to_string())),
             };
-            match waiter {
-                Waiter::Append(callback) => callback.io_completed(answer),
-                // Whoever asked may be gone.
-                Waiter::Done(done) => drop(done.send(answer)),
-            }
+            waiter.tell(answer);
         }
     }
 

@@ -120,7 +120,7 @@ impl StateMachine {
         }
         let written = self.db.write(
             pending.batch,
-            self.state.meta(),
+            &self.state,
             self.applied.as_ref(),
             &self.membership,
         );

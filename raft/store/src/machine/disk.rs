@@ -25,10 +25,10 @@ const MEMBERSHIP: &[u8] = &[0, b's'];
 const ROWS_PER_BATCH: usize = 4_096;
 
 /// What is found on disk.
-pub(super) struct Loaded {
-    pub(super) state: State,
-    pub(super) applied: Option<LogId>,
-    pub(super) membership: StoredMembership,
+pub(crate) struct Loaded {
+    pub(crate) state: State,
+    pub(crate) applied: Option<LogId>,
+    pub(crate) membership: StoredMembership,
 }
 
 /// The database in force.

@@ -9,7 +9,8 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 
 use super::apply::Pending;
 use super::snapshot::{SnapshotBuilder, SnapshotData};
-use super::{StateDb, StateMachine};
+use super::{StateMachine, Tables};
+use crate::outside;
 use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Entries that are written and published together at most.
@@ -59,7 +60,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> io::Result<()> {
         let (db, state, meta) = (Arc::clone(&self.db), snapshot.state, meta.clone());
-        let installed = tokio::task::spawn_blocking(move || {
+        let installed = outside::blocking(move || {
             let next = db.replace(&state, meta.last_log_id.as_ref(), &meta.last_membership)?;
             Ok::<_, io::Error>((next, state, meta))
         });
@@ -93,7 +94,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 }
 
 /// Removes the old database, unless a snapshot is still being built on it: then the next start does.
-fn retire(old: Arc<StateDb>) {
+fn retire(old: Arc<Tables>) {
     if let Ok(old) = Arc::try_unwrap(old)
         && let Err(error) = old.retire()
     {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use openraft::RaftSnapshotBuilder;
 use reeve_state::State;
 
-use super::{Slot, StateDb};
+use super::{Slot, Tables};
+use crate::outside;
 use crate::types::{Snapshot, SnapshotMeta, TypeConfig};
 
 /// A whole state.
@@ -17,7 +18,7 @@ pub(crate) struct SnapshotData {
 
 /// Makes durable what was applied when it was created.
 pub(crate) struct SnapshotBuilder {
-    pub(super) db: Arc<StateDb>,
+    pub(super) db: Arc<Tables>,
     pub(super) meta: SnapshotMeta,
     pub(super) data: SnapshotData,
     pub(super) slot: Slot,
@@ -28,7 +29,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let db = Arc::clone(&self.db);
-        tokio::task::spawn_blocking(move || db.flush())
+        outside::blocking(move || db.flush())
             .await
             .map_err(io::Error::other)??;
         let mut slot = self.slot.lock();

@@ -9,7 +9,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_state::command::{Applied, Command, CreateWorker, Envelope, Reply, RequestTag};
 use reeve_state::id::{NodeId, TokenHash, WorkerId};
@@ -17,6 +17,7 @@ use reeve_state::record::{ObjectRef, RequestKey, WorkerKind};
 use reeve_state::transition::worker::LivenessProfile;
 use reeve_store::{Lane, MemberInfo, ProposeError, Store, StoreConfig};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// Everything here happens within this time, or the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);

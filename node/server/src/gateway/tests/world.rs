@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reeve_proto::v1::worker_gateway_client::WorkerGatewayClient;
 use reeve_state::State;
@@ -14,6 +14,7 @@ use reeve_state::transition::run::RunStatus;
 use reeve_state::transition::worker::{LivenessProfile, WorkerStatus};
 use reeve_store::{Lane, Store};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Channel;
