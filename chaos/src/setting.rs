@@ -27,6 +27,9 @@ pub struct Setting {
     pub down_after_ms: u64,
     /// How often a worker is heard at the latest, milliseconds.
     pub heartbeat_interval_ms: u64,
+    /// How often nodes tell each other whom they heard, milliseconds.
+    #[serde(default)]
+    pub exchange_interval_ms: u64,
     /// How long a worker needs to find another node, milliseconds.
     pub reconnect_timeout_ms: u64,
     /// How long workers of a lost node are not suspect, milliseconds.

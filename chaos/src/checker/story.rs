@@ -133,35 +133,57 @@ impl<'a> Story<'a> {
         self.is_away(worker, at) || nodes.all(|node| self.apart(worker, node, at))
     }
 
+    /// Whether a fault is about nodes, or the network between them; what is between workers and nodes is not.
+    fn is_of_nodes(&self, fault: &Fault) -> bool {
+        let Fault::Net(net) = fault else {
+            let target = fault.target().unwrap_or_default();
+            return !self.setting.workers.iter().any(|worker| worker == target);
+        };
+        let last = self.setting.nodes.len() + 1;
+        let is_node = |host: u8| usize::from(host) <= last;
+        match net {
+            NetFault::Cut { links }
+            | NetFault::Loss { links, .. }
+            | NetFault::Duplicate { links, .. }
+            | NetFault::Delay { links, .. } => {
+                links.iter().any(|link| is_node(link.from) && is_node(link.to))
+            }
+            NetFault::LinkDown { host } | NetFault::Reset { host, .. } => is_node(*host),
+        }
+    }
+
     /// Whether something slows nodes, or the network between them, down.
     fn hampered(&self, at: u64) -> bool {
         let in_force = self.faults.iter().filter(|span| span.in_force(at));
-        in_force.map(|span| span.fault).any(|fault| match fault {
+        let mut of_nodes = in_force.filter(|span| self.is_of_nodes(span.fault));
+        of_nodes.any(|span| match span.fault {
             Fault::Net(net) => match net {
                 NetFault::Loss { .. } | NetFault::Duplicate { .. } | NetFault::Delay { .. } => true,
                 NetFault::Cut { .. } | NetFault::LinkDown { .. } | NetFault::Reset { .. } => false,
             },
-            Fault::Cpu { target, .. }
-            | Fault::Memory { target, .. }
-            | Fault::DiskFull { target }
-            | Fault::SlowDisk { target, .. }
-            | Fault::Sync { target, .. }
-            | Fault::Write { target, .. }
-            | Fault::Flip { target, .. } => !self.setting.workers.contains(target),
+            Fault::Cpu { .. }
+            | Fault::Memory { .. }
+            | Fault::DiskFull { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::Sync { .. }
+            | Fault::Write { .. }
+            | Fault::Flip { .. } => true,
             // Who is away is looked at elsewhere, and no clock may matter.
             Fault::Kill { .. } | Fault::Pause { .. } | Fault::PowerCut { .. } | Fault::Clock { .. } => false,
         })
     }
 
-    /// Every instant at which something about nodes or the network became another, and at which the leader or the term did.
+    /// Every instant at which something about nodes or the network between them became another, and at which the leader or the term did.
     fn turns(&self) -> Vec<u64> {
         let is_worker = |name: &str| self.setting.workers.iter().any(|worker| worker == name);
         let mut known: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        let mut turns = Vec::new();
+        let of_nodes = self.faults.iter().filter(|span| self.is_of_nodes(span.fault));
+        let mut turns: Vec<u64> = of_nodes
+            .flat_map(|span| [Some(span.at), span.healed.map(|(at, _)| at)])
+            .flatten()
+            .collect();
         for event in self.events {
-            let turn = if let What::Injected { fault, .. } = &event.what {
-                !fault.target().is_some_and(is_worker)
-            } else if let What::Started { process, .. } | What::Ended { process, .. } = &event.what {
+            let turn = if let What::Started { process, .. } | What::Ended { process, .. } = &event.what {
                 !is_worker(process)
             } else if let What::Seen {
                 node, term, leader, ..
@@ -169,13 +191,14 @@ impl<'a> Story<'a> {
             {
                 known.insert(node, (*term, *leader)) != Some((*term, *leader))
             } else {
-                matches!(event.what, What::Healed { .. } | What::Administered { .. })
+                matches!(event.what, What::Administered { .. })
             };
             if turn {
                 turns.push(event.at);
             }
         }
         turns.push(self.end());
+        turns.sort_unstable();
         turns
     }
 

@@ -25,7 +25,7 @@ use crate::history::recorder::Recorder;
 use crate::judge;
 use crate::observer;
 use crate::setting::Setting;
-use crate::stage::{Programs, Stage};
+use crate::stage::{EXCHANGE_INTERVAL_MS, Programs, Stage};
 
 /// Everything must serve again within this.
 const RECOVERS: Duration = Duration::from_secs(60);
@@ -101,6 +101,7 @@ fn setting(plan: &Plan, stage: &Stage) -> Setting {
         clients: shape.clients,
         down_after_ms: shape.down_after_ms,
         heartbeat_interval_ms: shape.heartbeat_interval_ms,
+        exchange_interval_ms: EXCHANGE_INTERVAL_MS,
         reconnect_timeout_ms: shape.reconnect_timeout_ms,
         rehome_grace_ms: shape.rehome_grace_ms,
         election_max_ms: shape.election_max_ms,

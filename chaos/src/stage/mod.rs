@@ -18,7 +18,7 @@ use crate::event::{Events, What};
 use crate::fault::{Fault, Healing, Injection, World};
 use crate::scenario::plan::{Plan, Shape};
 
-pub use node::Node;
+pub use node::{EXCHANGE_INTERVAL_MS, Node};
 pub use place::{host_of_node, host_of_worker};
 pub use worker::Worker;
 

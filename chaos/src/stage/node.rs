@@ -20,6 +20,9 @@ const KEEP_FEW: u64 = 100;
 /// The log is replayed in the end: all of it must be there.
 const KEEP_ALL: u64 = 100_000_000;
 
+/// How often nodes tell each other whom they heard, milliseconds.
+pub const EXCHANGE_INTERVAL_MS: u64 = 250;
+
 /// One node.
 pub struct Node {
     /// Its number.
@@ -126,7 +129,7 @@ impl Node {
             // The machine is loaded on purpose; that must not make its workers unhealthy.
             ("unhealthy-above-percent", 100),
             ("heartbeat-interval-ms", shape.heartbeat_interval_ms),
-            ("exchange-interval-ms", 250),
+            ("exchange-interval-ms", EXCHANGE_INTERVAL_MS),
             ("shed-after-ms", 1_000),
             ("reconnect-timeout-ms", shape.reconnect_timeout_ms),
             ("rehome-grace-ms", shape.rehome_grace_ms),

@@ -100,6 +100,21 @@ fn a_worker_that_was_silent_for_less_than_the_threshold() {
 }
 
 #[test]
+fn what_a_node_heard_last_is_lost_with_it() {
+    let early = |last_ms, killed: &str| {
+        let mut events = beginning();
+        events.push(at(4, told("n1", "ONLINE", 3)));
+        events.push(at(22, injected(0, kill(killed))));
+        events.push(at(24, told("n1", "OFFLINE", 9)));
+        judged(&events, &beats(4_000, last_ms), None)[0].word()
+    };
+    // The last was sent 2,910 ms before: with its node more was lost than that.
+    assert_eq!(early(21_200, "n2"), Word::Ok);
+    assert_eq!(early(21_200, "w2"), Word::Violated);
+    assert_eq!(early(21_900, "n2"), Word::Violated);
+}
+
+#[test]
 fn a_worker_that_came_back_before_the_watcher_was_told() {
     let mut events = beginning();
     events.extend([at(4, told("n1", "ONLINE", 3)), at(26, told("n1", "OFFLINE", 9))]);

@@ -14,6 +14,7 @@ pub fn setting() -> Setting {
         workers: ["w1", "w2"].map(str::to_owned).into(),
         down_after_ms: 3_000,
         heartbeat_interval_ms: 300,
+        exchange_interval_ms: 250,
         reconnect_timeout_ms: 1_000,
         rehome_grace_ms: 1_000,
         election_max_ms: 600,
@@ -230,6 +231,34 @@ fn slow_nodes_are_not_calm_and_slow_workers_are() {
         let (from, to) = (10 * SECOND, 20 * SECOND);
         let covered = story.calm().iter().any(|span| span.0 <= from && to <= span.1);
         assert_eq!(covered, calm, "{target}");
+    }
+}
+
+#[test]
+fn what_is_between_workers_and_nodes_leaves_nodes_in_peace() {
+    let setting = setting();
+    let loss = |these: &[u8], those: &[u8]| {
+        Fault::Net(NetFault::Loss {
+            links: Link::between(these, those),
+            permille: 20,
+        })
+    };
+    for (fault, calm) in [
+        (cut(&[5], &[1, 2, 3]), true),
+        (loss(&[5, 6], &[1]), true),
+        (cut(&[1], &[2]), false),
+        (loss(&[1], &[2, 5]), false),
+    ] {
+        let mut events = beginning();
+        events.extend([
+            at(10, injected(0, fault.clone())),
+            at(15, healed(0)),
+            at(20, healed(9)),
+        ]);
+        let story = Story::of(&setting, &events);
+        let (from, to) = (9 * SECOND, 16 * SECOND);
+        let covered = story.calm().iter().any(|span| span.0 <= from && to <= span.1);
+        assert_eq!(covered, calm, "{fault:?}");
     }
 }
 
