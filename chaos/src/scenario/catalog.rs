@@ -159,7 +159,6 @@ impl Scenario {
             scenario: self.id.to_owned(),
             seed,
             mutant: String::new(),
-            shape: draw.shape,
             load: draw.load,
             warm_up_ms,
             faults_ms: draw
@@ -169,7 +168,9 @@ impl Scenario {
                 .max()
                 .unwrap_or(0)
                 .max(span_ms),
-            minority_ms,
+            // Whoever is away would be sent a snapshot by the one that forgets, and then nobody has all of the log.
+            minority_ms: if draw.shape.forgetful { 0 } else { minority_ms },
+            shape: draw.shape,
             steps: draw.steps,
         }
     }

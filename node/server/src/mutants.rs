@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use parking_lot::Mutex;
@@ -73,7 +73,7 @@ pub(crate) async fn hand_on(
 
 async fn until_through(store: Store, envelope: Envelope) -> Result<Applied, ProposeError> {
     loop {
-        let deadline = Instant::now() + ATTEMPT;
+        let deadline = tokio::time::Instant::now() + ATTEMPT;
         match store.propose(envelope.clone(), Lane::Reconciler, deadline).await {
             Ok(applied) => return Ok(applied),
             Err(ProposeError::Fatal(fault)) => return Err(ProposeError::Fatal(fault)),

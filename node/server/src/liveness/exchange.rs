@@ -53,7 +53,14 @@ struct Sender {
     /// The cluster secret.
     bearer: Bearer,
     peers: BTreeMap<NodeId, Peer>,
-    calls: JoinSet<NodeId>,
+    calls: JoinSet<Made>,
+    timeout: Duration,
+}
+
+/// A call that is over.
+struct Made {
+    peer: NodeId,
+    answered: bool,
 }
 
 struct Peer {
