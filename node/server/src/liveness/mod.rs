@@ -187,19 +187,23 @@ impl Liveness {
             );
             self.0.acknowledged.lock().restart(now);
         }
-        let voters: Vec<NodeId> = store
-            .status()
+        let status = store.status();
+        let voters: Vec<NodeId> = status
             .members
             .iter()
             .filter(|member| votes(member.role))
             .map(|member| member.info.id)
             .collect();
-        let good = voters.is_empty()
-            || self
-                .0
-                .acknowledged
-                .lock()
-                .by_quorum(self.0.me, &voters, self.0.shed_after, now);
+        let good = {
+            let mut acknowledged = self.0.acknowledged.lock();
+            if let Some(leader) = status.leader {
+                acknowledged.note_leader(leader, now);
+            }
+            let (me, within) = (self.0.me, self.0.shed_after);
+            voters.is_empty()
+                || (acknowledged.by_quorum(me, &voters, within, now)
+                    && !acknowledged.is_cut_off_from_leader(me, within, now))
+        };
         self.0.shedding.send_if_modified(|shedding| {
             let changed = *shedding == good;
             *shedding = !good;

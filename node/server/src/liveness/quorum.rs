@@ -1,5 +1,6 @@
 //! Whether a quorum acknowledges this node's digests. A node that is cut off in one direction sheds its sessions, whatever Raft
-//! says, so that its workers move while there is time.
+//! says, so that its workers move while there is time. So does one that the leader does not hear while others hear the leader: its
+//! workers are well, and would be given up.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 pub struct Acknowledged {
     started: Instant,
     acks: HashMap<NodeId, Instant>,
+    /// The newest word of a leader that lives, this node's own or a peer's.
+    leader: Option<(NodeId, Instant)>,
 }
 
 impl Acknowledged {
@@ -20,6 +23,7 @@ impl Acknowledged {
         Self {
             started: now,
             acks: HashMap::new(),
+            leader: None,
         }
     }
 
@@ -34,6 +38,23 @@ impl Acknowledged {
             .entry(peer)
             .and_modify(|at| *at = (*at).max(sent))
             .or_insert(sent);
+    }
+
+    /// A node hears a leader.
+    pub fn note_leader(&mut self, leader: NodeId, at: Instant) {
+        if self.leader.is_none_or(|(_, last)| last <= at) {
+            self.leader = Some((leader, at));
+        }
+    }
+
+    /// Whether a leader that lives has not acknowledged anything for `within`. Says nothing of one that died.
+    pub fn is_cut_off_from_leader(&self, me: NodeId, within: Duration, now: Instant) -> bool {
+        let Some((leader, seen)) = self.leader else {
+            return false;
+        };
+        let acked = self.acks.get(&leader).copied().unwrap_or(self.started);
+        let lives = now.saturating_duration_since(seen) <= within;
+        leader != me && lives && seen.saturating_duration_since(acked.max(self.started)) > within
     }
 
     /// Whether a majority of `voters`, this node included if it is one, acknowledged within `within`.
@@ -98,6 +119,47 @@ mod tests {
         assert!(!acks.by_quorum(NodeId(4), &VOTERS, SHED, later));
         acks.note(NodeId(2), later);
         assert!(acks.by_quorum(NodeId(4), &VOTERS, SHED, later));
+    }
+
+    // Covers: R39
+    #[test]
+    fn a_node_that_the_leader_does_not_hear_is_cut_off_although_a_quorum_answers() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut acks = Acknowledged::new(start);
+        for at in (1..=10).map(|n| start + second * n) {
+            acks.note(NodeId(2), at);
+            acks.note_leader(NodeId(3), at);
+            let cut_off = at > start + SHED;
+            assert_eq!(
+                acks.is_cut_off_from_leader(NodeId(1), SHED, at),
+                cut_off,
+                "{at:?}"
+            );
+            assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, at));
+        }
+        let now = start + second * 10;
+        assert!(
+            !acks.is_cut_off_from_leader(NodeId(3), SHED, now),
+            "it is the leader"
+        );
+        acks.note(NodeId(3), now);
+        assert!(
+            !acks.is_cut_off_from_leader(NodeId(1), SHED, now),
+            "it is heard again"
+        );
+    }
+
+    #[test]
+    fn a_leader_that_died_cuts_nobody_off() {
+        let start = Instant::now();
+        let mut acks = Acknowledged::new(start);
+        acks.note(NodeId(3), start);
+        acks.note_leader(NodeId(3), start + SHED / 2);
+        for ms in (0..10_000).step_by(100) {
+            let at = start + Duration::from_millis(ms);
+            assert!(!acks.is_cut_off_from_leader(NodeId(1), SHED, at), "{ms} ms");
+        }
     }
 
     #[test]
