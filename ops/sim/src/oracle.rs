@@ -269,11 +269,7 @@ impl Oracle {
     fn look_at_command(&mut self, command: &Command) {
         match command {
             Command::SetDrain(set) if set.drain.is_some() => self.coverage.drains += 1,
-            Command::RegenerateToken(new) => {
-                self.coverage.tokens += 1;
-                let generation = self.hashes.get(&new.token_hash).copied();
-                self.tokens.insert(new.worker, generation.unwrap_or(0));
-            }
+            Command::RegenerateToken(_) => self.coverage.tokens += 1,
             Command::DeleteTest(delete) => drop(self.deleted_tests.insert(delete.test)),
             _ => {}
         }
@@ -302,6 +298,10 @@ impl Oracle {
                     let status =
                         |row: &Option<Arc<reeve_state::record::Worker>>| row.as_ref().map(|row| row.status());
                     if let Some(after) = &delta.after {
+                        let hash = after.token_hash.as_ref();
+                        if let Some(generation) = hash.and_then(|hash| self.hashes.get(hash)) {
+                            self.tokens.insert(after.id, *generation);
+                        }
                         let went = status(&delta.before) != Some(WorkerStatus::Offline)
                             && after.status() == WorkerStatus::Offline
                             && delta.before.is_some();

@@ -224,8 +224,13 @@ impl Call {
 }
 
 fn note_answer(liveness: &Liveness, store: &Store, peer: NodeId, sent: Instant, answer: &ExchangeResponse) {
-    let leader = Some(NodeId(answer.leader_id)).filter(|leader| leader.0 != 0);
-    liveness.0.acknowledged.lock().note(peer, sent, leader);
+    {
+        let mut acknowledged = liveness.0.acknowledged.lock();
+        acknowledged.note(peer, sent);
+        if answer.live_leader != 0 {
+            acknowledged.note_leader(NodeId(answer.live_leader), sent);
+        }
+    }
     store.note_peer_wall(peer, answer.wall_ms);
     if answer.removed {
         liveness.0.removed.send_replace(true);

@@ -15,7 +15,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use reeve_state::State;
 use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
-use reeve_state::mutant::{self, Mutant};
 use reeve_state::record::Worker;
 use reeve_state::transition::worker::LivenessProfile;
 use reeve_store::{MemberRole, Store};
@@ -142,18 +141,10 @@ impl Liveness {
         vitals: Vitals,
     ) {
         let now = Instant::now();
-        if self.deaf(now) {
-            return;
-        }
         let mut table = self.0.table.lock();
         let before = table.lease(worker).filter(|lease| lease.epoch == epoch).copied();
         self.count_missed(before, profile, now);
         table.heard(self.0.me, worker, epoch, vitals, now);
-    }
-
-    /// Of the mutant `offline-local-clock`: what waited in the sockets during a pause is not heard.
-    fn deaf(&self, now: Instant) -> bool {
-        mutant::is(Mutant::OfflineLocalClock) && self.0.pulse.lock().ages_unknown(now)
     }
 
     pub(crate) fn note_session_count(&self, sessions: usize) {
@@ -196,19 +187,23 @@ impl Liveness {
             );
             self.0.acknowledged.lock().restart(now);
         }
-        let voters: Vec<NodeId> = store
-            .status()
+        let status = store.status();
+        let voters: Vec<NodeId> = status
             .members
             .iter()
             .filter(|member| votes(member.role))
             .map(|member| member.info.id)
             .collect();
-        let good = voters.is_empty()
-            || self
-                .0
-                .acknowledged
-                .lock()
-                .are_enough(self.0.me, &voters, self.0.shed_after, now);
+        let good = {
+            let mut acknowledged = self.0.acknowledged.lock();
+            if let Some(leader) = status.leader {
+                acknowledged.note_leader(leader, now);
+            }
+            let (me, within) = (self.0.me, self.0.shed_after);
+            voters.is_empty()
+                || (acknowledged.by_quorum(me, &voters, within, now)
+                    && !acknowledged.is_cut_off_from_leader(me, within, now))
+        };
         self.0.shedding.send_if_modified(|shedding| {
             let changed = *shedding == good;
             *shedding = !good;

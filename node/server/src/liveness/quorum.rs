@@ -1,5 +1,6 @@
-//! Whether a quorum, and whoever leads, acknowledge this node's digests. A node that is cut off in one direction, or from the leader
-//! alone, sheds its sessions, whatever Raft says, so that its workers move while there is time.
+//! Whether a quorum acknowledges this node's digests. A node that is cut off in one direction sheds its sessions, whatever Raft
+//! says, so that its workers move while there is time. So does one that the leader does not hear while others hear the leader: its
+//! workers are well, and would be given up.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,18 +8,13 @@ use std::time::Duration;
 use reeve_state::id::NodeId;
 use tokio::time::Instant;
 
-/// When each peer last acknowledged a digest, and whom it followed then.
+/// When each peer last acknowledged a digest.
 #[derive(Debug)]
 pub struct Acknowledged {
     started: Instant,
-    acks: HashMap<NodeId, Ack>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Ack {
-    /// When what was acknowledged had been sent.
-    at: Instant,
-    leader: Option<NodeId>,
+    acks: HashMap<NodeId, Instant>,
+    /// The newest word of a leader that lives, this node's own or a peer's.
+    leader: Option<(NodeId, Instant)>,
 }
 
 impl Acknowledged {
@@ -27,6 +23,7 @@ impl Acknowledged {
         Self {
             started: now,
             acks: HashMap::new(),
+            leader: None,
         }
     }
 
@@ -35,30 +32,42 @@ impl Acknowledged {
         self.started = now;
     }
 
-    /// A peer, which sees this node lead, acknowledged a digest that was sent at `sent`.
-    pub fn note(&mut self, peer: NodeId, sent: Instant, leader: Option<NodeId>) {
-        let ack = Ack { at: sent, leader };
-        let known = self.acks.entry(peer).or_insert(ack);
-        if known.at <= sent {
-            *known = ack;
+    /// A peer acknowledged a digest that was sent at `sent`.
+    pub fn note(&mut self, peer: NodeId, sent: Instant) {
+        self.acks
+            .entry(peer)
+            .and_modify(|at| *at = (*at).max(sent))
+            .or_insert(sent);
+    }
+
+    /// A node hears a leader.
+    pub fn note_leader(&mut self, leader: NodeId, at: Instant) {
+        if self.leader.is_none_or(|(_, last)| last <= at) {
+            self.leader = Some((leader, at));
         }
     }
 
-    /// Whether what this node hears of its workers gets to where it counts: a majority of `voters`, this node included if it is one, acknowledged
-    /// within `within`, and so did the node that they say leads. Without a leader nobody judges workers, and moving them helps nobody.
-    pub fn are_enough(&self, me: NodeId, voters: &[NodeId], within: Duration, now: Instant) -> bool {
+    /// Whether a leader that lives has not acknowledged anything for `within`. Says nothing of one that died.
+    pub fn is_cut_off_from_leader(&self, me: NodeId, within: Duration, now: Instant) -> bool {
+        let Some((leader, seen)) = self.leader else {
+            return false;
+        };
+        let acked = self.acks.get(&leader).copied().unwrap_or(self.started);
+        let lives = now.saturating_duration_since(seen) <= within;
+        leader != me && lives && seen.saturating_duration_since(acked.max(self.started)) > within
+    }
+
+    /// Whether a majority of `voters`, this node included if it is one, acknowledged within `within`.
+    pub fn by_quorum(&self, me: NodeId, voters: &[NodeId], within: Duration, now: Instant) -> bool {
         let recent = |at: Instant| now.saturating_duration_since(at) <= within;
         if recent(self.started) {
             return true;
         }
-        let heard = |node: NodeId| node == me || self.acks.get(&node).is_some_and(|ack| recent(ack.at));
-        let fresh = voters.iter().filter(|voter| heard(**voter)).count();
-        let mut leaders = self
-            .acks
-            .values()
-            .filter(|ack| recent(ack.at))
-            .filter_map(|ack| ack.leader);
-        fresh > voters.len() / 2 && leaders.all(heard)
+        let fresh = voters
+            .iter()
+            .filter(|voter| **voter == me || self.acks.get(voter).is_some_and(|at| recent(*at)))
+            .count();
+        fresh > voters.len() / 2
     }
 }
 
@@ -73,7 +82,7 @@ mod tests {
     fn a_node_alone_is_its_own_quorum() {
         let start = Instant::now();
         let acks = Acknowledged::new(start);
-        assert!(acks.are_enough(NodeId(1), &[NodeId(1)], SHED, start + Duration::from_secs(60)));
+        assert!(acks.by_quorum(NodeId(1), &[NodeId(1)], SHED, start + Duration::from_secs(60)));
     }
 
     #[test]
@@ -81,14 +90,14 @@ mod tests {
         let start = Instant::now();
         let mut acks = Acknowledged::new(start);
         assert!(
-            acks.are_enough(NodeId(1), &VOTERS, SHED, start + SHED),
+            acks.by_quorum(NodeId(1), &VOTERS, SHED, start + SHED),
             "it has just started"
         );
         let later = start + Duration::from_secs(10);
-        assert!(!acks.are_enough(NodeId(1), &VOTERS, SHED, later));
-        acks.note(NodeId(3), later, None);
-        assert!(acks.are_enough(NodeId(1), &VOTERS, SHED, later + SHED));
-        assert!(!acks.are_enough(NodeId(1), &VOTERS, SHED, later + SHED + Duration::from_millis(1)));
+        assert!(!acks.by_quorum(NodeId(1), &VOTERS, SHED, later));
+        acks.note(NodeId(3), later);
+        assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, later + SHED));
+        assert!(!acks.by_quorum(NodeId(1), &VOTERS, SHED, later + SHED + Duration::from_millis(1)));
     }
 
     #[test]
@@ -97,8 +106,8 @@ mod tests {
         let mut acks = Acknowledged::new(start);
         let woke = start + Duration::from_secs(60);
         acks.restart(woke);
-        assert!(acks.are_enough(NodeId(1), &VOTERS, SHED, woke + SHED));
-        assert!(!acks.are_enough(NodeId(1), &VOTERS, SHED, woke + SHED + Duration::from_millis(1)));
+        assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, woke + SHED));
+        assert!(!acks.by_quorum(NodeId(1), &VOTERS, SHED, woke + SHED + Duration::from_millis(1)));
     }
 
     #[test]
@@ -106,10 +115,51 @@ mod tests {
         let start = Instant::now();
         let mut acks = Acknowledged::new(start);
         let later = start + Duration::from_secs(10);
-        acks.note(NodeId(1), later, None);
-        assert!(!acks.are_enough(NodeId(4), &VOTERS, SHED, later));
-        acks.note(NodeId(2), later, None);
-        assert!(acks.are_enough(NodeId(4), &VOTERS, SHED, later));
+        acks.note(NodeId(1), later);
+        assert!(!acks.by_quorum(NodeId(4), &VOTERS, SHED, later));
+        acks.note(NodeId(2), later);
+        assert!(acks.by_quorum(NodeId(4), &VOTERS, SHED, later));
+    }
+
+    // Covers: R39
+    #[test]
+    fn a_node_that_the_leader_does_not_hear_is_cut_off_although_a_quorum_answers() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut acks = Acknowledged::new(start);
+        for at in (1..=10).map(|n| start + second * n) {
+            acks.note(NodeId(2), at);
+            acks.note_leader(NodeId(3), at);
+            let cut_off = at > start + SHED;
+            assert_eq!(
+                acks.is_cut_off_from_leader(NodeId(1), SHED, at),
+                cut_off,
+                "{at:?}"
+            );
+            assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, at));
+        }
+        let now = start + second * 10;
+        assert!(
+            !acks.is_cut_off_from_leader(NodeId(3), SHED, now),
+            "it is the leader"
+        );
+        acks.note(NodeId(3), now);
+        assert!(
+            !acks.is_cut_off_from_leader(NodeId(1), SHED, now),
+            "it is heard again"
+        );
+    }
+
+    #[test]
+    fn a_leader_that_died_cuts_nobody_off() {
+        let start = Instant::now();
+        let mut acks = Acknowledged::new(start);
+        acks.note(NodeId(3), start);
+        acks.note_leader(NodeId(3), start + SHED / 2);
+        for ms in (0..10_000).step_by(100) {
+            let at = start + Duration::from_millis(ms);
+            assert!(!acks.is_cut_off_from_leader(NodeId(1), SHED, at), "{ms} ms");
+        }
     }
 
     #[test]
@@ -117,42 +167,8 @@ mod tests {
         let start = Instant::now();
         let mut acks = Acknowledged::new(start);
         let later = start + Duration::from_secs(10);
-        acks.note(NodeId(2), later, None);
-        acks.note(NodeId(2), start, None);
-        assert!(acks.are_enough(NodeId(1), &VOTERS, SHED, later));
-    }
-
-    #[test]
-    fn a_node_that_the_leader_does_not_hear_has_a_majority_for_nothing() {
-        let start = Instant::now();
-        let mut acks = Acknowledged::new(start);
-        let later = start + Duration::from_secs(10);
-        // Node 2 follows node 1, which does not answer this node: their link is cut.
-        acks.note(NodeId(2), later, Some(NodeId(1)));
-        assert!(!acks.are_enough(NodeId(3), &VOTERS, SHED, later));
-        acks.note(NodeId(1), later, Some(NodeId(1)));
-        assert!(acks.are_enough(NodeId(3), &VOTERS, SHED, later));
-    }
-
-    #[test]
-    fn without_a_leader_or_if_it_leads_itself_a_majority_is_enough() {
-        let start = Instant::now();
-        let later = start + Duration::from_secs(10);
-        for leader in [None, Some(NodeId(3))] {
-            let mut acks = Acknowledged::new(start);
-            acks.note(NodeId(2), later, leader);
-            assert!(acks.are_enough(NodeId(3), &VOTERS, SHED, later), "{leader:?}");
-        }
-    }
-
-    #[test]
-    fn what_a_peer_that_is_silent_said_of_the_leader_does_not_count_any_more() {
-        let start = Instant::now();
-        let mut acks = Acknowledged::new(start);
-        let later = start + Duration::from_secs(10);
-        acks.note(NodeId(1), later, Some(NodeId(1)));
-        let much_later = later + SHED * 2;
-        acks.note(NodeId(2), much_later, Some(NodeId(2)));
-        assert!(acks.are_enough(NodeId(3), &VOTERS, SHED, much_later));
+        acks.note(NodeId(2), later);
+        acks.note(NodeId(2), start);
+        assert!(acks.by_quorum(NodeId(1), &VOTERS, SHED, later));
     }
 }

@@ -46,14 +46,15 @@ impl NodeExchange for ExchangeService {
         store.note_peer_wall(from, request.wall_ms);
         let leadership = *store.leadership().borrow();
         let leader = leadership.leader == Some(shared.me);
-        let member = store.status().members.iter().any(|member| member.info.id == from);
+        let status = store.status();
+        let member = status.members.iter().any(|member| member.info.id == from);
         Ok(Response::new(ExchangeResponse {
             wall_ms: wall_ms(),
             cluster_time_ms: i64::try_from(store.cluster_now().0).unwrap_or(i64::MAX),
             leader,
+            live_leader: status.leader.map_or(0, |leader| leader.0),
             // Only a leader whose term is established knows all members for sure.
             removed: leader && leadership.established && !member,
-            leader_id: leadership.leader.map_or(0, |leader| leader.0),
         }))
     }
 }
