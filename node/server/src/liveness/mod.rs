@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use reeve_state::State;
 use reeve_state::id::{NodeId, SessionEpoch, WorkerId};
+use reeve_state::mutant::{self, Mutant};
 use reeve_state::record::Worker;
 use reeve_state::transition::worker::LivenessProfile;
 use reeve_store::{MemberRole, Store};
@@ -141,10 +142,18 @@ impl Liveness {
         vitals: Vitals,
     ) {
         let now = Instant::now();
+        if self.deaf(now) {
+            return;
+        }
         let mut table = self.0.table.lock();
         let before = table.lease(worker).filter(|lease| lease.epoch == epoch).copied();
         self.count_missed(before, profile, now);
         table.heard(self.0.me, worker, epoch, vitals, now);
+    }
+
+    /// Of the mutant `offline-local-clock`: what waited in the sockets during a pause is not heard.
+    fn deaf(&self, now: Instant) -> bool {
+        mutant::is(Mutant::OfflineLocalClock) && self.0.pulse.lock().ages_unknown(now)
     }
 
     pub(crate) fn note_session_count(&self, sessions: usize) {
