@@ -158,11 +158,14 @@ impl Network {
 
     fn prove(&mut self, fault: &NetFault) -> Result<Proof> {
         let before = self.counted()?;
-        let links = fault.links();
+        // Where another fault lets nothing through, nothing gets as far as to be counted.
+        let others = || self.active.iter().filter(|other| *other != fault);
+        let open = |link: &&Link| !others().any(|other| other.closes(**link));
+        let links: Vec<Link> = fault.links().iter().filter(open).copied().collect();
         let probes = fault.permille().map_or(PROBES, |permille| {
             (CHANCE_HITS * 1000).div_ceil(u32::from(permille.max(1)))
         });
-        for link in links {
+        for link in &links {
             self.host(link.from).send_probes(&self.host(link.to), probes)?;
         }
         // A packet is counted before the call that sends it returns, unless the daemon does the counting.

@@ -66,20 +66,21 @@ impl Nemesis {
     /// # Errors
     /// The harness cannot do what it is to do; what the cluster does wrong is for the checkers.
     pub async fn play(&mut self, stage: &mut Stage) -> Result<()> {
-        let began = Instant::now();
-        let at = |ms: u64| began + Duration::from_millis(ms);
+        // Moves on with every step that comes late, because a leader was long in coming: what was to follow it must not meet it.
+        let mut began = Instant::now();
         let mut next = 0;
-        let until = at(self.plan.faults_ms);
         loop {
             let now = Instant::now();
+            let at = |ms: u64| began + Duration::from_millis(ms);
             self.end_due(stage, now).await?;
             if let Some(step) = self.plan.steps.get(next).filter(|step| at(step.at_ms) <= now) {
                 let step = step.clone();
                 self.begin(stage, next, &step).await?;
+                began += Instant::now().saturating_duration_since(at(step.at_ms));
                 next += 1;
                 continue;
             }
-            if next >= self.plan.steps.len() && self.active.is_empty() && now >= until {
+            if next >= self.plan.steps.len() && self.active.is_empty() && now >= at(self.plan.faults_ms) {
                 return Ok(());
             }
             stage.look();

@@ -267,11 +267,14 @@ impl Oracle {
     }
 
     fn look_at_command(&mut self, command: &Command) {
-        match command {
-            Command::SetDrain(set) if set.drain.is_some() => self.coverage.drains += 1,
-            Command::RegenerateToken(_) => self.coverage.tokens += 1,
-            Command::DeleteTest(delete) => drop(self.deleted_tests.insert(delete.test)),
-            _ => {}
+        if let Command::SetDrain(set) = command {
+            self.coverage.drains += u64::from(set.drain.is_some());
+        }
+        if let Command::RegenerateToken(_) = command {
+            self.coverage.tokens += 1;
+        }
+        if let Command::DeleteTest(delete) = command {
+            self.deleted_tests.insert(delete.test);
         }
     }
 

@@ -188,7 +188,7 @@ impl Run {
         };
         for post in &self.cluster.posts {
             if known.as_ref().is_none_or(|state| state.worker(post.id).is_none()) {
-                let order = Order::Propose(self.clients.number(), create_worker(post));
+                let order = Order::Propose(self.clients.number(), Box::new(create_worker(post)));
                 self.cluster.seats[leader].ask(order);
             }
         }
@@ -212,7 +212,7 @@ impl Run {
             let mut eye = self.cluster.eye.lock();
             eye.hashes.insert(new.token_hash, self.clients.tokens);
         }
-        seat.ask(Order::Propose(number, envelope));
+        seat.ask(Order::Propose(number, Box::new(envelope)));
     }
 
     /// Whether everything became well.
