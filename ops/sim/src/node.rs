@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What the simulation asks of a node.
 pub(crate) enum Order {
     /// A client's command, with its number.
-    Propose(u64, Envelope),
+    Propose(u64, Box<Envelope>),
     /// The process stood still for so long.
     Pause(Duration),
     /// Make a snapshot.
@@ -103,7 +103,7 @@ impl Seat {
         while let Some(order) = asked.recv().await {
             match order {
                 Order::Propose(number, envelope) => {
-                    tokio::spawn(propose(context.clone(), self.eye.clone(), number, envelope));
+                    tokio::spawn(propose(context.clone(), self.eye.clone(), number, *envelope));
                 }
                 Order::Pause(span) => {
                     tokio::time::advance(span).await;
@@ -151,10 +151,11 @@ async fn propose(context: Context, eye: Eye, number: u64, envelope: Envelope) {
         Ok(applied) => match applied.result {
             Ok(_) => {
                 eye.coverage.acked += 1;
-                match &command {
-                    Command::ApplyTest(test) => drop(eye.acked_tests.insert(test.id)),
-                    Command::StartRun(start) => drop(eye.acked_runs.insert(start.run)),
-                    _ => {}
+                if let Command::ApplyTest(test) = &command {
+                    eye.acked_tests.insert(test.id);
+                }
+                if let Command::StartRun(start) = &command {
+                    eye.acked_runs.insert(start.run);
                 }
                 format!("acknowledged at revision {}", applied.revision)
             }

@@ -159,7 +159,7 @@ impl Ticket {
         mut self,
         why: impl FnOnce() -> UnavailableReason,
     ) -> Result<Applied, ProposeError> {
-        match tokio::time::timeout_at(self.deadline.into(), &mut self.reply).await {
+        match tokio::time::timeout_at(self.deadline, &mut self.reply).await {
             Ok(Ok(result)) => result,
             // The item was dropped with its store.
             Ok(Err(_)) => Err(self.give_up(UnavailableReason::ShuttingDown)),

@@ -77,11 +77,11 @@ impl AsyncRuntime for NodeRuntime {
         self.0.block_on(future)
     }
 
-    fn spawn_blocking<F, T>(work: F) -> impl Future<Output = Result<T, io::Error>> + Send
+    async fn spawn_blocking<F, T>(work: F) -> Result<T, io::Error>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        async { outside::blocking(work).await.map_err(io::Error::other) }
+        outside::blocking(work).await.map_err(io::Error::other)
     }
 }

@@ -103,7 +103,7 @@ impl Api {
         let mut leadership = self.context.store.leadership();
         let follows =
             leadership.wait_for(|now| now.leader.is_some_and(|leader| to.is_none_or(|to| to == leader)));
-        let now = match tokio::time::timeout_at(call.deadline.into(), follows).await {
+        let now = match tokio::time::timeout_at(call.deadline, follows).await {
             Ok(Ok(now)) => *now,
             Ok(Err(_)) => return Err(ApiError::ShuttingDown),
             Err(_) => return Err(AdminError::Unavailable.into()),
@@ -125,7 +125,7 @@ impl Api {
 
 /// A change that takes longer than the call may yet happen.
 async fn in_time<T>(call: &Call, change: impl Future<Output = Result<T, AdminError>>) -> Result<T, ApiError> {
-    let changed = tokio::time::timeout_at(call.deadline.into(), change).await;
+    let changed = tokio::time::timeout_at(call.deadline, change).await;
     Ok(changed.unwrap_or(Err(AdminError::Unavailable))?)
 }
 

@@ -249,7 +249,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, ApiError> {
-        tokio::time::timeout_at(self.deadline.into(), work)
+        tokio::time::timeout_at(self.deadline, work)
             .await
             .map_err(|_| ApiError::EvidenceBusy)
     }

@@ -103,7 +103,7 @@ impl Api {
 
     /// Until this node has applied a revision that the caller saw elsewhere.
     async fn wait_for(&self, asked: Revision, call: &Call) -> Result<(), ApiError> {
-        let patience = (tokio::time::Instant::now() + BEHIND_PATIENCE).min(call.deadline.into());
+        let patience = (tokio::time::Instant::now() + BEHIND_PATIENCE).min(call.deadline);
         let reached = timeout_at(patience, self.context.store.reached(asked)).await;
         reached.map(drop).map_err(|_| ApiError::Behind {
             asked,
