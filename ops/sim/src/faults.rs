@@ -45,7 +45,7 @@ impl Faults {
         Self {
             calm_ms,
             pauses: if mutant == Mutant::LocalClock { 60 } else { 10 },
-            next_ms: 3_000,
+            next_ms: 2_000,
             active: Vec::new(),
         }
     }

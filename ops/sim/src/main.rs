@@ -30,6 +30,9 @@ struct Args {
     /// Stop after so many ticks of 5 ms
     #[arg(long)]
     steps: Option<u64>,
+    /// Short lives, as in the tests
+    #[arg(long)]
+    brief: bool,
     /// Break something on purpose
     #[arg(long, value_enum, default_value_t)]
     mutant: Mutant,
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let options = Options {
         keep_all: args.seed.is_some(),
         mutant: args.mutant,
+        brief: args.brief,
         most_ticks: args.steps,
     };
     if let Some(seed) = (args.from..args.from + args.check).find(|seed| !repeats(*seed, options)) {
@@ -127,13 +131,9 @@ fn show(outcome: &Outcome, args: &Args) {
     if let Some(violation) = &outcome.violation {
         println!("seed {}: {violation}", outcome.seed);
     }
-    let mutant = match args.mutant {
-        Mutant::None => String::new(),
-        mutant => format!(
-            " --mutant {}",
-            clap::ValueEnum::to_possible_value(&mutant)
-                .map_or_else(String::new, |value| value.get_name().to_owned())
-        ),
-    };
-    println!("replay: reeve-sim --seed {}{mutant}\n", outcome.seed);
+    let mutant = clap::ValueEnum::to_possible_value(&args.mutant)
+        .filter(|_| args.mutant != Mutant::None)
+        .map_or_else(String::new, |value| format!(" --mutant {}", value.get_name()));
+    let brief = if args.brief { " --brief" } else { "" };
+    println!("replay: reeve-sim --seed {}{brief}{mutant}\n", outcome.seed);
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub keep_all: bool,
     /// Something that is broken on purpose.
     pub mutant: Mutant,
+    /// A short life: for tests.
+    pub brief: bool,
     /// Stops after so many ticks.
     pub most_ticks: Option<u64>,
 }
@@ -84,7 +86,7 @@ fn watch_for_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if outside::is_simulated() {
+            if outside::is_simulated() && std::env::var_os("REEVE_SIM_PANICS").is_none() {
                 PANIC.set(Some(panic.to_string()));
             } else {
                 before(panic);
@@ -94,7 +96,7 @@ fn watch_for_panics() {
 }
 
 fn simulate(seed: u64, options: Options, eye: &Eye) -> anyhow::Result<()> {
-    let setting = Setting::draw(seed, options.mutant);
+    let setting = Setting::draw(seed, options.mutant, options.brief);
     let (now_ms, links) = (Rc::new(Cell::new(0)), Links::default());
     let _simulated = outside::simulate(Rc::new(Ground::new(seed, Rc::clone(&now_ms), links.clone())));
     let folder = tempfile::tempdir()?;

@@ -61,8 +61,21 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Of a seed.
-    pub fn draw(seed: u64, mutant: Mutant) -> Self {
+    /// Of a seed; `brief`: a short life with much in it.
+    pub fn draw(seed: u64, mutant: Mutant, brief: bool) -> Self {
+        let drawn = Self::drawn(seed, mutant);
+        if !brief {
+            return drawn;
+        }
+        Self {
+            chaos_ms: 4_000 + drawn.chaos_ms % 4_000,
+            calm_ms: 300 + drawn.calm_ms % 700,
+            loses_one: seed.is_multiple_of(4),
+            ..drawn
+        }
+    }
+
+    fn drawn(seed: u64, mutant: Mutant) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let latency = random.random_range(1..=10);
         let sync = random.random_range(1..=5);
