@@ -81,22 +81,24 @@ bench: ## measure against etcd on this machine; writes bench/results
 	cargo build --locked --release -p reeve-cli -p reeve-bench --bins
 	$(TARGET)/release/reeve-bench all
 
+CHAOS := --reeve $(TARGET)/release/reeve --mutants-reeve $(TARGET)/release/reeve-mutants
+
 .PHONY: chaos-programs
 chaos-programs: bootstrap
 	@ops/bootstrap chaos
 	cargo build --locked --release -p reeve-cli --bin reeve
-	cargo build --locked -p reeve-cli --features mutants --bin reeve-mutants
+	cargo build --locked --release -p reeve-cli --features mutants --bin reeve-mutants # openraft's assertions of a debug build hide one
 	cargo build --locked -p reeve-chaos
 
 .PHONY: chaos
 chaos: chaos-programs ## break real clusters for some minutes, and check that nobody was lied to; SEED=1
-	$(TARGET)/debug/reeve-chaos run --reeve $(TARGET)/release/reeve $(if $(SEED),--seed $(SEED))
+	$(TARGET)/debug/reeve-chaos run $(CHAOS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: soak
 soak: chaos-programs ## the same with every scenario and one seed after the other; MINUTES=60 SEED=1
-	$(TARGET)/debug/reeve-chaos run --profile soak --minutes $(or $(MINUTES),60) --reeve $(TARGET)/release/reeve \
+	$(TARGET)/debug/reeve-chaos run --profile soak --minutes $(or $(MINUTES),60) $(CHAOS) \
 		$(if $(SEED),--seed $(SEED)) $(if $(OLDER),--older $(OLDER))
 
 .PHONY: mutants
 mutants: chaos-programs ## put each known bug into the nodes: the chaos tests must find every one
-	$(TARGET)/debug/reeve-chaos run --mutant all --reeve $(TARGET)/release/reeve $(if $(SEED),--seed $(SEED))
+	$(TARGET)/debug/reeve-chaos run --mutant all $(CHAOS) $(if $(SEED),--seed $(SEED))

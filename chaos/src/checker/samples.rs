@@ -1,4 +1,4 @@
-//! What nodes said of themselves while they ran (I11): terms and positions only rise, and a term has one leader.
+//! What nodes said of themselves while they ran (I11): terms and positions only rise, and so do leaders within a term.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,32 +55,34 @@ fn lied_to(story: &Story<'_>, node: &str) -> bool {
     story.faults.iter().any(|span| lies(span.fault))
 }
 
+/// openraft orders votes by term and node: a node may take a term over from one with a lower number, whose entries no majority takes any more,
+/// and never the other way.
 fn one_leader(story: &Story<'_>) -> Finding {
-    let mut finding = Finding::of("I11", "a term has one leader");
-    let mut leaders: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    let mut first: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    let mut finding = Finding::of(
+        "I11",
+        "a term has one leader after the other, and none comes back",
+    );
+    let mut leaders: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
     for event in story.events {
         if let What::Seen { term, leader, .. } = &event.what
             && *leader != 0
         {
-            leaders.entry(*term).or_default().insert(*leader);
-            first.entry((*term, *leader)).or_insert(event.at);
+            let of = leaders.entry(*term).or_default();
+            if of.iter().all(|(known, _)| known != leader) {
+                of.push((*leader, event.at));
+            }
         }
     }
     finding.examined = leaders.len();
-    for (term, of) in leaders.iter().filter(|(_, of)| of.len() > 1) {
+    for (term, of) in leaders.iter().filter(|(_, of)| !of.is_sorted()) {
         let when: Vec<String> = of
             .iter()
-            .filter_map(|leader| {
-                first
-                    .get(&(*term, *leader))
-                    .map(|at| format!("n{leader} at {at} µs"))
-            })
+            .map(|(leader, at)| format!("n{leader} at {at} µs"))
             .collect();
-        let what = format!("term {term} had several leaders: {}", when.join(", "));
+        let what = format!("term {term} went back to a leader: {}", when.join(", "));
         finding.violations.push(what);
     }
-    let led: BTreeSet<u64> = leaders.values().flatten().copied().collect();
+    let led: BTreeSet<u64> = leaders.values().flatten().map(|(leader, _)| *leader).collect();
     finding
         .notes
         .push(format!("{} terms, led by {} nodes", leaders.len(), led.len()));
