@@ -110,14 +110,14 @@ pub fn whole(dumps: &[Dump], committed: &Committed<'_>) -> Finding {
     finding
 }
 
-/// What is committed is the same wherever it is known to be, and an index and a term are of one entry everywhere (log matching).
+/// What is committed is the same wherever it is known to be, and an index, a term and its leader are of one entry everywhere (log matching).
 pub fn matching(dumps: &[Dump], committed: &Committed<'_>) -> Finding {
     let mut finding = Finding::of("I11", "committed entries are the same on every node");
-    let mut first: BTreeMap<(u64, u64), (&str, &Entry)> = BTreeMap::new();
+    let mut first: BTreeMap<(u64, u64, u64), (&str, &Entry)> = BTreeMap::new();
     for dump in dumps {
         for entry in dump.kept() {
             let (name, other) = first
-                .entry((entry.index, entry.term))
+                .entry((entry.index, entry.term, entry.leader))
                 .or_insert((&dump.name, entry));
             finding.examined += usize::from(*name != dump.name);
             if *other != entry {

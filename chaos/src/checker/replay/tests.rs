@@ -363,12 +363,12 @@ fn logs_that_do_not_match() {
     dumps[1].entries[4].payload = Payload::Blank;
     assert!(violated(&dumps).iter().any(|(of, _)| *of == "I11"));
     let mut dumps = good();
-    dumps[1].entries[18].leader = 2;
+    dumps[1].entries[17].leader = 2;
     let broken = violated(&dumps);
     assert!(
         broken
             .iter()
-            .any(|(of, text)| *of == "I7" && text.contains("leaders")),
+            .any(|(of, text)| *of == "I7" && text.contains("after one of term 1 and node 2")),
         "{broken:?}"
     );
     let mut dumps = good();
