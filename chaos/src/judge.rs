@@ -24,7 +24,7 @@ use crate::setting::{self, Setting};
 /// What the API said of runs in the end, beside the histories.
 pub const SAID: &str = "runs.json";
 /// Until when all objects must have a verdict.
-const LINEAR: Duration = Duration::from_secs(120);
+const LINEAR: Duration = Duration::from_secs(40);
 /// Most details that are printed of one finding.
 const SHOWN: usize = 10;
 

@@ -15,6 +15,9 @@ pub const FILE: &str = "plan.json";
 /// The file of a plan that was played, with names for roles.
 pub const PLAYED: &str = "played.json";
 
+/// A node whose digests nobody acknowledges for so long sheds its sessions.
+pub const SHED_AFTER_MS: u64 = 1_000;
+
 /// How often clients do what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,7 +100,7 @@ impl Shape {
     /// Three or five nodes, with odd times: nothing is to depend on round numbers.
     pub fn drawn(rng: &mut StdRng) -> Self {
         let election_min_ms = rng.random_range(200..450);
-        let down_after_ms = rng.random_range(2_600..4_500);
+        let down_after_ms = rng.random_range(3_000..4_500);
         Self {
             nodes: if rng.random_range(0..3) == 0 { 5 } else { 3 },
             workers: rng.random_range(3..7),
@@ -110,7 +113,8 @@ impl Shape {
             rehome_grace_ms: rng.random_range(500..down_after_ms / 3),
             election_min_ms,
             election_max_ms: election_min_ms * 2 + rng.random_range(0..150),
-            raft_heartbeat_ms: rng.random_range(40..110),
+            // The least election timeout is at least twice this, or no node starts.
+            raft_heartbeat_ms: rng.random_range(40..election_min_ms / 2),
             snapshot_after_entries: rng.random_range(60..700),
             forgetful: false,
         }
@@ -178,6 +182,26 @@ impl Plan {
             && let Some(who) = step.deed.who_mut()
         {
             *who = Who::Named { names };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    /// The rules of `node/server/src/config/check.rs` that drawn times could break.
+    #[test]
+    fn every_shape_that_is_drawn_is_one_that_nodes_accept() {
+        for seed in 0..2_000 {
+            let shape = Shape::drawn(&mut StdRng::seed_from_u64(seed));
+            assert!(shape.election_min_ms >= 2 * shape.raft_heartbeat_ms, "{shape:?}");
+            assert!(shape.election_max_ms > shape.election_min_ms, "{shape:?}");
+            assert!(shape.rehome_grace_ms * 3 <= shape.down_after_ms, "{shape:?}");
+            let moving = shape.heartbeat_interval_ms + SHED_AFTER_MS + shape.reconnect_timeout_ms;
+            assert!(moving <= shape.down_after_ms, "{shape:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use tonic::transport::Endpoint;
 
 use super::Stage;
 use crate::fault::Target;
+use crate::scenario::plan::SHED_AFTER_MS;
 
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(1);
 const SECRET: &str = "chaos-chaos-chaos-chaos-chaos-chaos";
@@ -130,7 +131,7 @@ impl Node {
             ("unhealthy-above-percent", 100),
             ("heartbeat-interval-ms", shape.heartbeat_interval_ms),
             ("exchange-interval-ms", EXCHANGE_INTERVAL_MS),
-            ("shed-after-ms", 1_000),
+            ("shed-after-ms", SHED_AFTER_MS),
             ("reconnect-timeout-ms", shape.reconnect_timeout_ms),
             ("rehome-grace-ms", shape.rehome_grace_ms),
             ("down-after-ms", shape.down_after_ms),
