@@ -1,6 +1,6 @@
 //! Judges what a run left in its directory: histories, ledgers, what the API said in the end, and what the nodes have on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::checker::story::Story;
 use crate::checker::verdict::{Finding, table};
 use crate::checker::{linear, lost, offline, order, processes, samples, tally, tokens, views};
 use crate::dump::{self, Dump};
-use crate::event::{self, Event};
+use crate::event::{self, Event, What};
 use crate::fault::Fault;
 use crate::history::op::{self, Op, unsound};
 use crate::setting::{self, Setting};
@@ -141,18 +141,44 @@ pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
     if !evidence.events.is_empty() {
         findings.extend(of_events(evidence, &replayed)?);
     }
+    let lost = lost_workers(evidence, &replayed);
     findings.extend(replayed.findings);
     if directory.join(check::FILE).exists() {
         findings.extend(check::load(&directory.join(check::FILE))?);
     }
     if let Some(said) = said(directory)? {
-        findings.extend(executed(directory, &said)?);
+        findings.extend(executed(directory, &said, &lost)?);
     }
     Ok(findings)
 }
 
+/// Workers whose process ended, or that were given up, at whatever time: their endpoints may be lost although they ended well.
+fn lost_workers(evidence: &Evidence, replayed: &Replayed) -> BTreeSet<String> {
+    let logged = replayed
+        .log()
+        .into_iter()
+        .flatten()
+        .map(|fall| fall.worker.clone());
+    let seen = evidence.events.iter().filter_map(|event| {
+        if let What::Ended { process, .. } = &event.what {
+            Some(process.clone())
+        } else if let What::WorkerSeen { worker, status, .. } = &event.what
+            && status.ends_with("OFFLINE")
+        {
+            Some(worker.clone())
+        } else {
+            None
+        }
+    });
+    seen.chain(logged).collect()
+}
+
 /// What endpoints did, as far as anybody wrote it down.
-fn executed(directory: &Path, said: &BTreeMap<String, RunSaid>) -> Result<Vec<Finding>> {
+fn executed(
+    directory: &Path,
+    said: &BTreeMap<String, RunSaid>,
+    lost: &BTreeSet<String>,
+) -> Result<Vec<Finding>> {
     let processes: Vec<Vec<ledger::Line>> = files(directory, "ledger-")?
         .iter()
         .map(|path| ledger::load(path))
@@ -162,7 +188,7 @@ fn executed(directory: &Path, said: &BTreeMap<String, RunSaid>) -> Result<Vec<Fi
     }
     let mut findings = vec![ledger::within_capacity(&processes, &capacities(directory)?)];
     let lines: Vec<ledger::Line> = processes.into_iter().flatten().collect();
-    findings.extend(ledger::all(&lines, said));
+    findings.extend(ledger::all(&lines, said, lost));
     Ok(findings)
 }
 

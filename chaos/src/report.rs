@@ -155,9 +155,10 @@ fn gather(run: &Run, scenarios: &[Judged], mutants: &[MutantResult]) -> Result<R
     let mut not_covered = coverage::lacks(&tally, &run.minimums);
     not_covered.extend(coverage::unexamined(&findings));
     let alive = mutants.iter().filter(|mutant| mutant.killed_by.is_none()).count();
-    let passed = rows.iter().filter(|row| row.passed).count();
+    let held = rows.iter().filter(|row| row.passed).count();
+    let passed = held + mutants.len() - alive;
     // What a run did not cover counts as one that failed.
-    let failed = rows.len() - passed + alive + usize::from(!not_covered.is_empty());
+    let failed = rows.len() - held + alive + usize::from(!not_covered.is_empty());
     Ok(Report {
         profile: run.profile.clone(),
         seed: run.seed,

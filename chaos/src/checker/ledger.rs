@@ -143,7 +143,7 @@ pub fn without(runs: &BTreeMap<String, RunSaid>) -> Vec<Finding> {
 }
 
 /// Compares both sides.
-pub fn all(ledger: &[Line], runs: &BTreeMap<String, RunSaid>) -> Vec<Finding> {
+pub fn all(ledger: &[Line], runs: &BTreeMap<String, RunSaid>, lost: &BTreeSet<String>) -> Vec<Finding> {
     let mut told: BTreeMap<(&str, &str, u32), Told<'_>> = BTreeMap::new();
     let mut sound = Finding::of("H", "the ledger is whole");
     for line in ledger {
@@ -159,7 +159,7 @@ pub fn all(ledger: &[Line], runs: &BTreeMap<String, RunSaid>) -> Vec<Finding> {
         sound,
         once_each(runs),
         sums(runs),
-        as_told(&told, runs),
+        as_told(&told, runs, lost),
         only_assigned(&told, runs),
         executions(&told),
     ]
@@ -211,8 +211,12 @@ fn sums(runs: &BTreeMap<String, RunSaid>) -> Finding {
     finding
 }
 
-fn as_told(told: &BTreeMap<(&str, &str, u32), Told<'_>>, runs: &BTreeMap<String, RunSaid>) -> Finding {
-    let rule = "an outcome is what the worker wrote down, or a loss";
+fn as_told(
+    told: &BTreeMap<(&str, &str, u32), Told<'_>>,
+    runs: &BTreeMap<String, RunSaid>,
+    lost_workers: &BTreeSet<String>,
+) -> Finding {
+    let rule = "an outcome is what the worker wrote down, or a loss of a worker that was lost";
     let mut finding = Finding::of("I6", rule);
     let mut lost = 0;
     for (id, run) in runs {
@@ -224,7 +228,8 @@ fn as_told(told: &BTreeMap<(&str, &str, u32), Told<'_>>, runs: &BTreeMap<String,
             if wrote == Some(&endpoint.outcome) {
                 continue;
             }
-            if endpoint.outcome == LOST {
+            let may_be_lost = wrote.is_none() || lost_workers.contains(&endpoint.worker);
+            if endpoint.outcome == LOST && may_be_lost {
                 lost += 1;
                 continue;
             }

@@ -13,7 +13,7 @@ use crate::scenario::catalog::{self, Size};
 use crate::stage::Programs;
 
 /// A bug that shows only by chance gets so many seeds.
-const SEEDS: u64 = 5;
+const SEEDS: u64 = 10;
 const PROGRAM: &str = "reeve-mutants";
 
 /// Bugs by name; `all` is all.

@@ -496,7 +496,8 @@ fn drain_race(draw: &mut Draw) {
 
 fn capacity_race(draw: &mut Draw) {
     draw.load = Load::Capacity;
-    draw.shape.capacity = 60;
+    // Two hundred runs of one endpoint, and room for a few.
+    draw.shape.capacity = 3;
     leader_crash(draw);
 }
 

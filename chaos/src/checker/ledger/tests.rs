@@ -59,7 +59,11 @@ fn good() -> Both {
 fn broken(edit: impl FnOnce(&mut Both)) -> Vec<&'static str> {
     let mut both = good();
     edit(&mut both);
-    let findings = all(&both.ledger, &[("r".to_owned(), both.run)].into());
+    let findings = all(
+        &both.ledger,
+        &[("r".to_owned(), both.run)].into(),
+        &BTreeSet::new(),
+    );
     let failed = findings.into_iter().filter(|finding| !finding.passed());
     failed.map(|finding| finding.rule).collect()
 }
@@ -74,7 +78,7 @@ fn two_sides_that_agree_pass() {
 fn differences_break_the_rule_that_is_about_them() {
     let once = "every endpoint of a run that began is accounted for exactly once";
     let sums = "endpoints by outcome are the outcomes of the endpoints";
-    let told = "an outcome is what the worker wrote down, or a loss";
+    let told = "an outcome is what the worker wrote down, or a loss of a worker that was lost";
     let assigned = "nothing is executed but what was assigned";
     let whole = "the ledger is whole";
     type Edit = fn(&mut Both);
@@ -122,7 +126,11 @@ fn an_endpoint_that_never_began_has_the_outcome_that_it_was_skipped_with() {
     both.run.endpoints[2].outcome.clone_from(&outcome);
     both.run.outcomes = [(OK.to_owned(), 2), (outcome.clone(), 1)].into();
     both.ledger[2].event = Event::Skipped { outcome };
-    let findings = all(&both.ledger, &[("r".to_owned(), both.run)].into());
+    let findings = all(
+        &both.ledger,
+        &[("r".to_owned(), both.run)].into(),
+        &BTreeSet::new(),
+    );
     assert!(findings.iter().all(Finding::passed), "{findings:?}");
 }
 
@@ -148,7 +156,11 @@ fn a_worker_that_executes_more_at_once_than_it_takes_is_found() {
 fn executing_twice_is_told_and_breaks_nothing() {
     let mut both = good();
     both.ledger.push(line(2, Event::Began));
-    let findings = all(&both.ledger, &[("r".to_owned(), both.run)].into());
+    let findings = all(
+        &both.ledger,
+        &[("r".to_owned(), both.run)].into(),
+        &BTreeSet::new(),
+    );
     let counted = findings.last().unwrap();
     assert_eq!(counted.notes, ["2 endpoints 1×", "1 endpoints 2×"]);
     assert!(findings.iter().all(Finding::passed));
@@ -168,4 +180,22 @@ fn lines_read_back_and_only_a_torn_last_line_is_left_out() {
     assert_eq!(load(&path).unwrap(), lines);
     std::fs::write(&path, format!("{text}\n")).unwrap();
     assert!(load(&path).is_err());
+}
+
+#[test]
+fn what_ended_well_is_lost_only_with_its_worker() {
+    let mut both = good();
+    both.run.endpoints[1].outcome = LOST.to_owned();
+    both.run.outcomes = [(OK.to_owned(), 1), (LOST.to_owned(), 2)].into();
+    let runs = [("r".to_owned(), both.run)].into();
+    let broken = |lost: &[&str]| {
+        let lost = lost.iter().map(|worker| (*worker).to_owned()).collect();
+        let findings = all(&both.ledger, &runs, &lost);
+        findings
+            .iter()
+            .map(|finding| finding.violations.len())
+            .sum::<usize>()
+    };
+    assert_eq!(broken(&[]), 1);
+    assert_eq!(broken(&["w1"]), 0);
 }
