@@ -15,7 +15,7 @@ pub const FILE: &str = "plan.json";
 /// The file of a plan that was played, with names for roles.
 pub const PLAYED: &str = "played.json";
 
-/// A node whose digests nobody acknowledges for so long sheds its sessions.
+/// A node that no quorum, or not the leader, hears for so long sheds its sessions.
 pub const SHED_AFTER_MS: u64 = 1_000;
 
 /// How often clients do what.

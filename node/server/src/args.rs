@@ -51,7 +51,7 @@ pub struct NodeArgs {
     /// A worker that is silent for so long is OFFLINE, milliseconds [default: 60000]
     #[arg(long, env = "REEVE_DOWN_AFTER_MS", value_name = "MS")]
     pub down_after_ms: Option<u64>,
-    /// A node whose digests nobody acknowledges for so long sheds its sessions, milliseconds [default: 5000]
+    /// A node that no quorum, or not the leader, hears for so long sheds its sessions, milliseconds [default: 5000]
     #[arg(long, env = "REEVE_SHED_AFTER_MS", value_name = "MS")]
     pub shed_after_ms: Option<u64>,
     /// How long a worker needs to find another node, milliseconds [default: 10000]

@@ -76,7 +76,7 @@ pub struct NodeConfig {
     pub heartbeat_interval: Duration,
     /// A worker that is silent for so long is OFFLINE (D4).
     pub down_after: Duration,
-    /// A node whose digests nobody acknowledges for so long sheds its sessions.
+    /// A node that no quorum, or not the leader, hears for so long sheds its sessions.
     pub shed_after: Duration,
     /// How long a worker needs to find another node.
     pub reconnect_timeout: Duration,
