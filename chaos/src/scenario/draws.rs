@@ -288,7 +288,7 @@ pub(super) fn starved(draw: &mut Draw) {
         } else {
             Deed::Memory {
                 who: Who::Leader,
-                mib: 4,
+                mib: 1,
             }
         };
         draw.then(deed, span);
