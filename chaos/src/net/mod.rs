@@ -37,6 +37,8 @@ const PROBES: u32 = 3;
 const CHANCE_HITS: u32 = 30;
 /// Of a delay: after the last datagram until the daemon has seen all.
 const DAEMON_LOOKS: Duration = Duration::from_secs(5);
+/// A datagram that is delayed on purpose was counted after so long.
+const ONLY_LATE: Duration = Duration::from_secs(1);
 /// Between two looks at the counters.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -183,8 +185,11 @@ impl Network {
                 bail!("nothing was counted on {silent:?}");
             }
             // A host whose cable was out a moment ago does not know its neighbours yet, and drops what it is to send.
-            for link in silent {
-                self.host(link.from).send_probes(&self.host(link.to), 1)?;
+            // What is held for a while is only late, and is not sent twice.
+            if Instant::now() + DAEMON_LOOKS > deadline + ONLY_LATE {
+                for link in silent {
+                    self.host(link.from).send_probes(&self.host(link.to), 1)?;
+                }
             }
             std::thread::sleep(AGAIN);
         }
