@@ -68,9 +68,9 @@ impl Setting {
             return drawn;
         }
         Self {
-            chaos_ms: 4_000 + drawn.chaos_ms % 4_000,
+            chaos_ms: 4_000 + drawn.chaos_ms % 2_500,
             calm_ms: 300 + drawn.calm_ms % 700,
-            loses_one: seed.is_multiple_of(4),
+            loses_one: seed.is_multiple_of(8),
             nodes: if seed.is_multiple_of(6) { 5 } else { 3 },
             ..drawn
         }
