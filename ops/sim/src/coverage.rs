@@ -29,7 +29,7 @@ coverage! {
     entries: "commands applied first",
     applied: "commands applied, on all nodes",
     leaders: "leaders elected",
-    takeovers: "terms taken over by a node with a higher id",
+    shared_terms: "leaders of a term that had one",
     crashes: "crashes of nodes",
     restarts: "restarts of nodes from what was synced",
     cuts: "partitions",
@@ -60,7 +60,7 @@ coverage! {
 /// What need not happen in every series of seeds.
 const SELDOM: [&str; 2] = [
     "commands refused because their term was over",
-    "terms taken over by a node with a higher id",
+    "leaders of a term that had one",
 ];
 
 impl Coverage {

@@ -58,16 +58,31 @@ pub(crate) fn compare_rows(cluster: &Cluster) {
     }
 }
 
-/// If two logs have an entry of one term at an index, they are equal up to there.
+/// What a log has at an index: the leader who proposed it, term first, and what it says.
+type Entry = ((u64, u64), String);
+
+/// Leaders follow each other in every log in the order of their ids, and if two logs have an entry of one leader at an index, they are
+/// equal up to there.
 fn logs_match(cluster: &Cluster) {
-    let logs: Vec<BTreeMap<u64, (u64, String)>> = cluster
+    let logs: Vec<BTreeMap<u64, Entry>> = cluster
         .seats
         .iter()
         .map(|seat| {
             let entries = seat.disk.entries().into_iter();
-            entries.map(|(index, term, what)| (index, (term, what))).collect()
+            entries
+                .map(|(index, leader, what)| (index, (leader, what)))
+                .collect()
         })
         .collect();
+    for (number, log) in logs.iter().enumerate() {
+        if !log.values().map(|(leader, _)| leader).is_sorted() {
+            let law = "leaders follow each other in the order of their ids";
+            cluster
+                .eye
+                .lock()
+                .broken(law, format!("in the log of n{}", number + 1));
+        }
+    }
     for (number, one) in logs.iter().enumerate() {
         for (more, other) in logs[number + 1..].iter().enumerate() {
             let common = one.iter().rev().filter_map(|(index, mine)| {

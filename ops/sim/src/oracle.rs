@@ -43,8 +43,6 @@ pub(crate) struct Oracle {
     tokens: BTreeMap<WorkerId, u64>,
     /// Which token a hash is of.
     pub(crate) hashes: BTreeMap<TokenHash, u64>,
-    /// The newest leader of each term.
-    leaders: BTreeMap<u64, NodeId>,
     led: BTreeSet<(u64, NodeId)>,
     pub(crate) acked_tests: BTreeSet<TestId>,
     pub(crate) acked_runs: BTreeSet<RunId>,
@@ -65,7 +63,6 @@ impl Oracle {
             given_up: BTreeSet::new(),
             tokens: BTreeMap::new(),
             hashes: BTreeMap::new(),
-            leaders: BTreeMap::new(),
             led: BTreeSet::new(),
             acked_tests: BTreeSet::new(),
             acked_runs: BTreeSet::new(),
@@ -107,32 +104,22 @@ impl Oracle {
         self.tokens.get(&worker).copied().unwrap_or(0)
     }
 
-    /// A node leads in a term. openraft orders votes by term and node, so that a node may take a term over from one with a lower id,
-    /// whose entries are then no longer taken: never the other way round.
+    /// A node leads in a term. openraft orders votes by term and node, so that a term may have several leaders: the entries of all but the
+    /// one with the highest id are no longer taken by a quorum, though another may hear of its own election later (ADR 18).
     pub(crate) fn leads(&mut self, node: NodeId, term: u64) {
-        match self.leaders.get(&term).copied() {
-            Some(other) if other == node => return,
-            Some(other) if other < node => {
-                self.coverage.takeovers += 1;
-                self.note(&format!("n{node} takes term {term} over from n{other}"));
-            }
-            Some(other) if self.led.contains(&(term, node)) => {
-                // It does not know yet.
-                let _ = other;
-                return;
-            }
-            Some(other) => {
-                let detail = format!("n{other} leads in term {term}, and then n{node}");
-                self.broken(
-                    "leaders of a term follow each other in the order of their ids",
-                    detail,
-                );
-            }
-            None => self.note(&format!("n{node} leads in term {term}")),
+        if !self.led.insert((term, node)) {
+            return;
         }
         self.coverage.leaders += 1;
-        self.led.insert((term, node));
-        self.leaders.insert(term, node);
+        if self
+            .led
+            .range((term, NodeId(0))..=(term, NodeId(u64::MAX)))
+            .count()
+            > 1
+        {
+            self.coverage.shared_terms += 1;
+        }
+        self.note(&format!("n{node} leads in term {term}"));
     }
 
     /// The newest position that anybody applied, and the state after it.

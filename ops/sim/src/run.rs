@@ -1,6 +1,7 @@
 //! One simulation, from its seed to its verdict.
 
 use std::cell::{Cell, RefCell};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Once};
@@ -57,7 +58,7 @@ pub struct Outcome {
 /// Runs the simulation of a seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let eye: Eye = Arc::new(Mutex::new(Oracle::new(options.keep_all)));
-    watch_for_panics();
+    watch_for_panics(seed);
     let ran = catch_unwind(AssertUnwindSafe(|| simulate(seed, options, &eye)));
     let mut oracle = eye.lock();
     match ran {
@@ -77,17 +78,28 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 thread_local! {
     /// What panicked on this thread, in whatever task.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    static SEED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A task that panics is gone without a word: what it said is kept.
-fn watch_for_panics() {
+/// A task that panics is gone without a word: what it said is kept. It is said at once as well, because turmoil then ends the host,
+/// which tokio does not always survive.
+fn watch_for_panics(seed: u64) {
     static ONCE: Once = Once::new();
     PANIC.set(None);
+    SEED.set(seed);
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if outside::is_simulated() && std::env::var_os("REEVE_SIM_PANICS").is_none() {
-                PANIC.set(Some(panic.to_string()));
+                let seed = SEED.get();
+                let first = PANIC.with_borrow(Option::is_none);
+                if first {
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "seed {seed}: {panic}; replay: reeve-sim --seed {seed}"
+                    );
+                    PANIC.set(Some(panic.to_string()));
+                }
             } else {
                 before(panic);
             }

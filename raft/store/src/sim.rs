@@ -88,8 +88,8 @@ impl SimDisk {
         content.tables = content.synced.clone();
     }
 
-    /// Synced entries: index, term and what they say.
-    pub fn entries(&self) -> Vec<(u64, u64, String)> {
+    /// Synced entries: index, the term and the node that proposed them, and what they say.
+    pub fn entries(&self) -> Vec<(u64, (u64, u64), String)> {
         let content = self.0.lock();
         let entry = |entry: &Entry| {
             let payload = match &entry.payload {
@@ -97,7 +97,10 @@ impl SimDisk {
                 openraft::EntryPayload::Blank => "blank".to_owned(),
                 openraft::EntryPayload::Membership(members) => format!("{members:?}"),
             };
-            (entry.log_id.index, entry.log_id.leader_id.term, payload)
+            {
+                let leader = entry.log_id.leader_id;
+                (entry.log_id.index, (leader.term, leader.node_id), payload)
+            }
         };
         content.log.entries.values().map(entry).collect()
     }

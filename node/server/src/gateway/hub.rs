@@ -262,10 +262,10 @@ pub(super) async fn run(hub: Arc<Hub>, context: Context) {
             () = context.shutdown.cancelled() => break,
             Ok(()) = shedding.changed() => {
                 if *shedding.borrow_and_update() {
-                    tracing::warn!("no quorum acknowledges this node; its sessions move to other nodes");
+                    tracing::warn!("this node is cut off from a quorum or from the leader; its sessions move to other nodes");
                     hub.close(&SessionEnd::Shedding);
                 } else {
-                    tracing::info!("a quorum acknowledges this node again");
+                    tracing::info!("a quorum and the leader acknowledge this node again");
                     hub.open();
                 }
             }

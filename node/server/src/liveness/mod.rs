@@ -109,7 +109,7 @@ impl Liveness {
         }
     }
 
-    /// Whether this node is to send workers elsewhere: no quorum acknowledges it, or it has known no leader for as long as that takes.
+    /// Whether this node is to send workers elsewhere: no quorum or not the leader acknowledges it, or it has known no leader for as long as that takes.
     pub fn turns_away(&self, store: &Store) -> bool {
         let leadership = *store.leadership().borrow();
         let leaderless = leadership.leader.is_none() && leadership.since.elapsed() >= self.0.shed_after;
