@@ -1,4 +1,7 @@
-//! What nodes said of themselves while they ran (I11): terms and positions only rise, and so do leaders within a term.
+//! What nodes said of themselves while they ran (I11): terms and positions only rise.
+//!
+//! That a term has one leader is no rule: openraft orders votes by term and node, so that two nodes may be elected in a term, the one with the lower
+//! number for nothing, and may hear of it in any order. What must hold stands in the logs (`replay/logs.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +13,7 @@ use crate::fault::Fault;
 
 /// All of them.
 pub fn all(story: &Story<'_>) -> Vec<Finding> {
-    vec![rises(story), one_leader(story)]
+    vec![rises(story)]
 }
 
 /// The term of a node never falls, restarts included: it is on disk before it is said. What it has applied never falls while it
@@ -53,40 +56,6 @@ fn lied_to(story: &Story<'_>, node: &str) -> bool {
     let lies =
         |fault: &Fault| matches!(fault, Fault::Sync { target, how: disk::Sync::Lie } if target == node);
     story.faults.iter().any(|span| lies(span.fault))
-}
-
-/// openraft orders votes by term and node: a node may take a term over from one with a lower number, whose entries no majority takes any more,
-/// and never the other way.
-fn one_leader(story: &Story<'_>) -> Finding {
-    let mut finding = Finding::of(
-        "I11",
-        "a term has one leader after the other, and none comes back",
-    );
-    let mut leaders: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
-    for event in story.events {
-        if let What::Seen { term, leader, .. } = &event.what
-            && *leader != 0
-        {
-            let of = leaders.entry(*term).or_default();
-            if of.iter().all(|(known, _)| known != leader) {
-                of.push((*leader, event.at));
-            }
-        }
-    }
-    finding.examined = leaders.len();
-    for (term, of) in leaders.iter().filter(|(_, of)| !of.is_sorted()) {
-        let when: Vec<String> = of
-            .iter()
-            .map(|(leader, at)| format!("n{leader} at {at} µs"))
-            .collect();
-        let what = format!("term {term} went back to a leader: {}", when.join(", "));
-        finding.violations.push(what);
-    }
-    let led: BTreeSet<u64> = leaders.values().flatten().map(|(leader, _)| *leader).collect();
-    finding
-        .notes
-        .push(format!("{} terms, led by {} nodes", leaders.len(), led.len()));
-    finding
 }
 
 /// How often another leader was seen: terms with a leader, but for the first.

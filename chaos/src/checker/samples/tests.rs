@@ -63,20 +63,6 @@ fn a_position_that_falls_while_the_process_runs() {
 }
 
 #[test]
-fn a_term_that_goes_back_to_a_leader() {
-    let takeover = vec![at(3, seen("n2", 4, 2)), at(4, seen("n3", 4, 3))];
-    assert!(
-        judged(takeover)[1].passed(),
-        "a vote of a higher node counts more"
-    );
-    let events = vec![at(3, seen("n2", 4, 3)), at(4, seen("n3", 4, 2))];
-    let finding = &judged(events)[1];
-    assert_eq!(finding.word(), Word::Violated);
-    let what = "term 4 went back to a leader: n3 at 3000000 µs, n2 at 4000000 µs";
-    assert_eq!(finding.violations, [what]);
-}
-
-#[test]
 fn nothing_seen_is_nothing_covered() {
     let setting = setting();
     let findings = all(&Story::of(&setting, &[]));
