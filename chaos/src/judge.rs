@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::beats::{self, Beat};
 use crate::check;
-use crate::checker::ledger::{self, RunSaid};
+use crate::checker::ledger::{self, Lost, RunSaid};
 use crate::checker::recovery::{self, Bounds};
 use crate::checker::replay::{self, Replayed};
 use crate::checker::story::Story;
@@ -132,7 +132,7 @@ fn histories(directory: &Path) -> Result<Vec<Vec<Op>>> {
 ///
 /// # Errors
 /// As [`judge`].
-pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
+pub fn all(evidence: &Evidence, mut replayed: Replayed) -> Result<Vec<Finding>> {
     let directory = &evidence.directory;
     let mut findings = vec![evidence.sound.clone()];
     findings.extend(tokens::all(&evidence.ops));
@@ -141,7 +141,10 @@ pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
     if !evidence.events.is_empty() {
         findings.extend(of_events(evidence, &replayed)?);
     }
-    let lost = lost_workers(evidence, &replayed);
+    let lost = Lost {
+        workers: lost_workers(evidence, &replayed),
+        given_up: std::mem::take(&mut replayed.given_up),
+    };
     findings.extend(replayed.findings);
     if directory.join(check::FILE).exists() {
         findings.extend(check::load(&directory.join(check::FILE))?);
@@ -152,7 +155,7 @@ pub fn all(evidence: &Evidence, replayed: Replayed) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Workers whose process ended, or that were given up, at whatever time: their endpoints may be lost although they ended well.
+/// Workers whose process ended, or that were given up, at whatever time.
 fn lost_workers(evidence: &Evidence, replayed: &Replayed) -> BTreeSet<String> {
     let logged = replayed
         .log()
@@ -174,11 +177,7 @@ fn lost_workers(evidence: &Evidence, replayed: &Replayed) -> BTreeSet<String> {
 }
 
 /// What endpoints did, as far as anybody wrote it down.
-fn executed(
-    directory: &Path,
-    said: &BTreeMap<String, RunSaid>,
-    lost: &BTreeSet<String>,
-) -> Result<Vec<Finding>> {
+fn executed(directory: &Path, said: &BTreeMap<String, RunSaid>, lost: &Lost) -> Result<Vec<Finding>> {
     let processes: Vec<Vec<ledger::Line>> = files(directory, "ledger-")?
         .iter()
         .map(|path| ledger::load(path))

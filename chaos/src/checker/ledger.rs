@@ -87,6 +87,21 @@ pub struct EndpointSaid {
     pub outcome: String,
 }
 
+/// Who may have lost endpoints that ended well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Workers whose process ended, or that were OFFLINE, at whatever time.
+    pub workers: BTreeSet<String>,
+    /// Assignments that a deadline of a stop or a drain ended before the worker's word came: run and epoch.
+    pub given_up: BTreeSet<(String, u64)>,
+}
+
+impl Lost {
+    fn may_be(&self, run: &str, endpoint: &EndpointSaid) -> bool {
+        self.workers.contains(&endpoint.worker) || self.given_up.contains(&(run.to_owned(), endpoint.epoch))
+    }
+}
+
 /// What the platform says of an endpoint that was lost with its worker.
 const LOST: &str = "ENDPOINT_OUTCOME_OSERROR";
 
@@ -143,7 +158,7 @@ pub fn without(runs: &BTreeMap<String, RunSaid>) -> Vec<Finding> {
 }
 
 /// Compares both sides.
-pub fn all(ledger: &[Line], runs: &BTreeMap<String, RunSaid>, lost: &BTreeSet<String>) -> Vec<Finding> {
+pub fn all(ledger: &[Line], runs: &BTreeMap<String, RunSaid>, lost: &Lost) -> Vec<Finding> {
     let mut told: BTreeMap<(&str, &str, u32), Told<'_>> = BTreeMap::new();
     let mut sound = Finding::of("H", "the ledger is whole");
     for line in ledger {
@@ -214,9 +229,9 @@ fn sums(runs: &BTreeMap<String, RunSaid>) -> Finding {
 fn as_told(
     told: &BTreeMap<(&str, &str, u32), Told<'_>>,
     runs: &BTreeMap<String, RunSaid>,
-    lost_workers: &BTreeSet<String>,
+    may_be_lost: &Lost,
 ) -> Finding {
-    let rule = "an outcome is what the worker wrote down, or a loss of a worker that was lost";
+    let rule = "an outcome is what the worker wrote down, or a loss with its worker or by a deadline";
     let mut finding = Finding::of("I6", rule);
     let mut lost = 0;
     for (id, run) in runs {
@@ -228,8 +243,8 @@ fn as_told(
             if wrote == Some(&endpoint.outcome) {
                 continue;
             }
-            let may_be_lost = wrote.is_none() || lost_workers.contains(&endpoint.worker);
-            if endpoint.outcome == LOST && may_be_lost {
+            let excused = wrote.is_none() || may_be_lost.may_be(id, endpoint);
+            if endpoint.outcome == LOST && excused {
                 lost += 1;
                 continue;
             }

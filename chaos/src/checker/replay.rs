@@ -13,7 +13,7 @@ mod runs;
 mod workers;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -40,6 +40,8 @@ pub struct Replayed {
     pub lines: Vec<Line>,
     /// Every time that a worker became OFFLINE.
     pub offline: Vec<Offline>,
+    /// Assignments that a deadline of a stop or a drain ended: run and epoch.
+    pub given_up: BTreeSet<(String, u64)>,
 }
 
 impl Replayed {
@@ -145,6 +147,8 @@ pub fn all(dumps: &[Dump]) -> Replayed {
         findings.extend(compared.unwrap_or_default());
         findings.push(replay.fences());
         let certain = replay.counts.unknown.is_empty() && !replay.world.inexact;
+        let given_up = replay.world.given_up.iter();
+        replayed.given_up = given_up.map(|(run, epoch)| (world::uuid(run), *epoch)).collect();
         replayed.truth = certain.then_some(replay.world.truth);
         replayed.lines = replay.lines;
         replayed.offline = replay.offline;

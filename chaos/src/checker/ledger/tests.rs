@@ -62,7 +62,7 @@ fn broken(edit: impl FnOnce(&mut Both)) -> Vec<&'static str> {
     let findings = all(
         &both.ledger,
         &[("r".to_owned(), both.run)].into(),
-        &BTreeSet::new(),
+        &Lost::default(),
     );
     let failed = findings.into_iter().filter(|finding| !finding.passed());
     failed.map(|finding| finding.rule).collect()
@@ -78,7 +78,7 @@ fn two_sides_that_agree_pass() {
 fn differences_break_the_rule_that_is_about_them() {
     let once = "every endpoint of a run that began is accounted for exactly once";
     let sums = "endpoints by outcome are the outcomes of the endpoints";
-    let told = "an outcome is what the worker wrote down, or a loss of a worker that was lost";
+    let told = "an outcome is what the worker wrote down, or a loss with its worker or by a deadline";
     let assigned = "nothing is executed but what was assigned";
     let whole = "the ledger is whole";
     type Edit = fn(&mut Both);
@@ -129,7 +129,7 @@ fn an_endpoint_that_never_began_has_the_outcome_that_it_was_skipped_with() {
     let findings = all(
         &both.ledger,
         &[("r".to_owned(), both.run)].into(),
-        &BTreeSet::new(),
+        &Lost::default(),
     );
     assert!(findings.iter().all(Finding::passed), "{findings:?}");
 }
@@ -159,7 +159,7 @@ fn executing_twice_is_told_and_breaks_nothing() {
     let findings = all(
         &both.ledger,
         &[("r".to_owned(), both.run)].into(),
-        &BTreeSet::new(),
+        &Lost::default(),
     );
     let counted = findings.last().unwrap();
     assert_eq!(counted.notes, ["2 endpoints 1×", "1 endpoints 2×"]);
@@ -183,19 +183,31 @@ fn lines_read_back_and_only_a_torn_last_line_is_left_out() {
 }
 
 #[test]
-fn what_ended_well_is_lost_only_with_its_worker() {
+fn what_ended_well_is_lost_only_with_its_worker_or_by_a_deadline() {
     let mut both = good();
     both.run.endpoints[1].outcome = LOST.to_owned();
     both.run.outcomes = [(OK.to_owned(), 1), (LOST.to_owned(), 2)].into();
     let runs = [("r".to_owned(), both.run)].into();
-    let broken = |lost: &[&str]| {
-        let lost = lost.iter().map(|worker| (*worker).to_owned()).collect();
+    let broken = |workers: &[&str], given_up: &[(&str, u64)]| {
+        let lost = Lost {
+            workers: workers.iter().map(|worker| (*worker).to_owned()).collect(),
+            given_up: given_up
+                .iter()
+                .map(|(run, epoch)| ((*run).to_owned(), *epoch))
+                .collect(),
+        };
         let findings = all(&both.ledger, &runs, &lost);
         findings
             .iter()
             .map(|finding| finding.violations.len())
             .sum::<usize>()
     };
-    assert_eq!(broken(&[]), 1);
-    assert_eq!(broken(&["w1"]), 0);
+    assert_eq!(broken(&[], &[]), 1);
+    assert_eq!(broken(&["w1"], &[]), 0);
+    assert_eq!(broken(&[], &[("r", 1)]), 0);
+    assert_eq!(
+        broken(&["w2"], &[("r", 2), ("s", 1)]),
+        1,
+        "of another worker, epoch or run"
+    );
 }

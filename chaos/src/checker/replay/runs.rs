@@ -280,6 +280,7 @@ impl World {
         self.planned(&command.run, command.revision, &[Status::Running])?;
         for (key, row) in self.of_run(&command.run) {
             if row.is_current() && command.ordinals.contains(&key.1) {
+                self.given_up.insert((key.0.clone(), row.epoch));
                 self.end(key, row, LOST, OSERROR);
             }
         }

@@ -510,6 +510,10 @@ fn what_was_committed_and_is_on_no_node_is_lost() {
 fn after(commands: Vec<(Command, Option<u64>)>) -> Replay {
     let mut all = super::tests::commands();
     all.extend(commands);
+    replayed(all)
+}
+
+fn replayed(all: Vec<(Command, Option<u64>)>) -> Replay {
     let entries = entries(all);
     let committed = Committed {
         upto: entries.len() as u64,
@@ -585,6 +589,34 @@ fn late_reports_are_kept_of_what_was_lost_only() {
         replay.world.applied().1.is_empty(),
         "the same again changes nothing"
     );
+}
+
+#[test]
+fn what_a_deadline_ended_is_told() {
+    // Everything up to the run's end, and an order to give its assignment up.
+    let mut until = commands();
+    let end = until
+        .iter()
+        .position(|(command, _)| matches!(command, Command::CompleteRun(_)));
+    until.truncate(end.unwrap());
+    let give_up = |ordinals| {
+        let command = wire::AbandonAssignments {
+            run: id(RUN_A),
+            revision: 10,
+            ordinals,
+            ..Default::default()
+        };
+        (Command::AbandonAssignments(command), Some(1))
+    };
+    let replay = |ordinals| {
+        let mut all = until.clone();
+        // Its last report is not there either: nothing closes.
+        all.pop();
+        all.push(give_up(ordinals));
+        replayed(all)
+    };
+    assert_eq!(replay(vec![0]).world.given_up, [(id(RUN_A), 1)].into());
+    assert_eq!(replay(vec![1]).world.given_up, [].into());
 }
 
 #[test]

@@ -341,6 +341,8 @@ pub struct World {
     pub chunks: BTreeMap<((Id, u32), u32, u32), Bytes>,
     /// Runs that have a summary.
     pub summaries: BTreeSet<Id>,
+    /// Assignments that the platform gave up by its own deadlines, of a stop or a drain: run and epoch.
+    pub given_up: BTreeSet<(Id, u64)>,
     pub now: u64,
     pub cluster_version: u32,
     pub revision: Stamp,
