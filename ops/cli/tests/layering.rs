@@ -6,9 +6,11 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// Each crate of the workspace and its level. A crate may use only crates on lower levels.
-const LEVELS: [(&str, u8); 12] = [
+const LEVELS: [(&str, u8); 13] = [
     ("reeve-proto", 0),
     ("reeve-state", 0),
+    // It knows sockets and sound, and nothing of Reeve.
+    ("reeve-media", 0),
     ("reeve-store", 1),
     ("reeve-plan", 1),
     ("reeve-node", 2),
