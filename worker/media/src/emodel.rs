@@ -143,7 +143,7 @@ mod tests {
     proptest! {
         #[test]
         fn more_loss_or_delay_never_scores_higher(
-            loss in 0.0..1.0, more_loss in 0.0..1.0, rtt_ms in 0..5_000_u64, more_ms in 0..5_000_u64, plc in any::<bool>(),
+            loss in 0.0..1.0_f64, more_loss in 0.0..1.0_f64, rtt_ms in 0..5_000_u64, more_ms in 0..5_000_u64, plc in any::<bool>(),
         ) {
             let at = |loss, ms| score(loss, Duration::from_millis(ms), NONE, bpl(plc)).r;
             let r = at(loss, rtt_ms);

@@ -39,10 +39,10 @@ pub fn encode_alaw(sample: i16) -> u8 {
     };
     let magnitude = magnitude >> 4;
     let code = if magnitude < 32 {
-        magnitude >> 1
+        magnitude
     } else {
-        let segment = 27 - magnitude.leading_zeros() as i32;
-        segment << 4 | magnitude >> segment & 0x0f
+        let segment = 28 - magnitude.leading_zeros() as i32;
+        segment << 4 | magnitude >> (segment - 1) & 0x0f
     };
     (sign | low(code)) ^ 0x55
 }

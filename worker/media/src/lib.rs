@@ -15,6 +15,8 @@ pub mod engine;
 pub mod g711;
 pub mod health;
 pub mod interval;
+pub mod rtcp;
+pub mod rtp;
 mod session;
 pub mod stream;
 pub mod wav;
