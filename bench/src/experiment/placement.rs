@@ -203,6 +203,7 @@ fn connect(number: u64) -> ConnectWorker {
         held: Vec::new(),
         draining: None,
         version: String::new(),
+        attempt: 0,
     }
 }
 

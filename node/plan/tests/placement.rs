@@ -75,6 +75,7 @@ fn fleet(specs: &[Spec]) -> (State, Reservations) {
                 since: Time(0),
             }),
             last_epoch: epoch,
+            attempt: None,
             created_at: Time(0),
             created_by: None,
             revision: Revision(1),

@@ -86,6 +86,7 @@ fn with_token(world: &mut World, number: u64, ttl: Millis) -> WorkerId {
         held: Vec::new(),
         draining: None,
         version: String::new(),
+        attempt: 0,
     };
     world.apply(Command::ConnectWorker(connect)).unwrap();
     id

@@ -65,6 +65,7 @@ fn worker(number: u64) -> Row {
             since: Time(0),
         }),
         last_epoch: SessionEpoch(1),
+        attempt: None,
         created_at: Time(0),
         created_by: None,
         revision: Revision(1),

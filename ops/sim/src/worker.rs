@@ -73,6 +73,7 @@ struct Worker {
     post: Post,
     random: StdRng,
     incarnation: String,
+    attempts: u64,
     clock: Clock,
     cluster: ClusterClock,
     fleet: Fleet,
@@ -110,6 +111,7 @@ impl Worker {
         let (high, low) = (random.next_u64(), random.next_u64());
         Self {
             incarnation: uuid::Uuid::from_u64_pair(high, low).to_string(),
+            attempts: 0,
             fleet: Fleet::new(post.capacity, executors),
             post,
             random,
@@ -185,12 +187,14 @@ impl Worker {
         let mut client = WorkerGatewayClient::new(outside::connect_lazy(&endpoint));
         let (say, requests) = mpsc::channel(64);
         let generation = self.post.eye.lock().token_of(self.post.id);
+        self.attempts += 1;
         let hello = v1::Hello {
             token: token(self.post.number, generation),
             incarnation: self.incarnation.clone(),
             capacity: self.post.capacity,
             health: Some(health()),
             held: self.fleet.hello(),
+            attempt: self.attempts,
             ..v1::Hello::default()
         };
         drop(say.try_send(request(Say::Hello(hello))));

@@ -93,6 +93,8 @@ struct Agent {
     cluster: ClusterClock,
     random: StdRng,
     incarnation: String,
+    /// How often it has tried to connect: of two that are under way the later one counts.
+    attempts: u64,
     session: Option<Session>,
     retry_at: MonoMs,
     report_interval: Duration,
@@ -142,6 +144,7 @@ impl Agent {
             cluster: ClusterClock::default(),
             random: StdRng::from_os_rng(),
             incarnation: uuid::Uuid::new_v4().to_string(),
+            attempts: 0,
             session: None,
             retry_at: MonoMs(0),
             report_interval: config.report_interval,

@@ -25,6 +25,7 @@ impl Agent {
             return;
         };
         debug!(node, "connecting");
+        self.attempts += 1;
         let hello = Hello {
             token: self.config.token.reveal().to_owned(),
             incarnation: self.incarnation.clone(),
@@ -34,6 +35,7 @@ impl Agent {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             wall_ms: wall_ms(),
             draining: self.drain.is_some(),
+            attempt: self.attempts,
         };
         let link = Link::open(node, request(Request::Hello(hello)), &self.config.reconnect);
         self.session = Some(Session {

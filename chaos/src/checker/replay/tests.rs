@@ -700,6 +700,22 @@ fn workers_that_become_offline_are_told_with_their_cause() {
 }
 
 #[test]
+fn of_two_attempts_to_connect_the_later_one_counts() {
+    let hello = |attempt| {
+        let command = wire::ConnectWorker {
+            token_hash: vec![7; 32].into(),
+            incarnation: id(30),
+            attempt,
+            ..Default::default()
+        };
+        (Command::ConnectWorker(command), None)
+    };
+    let replay = after(vec![hello(2), hello(1), hello(2), hello(3)]);
+    let applied: Vec<bool> = answers(&replay).iter().map(|(_, revision, _)| revision.is_some()).collect();
+    assert_eq!(applied, [true, false, false, true]);
+}
+
+#[test]
 fn a_command_that_the_model_does_not_know_gives_no_verdict() {
     let mut dumps = good();
     dumps.truncate(1);

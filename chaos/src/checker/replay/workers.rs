@@ -51,6 +51,14 @@ impl World {
         if worker.token_expires.is_some_and(|at| at <= self.now) {
             return Err(Refused::Session);
         }
+        let granted = worker
+            .attempt
+            .as_ref()
+            .filter(|(of, _)| *of == command.incarnation);
+        if command.attempt != 0 && granted.is_some_and(|(_, number)| command.attempt <= *number) {
+            return Err(Refused::Session);
+        }
+        worker.attempt = (command.attempt != 0).then(|| (command.incarnation.clone(), command.attempt));
         for (key, row) in self.of_worker(&id) {
             let held = command
                 .held

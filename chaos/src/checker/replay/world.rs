@@ -242,6 +242,8 @@ pub struct Worker {
     /// Epoch and incarnation.
     pub session: Option<(u64, Bytes)>,
     pub last_epoch: u64,
+    /// Incarnation and number of the newest attempt to connect that was granted.
+    pub attempt: Option<(Bytes, u64)>,
     pub created_by: Option<RequestId>,
     pub registered_by: Option<Id>,
     /// What a registration says besides, compared as a whole.

@@ -167,6 +167,7 @@ impl World {
             held,
             draining: None,
             version: String::new(),
+            attempt: 0,
         };
         self.apply(Command::ConnectWorker(connect)).unwrap();
     }

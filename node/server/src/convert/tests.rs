@@ -207,6 +207,7 @@ fn registered() -> Worker {
         facts: Facts::registered(Time(1_000)),
         session: None,
         last_epoch: SessionEpoch(0),
+        attempt: None,
         created_at: Time(1_000),
         created_by: None,
         revision: Revision(4),

@@ -156,6 +156,7 @@ fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, Se
         held: decode::held(&hello.held)?,
         draining: hello.draining.then_some(DEFAULT_DRAIN),
         version: decode::brief(&hello.version),
+        attempt: hello.attempt,
     })
 }
 
@@ -184,6 +185,8 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             SessionEnd::Unexpected(format!("a connect was answered with {reply:?}")),
         ),
         Err(Refusal::TokenRejected) => Err(SessionEnd::TokenRejected),
+        // A later attempt of the same process was granted meanwhile.
+        Err(Refusal::SessionOver { .. }) => Err(SessionEnd::Replaced),
         Err(Refusal::TokenExpired { .. }) => Err(SessionEnd::TokenExpired),
         Err(
             refusal @ (Refusal::NotFound { .. }
@@ -194,7 +197,6 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::TestInUse { .. }
             | Refusal::Stale { .. }
             | Refusal::StaleTerm { .. }
-            | Refusal::SessionOver { .. }
             | Refusal::KeyRejected { .. }
             | Refusal::RoleTooLow { .. }
             | Refusal::KeysExist

@@ -97,6 +97,7 @@ mod tests {
             held: Vec::new(),
             draining: None,
             version: String::new(),
+            attempt: 0,
         };
         commit(state, Command::ConnectWorker(connect));
     }

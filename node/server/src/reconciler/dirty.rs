@@ -235,6 +235,7 @@ mod tests {
             facts,
             session: None,
             last_epoch: SessionEpoch(1),
+            attempt: None,
             created_at: Time(1),
             created_by: None,
             revision: Revision(1),

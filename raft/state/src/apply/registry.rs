@@ -61,6 +61,7 @@ pub(super) fn register(
         facts: Facts::registered(now),
         session: None,
         last_epoch: SessionEpoch(0),
+        attempt: None,
         created_at: now,
         created_by,
         revision: tx.revision(),

@@ -12,7 +12,7 @@ use crate::command::{
 };
 use crate::definition;
 use crate::id::{SessionEpoch, WorkerId};
-use crate::record::{Assignment, ObjectRef, RequestKey, Session, Worker};
+use crate::record::{Assignment, ConnectAttempt, ObjectRef, RequestKey, Session, Worker};
 use crate::time::Time;
 use crate::transition::assignment::{AssignmentEvent, AssignmentStatus};
 use crate::transition::endpoint::EndpointOutcome;
@@ -63,6 +63,7 @@ pub(super) fn create(
         facts: Facts::registered(now),
         session: None,
         last_epoch: SessionEpoch(0),
+        attempt: None,
         created_at: now,
         created_by,
         revision: tx.revision(),
@@ -90,6 +91,7 @@ pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply,
     if worker.token_expires_at.is_some_and(|at| at <= now) {
         return Err(Refusal::TokenExpired { worker: worker.id });
     }
+    let attempt = newest(&worker, command)?;
     let epoch = SessionEpoch(worker.last_epoch.0 + 1);
     let resumed = reconcile_held(tx, worker.id, command)?;
     let reason = format!("connected to node {}", command.node);
@@ -103,6 +105,7 @@ pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply,
             since: now,
         }),
         last_epoch: epoch,
+        attempt,
         facts: Facts {
             link: LinkFact {
                 link: Link::Up,
@@ -121,6 +124,25 @@ pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply,
         epoch,
         resumed,
     }))
+}
+
+/// A process asks one node after the other, and what it asked first may be granted last: it held less then than it does now, and
+/// what it does not name counts as dropped. The attempt that it made last is the one that counts.
+fn newest(worker: &Worker, command: &ConnectWorker) -> Result<Option<ConnectAttempt>, Refusal> {
+    let this = ConnectAttempt {
+        incarnation: command.incarnation,
+        number: command.attempt,
+    };
+    let late = |granted: ConnectAttempt| {
+        granted.incarnation == this.incarnation && this.number != 0 && this.number <= granted.number
+    };
+    if worker.attempt.is_some_and(late) {
+        return Err(Refusal::SessionOver {
+            worker: worker.id,
+            epoch: worker.last_epoch,
+        });
+    }
+    Ok((this.number != 0).then_some(this))
 }
 
 fn reconcile_held(

@@ -49,6 +49,8 @@ pub struct ConnectWorker {
     pub draining: Option<Millis>,
     /// Of the worker's program, as it said.
     pub version: String,
+    /// The process's attempts to connect, counted from 1; refused if a later one was granted already. 0: it does not count.
+    pub attempt: u64,
 }
 
 /// Command 32.

@@ -39,4 +39,4 @@ pub use webhook::{
     MAX_PENDING, MAX_PROJECT_WEBHOOKS, OrderKey, PASSED_AFTER, PREVIOUS_SECRET_FOR, PreviousSecret,
     ProbeFacts, RETRIES, RunFacts, Webhook, WebhookEvent, WebhookEventKind, WebhookStatus,
 };
-pub use worker::{Session, Worker, WorkerKind};
+pub use worker::{ConnectAttempt, Session, Worker, WorkerKind};

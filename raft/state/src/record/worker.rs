@@ -57,12 +57,23 @@ pub struct Worker {
     pub session: Option<Session>,
     /// Epoch of its newest session, in force or not.
     pub last_epoch: SessionEpoch,
+    /// The newest attempt to connect that was granted, of a process that counts them.
+    pub attempt: Option<ConnectAttempt>,
     /// When it was registered.
     pub created_at: Time,
     /// The request that created it, remembered as long as the worker lives.
     pub created_by: Option<RequestKey>,
     /// Of its last change.
     pub revision: Revision,
+}
+
+/// An attempt of a worker process to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectAttempt {
+    /// The process.
+    pub incarnation: Incarnation,
+    /// Which of its attempts, from 1.
+    pub number: u64,
 }
 
 /// A worker's connection to a node.

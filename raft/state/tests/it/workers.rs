@@ -141,6 +141,43 @@ fn a_process_that_restarted_lost_what_it_held() {
     assert_eq!(world.state.reserved(worker_id(1)), 0);
 }
 
+/// Chaos, S22 seed 4000: a node that was cut off held a Hello back for seconds. Meanwhile the worker had a session elsewhere, and had
+/// begun a run; the old Hello came last, did not name the run, and ended it.
+#[test]
+fn a_hello_that_is_late_neither_takes_the_session_over_nor_ends_what_it_does_not_name() {
+    let attempt = |number, held| {
+        Command::ConnectWorker(ConnectWorker {
+            attempt: number,
+            ..hello(1, 1, held)
+        })
+    };
+    let mut world = World::running(1, 10);
+    let epoch = world.assignment(1, 0).epoch;
+    let session = |world: &World| world.state.worker(worker_id(1)).and_then(|worker| worker.session);
+    world.ok(attempt(2, vec![(run_id(1), epoch)]));
+    let in_force = session(&world);
+    for late in [1, 2] {
+        let refusal = world.refused(attempt(late, vec![]));
+        assert!(matches!(refusal, Refusal::SessionOver { .. }), "{refusal:?}");
+        assert_eq!(session(&world), in_force);
+        assert_eq!(world.assignment_status(1, 0), AssignmentStatus::Started);
+    }
+    world.ok(attempt(3, vec![(run_id(1), epoch)]));
+    assert_eq!(world.closed(1), 0);
+    // It is as late when no session is in force.
+    world.down(1);
+    assert!(matches!(
+        world.refused(attempt(3, vec![])),
+        Refusal::SessionOver { .. }
+    ));
+    // Another process counts anew, and one that does not count is taken as it comes.
+    world.ok(Command::ConnectWorker(ConnectWorker {
+        attempt: 1,
+        ..hello(1, 9, vec![])
+    }));
+    world.ok(Command::ConnectWorker(hello(1, 9, vec![])));
+}
+
 #[test]
 fn an_offer_that_did_not_arrive_is_offered_again() {
     let mut world = World::offered(1, 10);

@@ -104,6 +104,7 @@ pub fn hello(n: u8, incarnation: u8, held: Vec<(RunId, AssignmentEpoch)>) -> Con
         held,
         draining: None,
         version: String::new(),
+        attempt: 0,
     }
 }
 

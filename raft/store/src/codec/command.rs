@@ -339,6 +339,7 @@ wire!(state::ConnectWorker, ConnectWorker,
     held: held_to_proto(&c.held),
     draining_ms: c.draining.map(|span| span.0),
     version: c.version.clone(),
+    attempt: c.attempt,
 },
 |p| {
     token_hash: TokenHash(fixed("token_hash", &p.token_hash)?),
@@ -349,6 +350,7 @@ wire!(state::ConnectWorker, ConnectWorker,
     held: held_from_proto(p.held)?,
     draining: p.draining_ms.map(Millis),
     version: p.version,
+    attempt: p.attempt,
 });
 
 wire!(state::RegisterWorker, RegisterWorker,

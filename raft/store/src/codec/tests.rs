@@ -234,6 +234,7 @@ fn commands() -> Vec<Command> {
             held: vec![(run(), AssignmentEpoch(8))],
             draining: Some(Millis(1)),
             version: String::new(),
+            attempt: 0,
         }),
         Command::DisconnectWorker(DisconnectWorker {
             worker: worker(),
@@ -616,6 +617,7 @@ fn full_worker() -> Worker {
             since: Time(7),
         }),
         last_epoch: SessionEpoch(3),
+        attempt: None,
         created_at: Time(8),
         created_by: Some(key()),
         revision: Revision(9),

@@ -2,7 +2,7 @@
 
 use reeve_proto::internal as wire;
 use reeve_state::id::{Incarnation, KeyHash, KeyId, NodeId, Revision, SessionEpoch, TokenHash, WorkerId};
-use reeve_state::record::{ApiKey, Session, Worker, WorkerEvent, WorkerEventKey};
+use reeve_state::record::{ApiKey, ConnectAttempt, Session, Worker, WorkerEvent, WorkerEventKey};
 use reeve_state::time::Time;
 use reeve_state::transition::worker::{
     CredentialRejected, Drain, DrainActor, Facts, HealthFact, HealthIssue, LinkFact,
@@ -32,6 +32,7 @@ impl Wire for Worker {
             deleted_at_ms: ms(self.facts.deleted_at),
             session: self.session.as_ref().map(Wire::to_proto),
             last_epoch: self.last_epoch.0,
+            attempt: self.attempt.as_ref().map(Wire::to_proto),
             created_at_ms: self.created_at.0,
             created_by: self.created_by.as_ref().map(Wire::to_proto),
             revision: self.revision.0,
@@ -79,6 +80,7 @@ impl Wire for Worker {
             facts,
             session: optional(proto.session)?,
             last_epoch: SessionEpoch(proto.last_epoch),
+            attempt: optional(proto.attempt)?,
             created_at: Time(proto.created_at_ms),
             created_by: optional(proto.created_by)?,
             revision: Revision(proto.revision),
@@ -177,6 +179,24 @@ impl Wire for Session {
             node: NodeId(proto.node),
             incarnation: Incarnation(fixed("incarnation", &proto.incarnation)?),
             since: Time(proto.since_ms),
+        })
+    }
+}
+
+impl Wire for ConnectAttempt {
+    type Proto = wire::ConnectAttempt;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::ConnectAttempt {
+            incarnation: id_bytes(&self.incarnation.0),
+            number: self.number,
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            incarnation: Incarnation(fixed("incarnation", &proto.incarnation)?),
+            number: proto.number,
         })
     }
 }

@@ -144,6 +144,7 @@ fn fields_that_came_later_add_no_bytes_while_they_are_unset() {
             let version = "2.0.0".to_owned();
             round_trip(Envelope::internal(Command::ConnectWorker(ConnectWorker {
                 version,
+                attempt: 9,
                 ..command
             })));
         }
