@@ -711,7 +711,10 @@ fn of_two_attempts_to_connect_the_later_one_counts() {
         (Command::ConnectWorker(command), None)
     };
     let replay = after(vec![hello(2), hello(1), hello(2), hello(3)]);
-    let applied: Vec<bool> = answers(&replay).iter().map(|(_, revision, _)| revision.is_some()).collect();
+    let applied: Vec<bool> = answers(&replay)
+        .iter()
+        .map(|(_, revision, _)| revision.is_some())
+        .collect();
     assert_eq!(applied, [true, false, false, true]);
 }
 

@@ -119,11 +119,12 @@ async fn find(
 ) -> Result<(WorkerId, ManifestKey, Option<Arc<Manifest>>), Status> {
     let state = context.store.read(Consistency::Linearizable, deadline).await;
     let state = state.map_err(ApiError::from).map_err(Status::from)?;
-    find_in(&state, token, run, chunk)
+    find_in(&state, context.store.cluster_now(), token, run, chunk)
 }
 
 fn find_in(
     state: &State,
+    now: Time,
     token: TokenHash,
     run: RunId,
     (epoch, kind, seq): (AssignmentEpoch, EvidenceKind, u32),
@@ -131,6 +132,10 @@ fn find_in(
     let worker = state
         .worker_by_token(token)
         .ok_or_else(|| Status::unauthenticated("no worker has this token"))?;
+    // The command that takes it away may not have been applied yet.
+    if worker.token_expires_at.is_some_and(|at| at <= now) {
+        return Err(Status::unauthenticated("the worker's token has expired"));
+    }
     let assignment = state
         .assignment_by_epoch(run, epoch)
         .filter(|assignment| assignment.worker == worker.id)
@@ -171,5 +176,53 @@ fn record(
         last_at: time(request.last_at_ms),
         last: request.last,
         dropped: request.dropped,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use reeve_state::apply;
+    use reeve_state::command::{CreateWorker, EntryMeta};
+    use reeve_state::record::WorkerKind;
+    use reeve_state::time::Millis;
+    use reeve_state::transition::worker::LivenessProfile;
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_ran_out_shows_nothing_although_nobody_took_it_away_yet() {
+        let token = TokenHash([7; 32]);
+        let create = CreateWorker {
+            id: WorkerId::from_bytes([1; 16]),
+            name: "w".to_owned(),
+            kind: WorkerKind::UserOwned,
+            profile: LivenessProfile::Session,
+            region: String::new(),
+            labels: Default::default(),
+            capacity: Some(10),
+            token_hash: token,
+            token_ttl: Some(Millis(1_000)),
+        };
+        let mut state = State::default();
+        let entry = EntryMeta {
+            term: 1,
+            index: 1,
+            stamp: Time(5_000),
+        };
+        let step = apply(
+            &mut state,
+            &entry,
+            &Envelope::internal(Command::CreateWorker(create)),
+        );
+        step.applied.result.unwrap();
+        let asked = |now| {
+            let chunk = (AssignmentEpoch(1), EvidenceKind::Metrics, 0);
+            let answer = find_in(&state, Time(now), token, RunId::from_bytes([2; 16]), chunk);
+            answer.err().map(|status| status.code())
+        };
+        assert_eq!(asked(5_999), Some(Code::NotFound), "the assignment is looked for");
+        assert_eq!(asked(6_000), Some(Code::Unauthenticated));
     }
 }
