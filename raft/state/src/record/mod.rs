@@ -30,8 +30,8 @@ pub use project::{CreditAdjustment, Plan, Project, Usage};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
 pub use test::{
-    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test,
-    TestDefinition,
+    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, SimQuality, SipAction, SipCodec,
+    SipDeed, SipExecutor, Span, Test, TestDefinition,
 };
 pub use threshold::{Direction, MetricResult, Statistic, Thousandths, Threshold, evaluate, measurable};
 pub use webhook::{

@@ -2,7 +2,7 @@
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind, ProbeMode};
 use reeve_state::record::{
-    Access, ChangeKind, DeliveryStatus, Direction, EvidenceKind, PlacementFilter, Role, SkipReason,
+    Access, ChangeKind, DeliveryStatus, Direction, EvidenceKind, PlacementFilter, Role, SipCodec, SkipReason,
     Statistic, WebhookEventKind, WebhookStatus, WorkerEventKind, WorkerKind,
 };
 use reeve_state::transition::assignment::AssignmentStatus;
@@ -73,6 +73,7 @@ numbered!(WorkerEventKind {
     10 => TokenExpired,
     11 => Deleted,
 });
+numbered!(SipCodec { 1 => Pcmu, 2 => Pcma });
 numbered!(EvidenceKind { 1 => Metrics, 2 => Events });
 numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
 numbered!(LivenessProfile { 1 => Session, 2 => Ping });

@@ -12,6 +12,7 @@ mod record;
 mod reply;
 mod row;
 mod run;
+mod sip;
 #[cfg(test)]
 mod tests;
 mod webhook;

@@ -6,7 +6,8 @@ use reeve_proto::internal as wire;
 use reeve_state::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
 use reeve_state::record::{
     Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OnWorkerLoss, OutcomeShare,
-    RequestKey, RequestRecord, Selector, SimExecutor, SuggestedChange, Test, TestDefinition, WorkerVerdict,
+    RequestKey, RequestRecord, Selector, SimExecutor, SipExecutor, SuggestedChange, Test, TestDefinition,
+    WorkerVerdict,
 };
 use reeve_state::time::Time;
 
@@ -179,6 +180,7 @@ impl Wire for Group {
     fn to_proto(&self) -> Self::Proto {
         let executor = match &self.executor {
             Executor::Sim(sim) => wire::group::Executor::Sim(sim.to_proto()),
+            Executor::Sip(sip) => wire::group::Executor::Sip(sip.to_proto()),
         };
         wire::Group {
             name: self.name.clone(),
@@ -192,6 +194,7 @@ impl Wire for Group {
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
         let executor = match proto.executor.ok_or(DecodeError::UnknownKind("executor"))? {
             wire::group::Executor::Sim(sim) => Executor::Sim(SimExecutor::from_proto(sim)?),
+            wire::group::Executor::Sip(sip) => Executor::Sip(SipExecutor::from_proto(sip)?),
         };
         let selector = message("selector", proto.selector)?;
         Ok(Self {

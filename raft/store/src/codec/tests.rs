@@ -6,6 +6,7 @@ mod probes;
 mod project;
 mod registry;
 mod runs;
+mod sip;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};

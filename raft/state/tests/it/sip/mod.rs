@@ -1,0 +1,3 @@
+//! SIP endpoints: the rules of their definitions, their resources, and which accounts a run gets.
+
+mod definitions;
