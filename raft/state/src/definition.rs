@@ -15,9 +15,11 @@ use crate::time::Millis;
 
 pub use probe::{MAX_LIMIT, validate_probe};
 pub use sip::{
-    DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES, MAX_DTMF_DIGITS, MAX_RING, MAX_SIP_ACTIONS,
-    MAX_SIP_URI_BYTES, is_host, is_place, is_sip_uri, sip_wait,
+    DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES, MAX_ACCOUNTS_AT_ONCE, MAX_DTMF_DIGITS, MAX_MEDIA_BYTES,
+    MAX_POOL_ACCOUNTS, MAX_RING, MAX_SIP_ACTIONS, MAX_SIP_SECRET_BYTES, MAX_SIP_URI_BYTES, is_host, is_place,
+    is_sip_uri, sip_wait,
 };
+pub(crate) use sip::{validate_accounts, validate_media, validate_registrar};
 pub(crate) use webhook::validate_webhook;
 pub use webhook::{MAX_URL_BYTES, WebhookUrl, parse_webhook_url};
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{MAX_NAME_BYTES, Rules, callee, callees};
-use crate::record::{Executor, SipAction, SipDeed, SipExecutor, TestDefinition};
+use crate::command::{FieldViolation, PutAccounts, PutMedia, PutRegistrar};
+use crate::record::{Executor, SipAccountKey, SipAction, SipDeed, SipExecutor, TestDefinition};
+use crate::state::State;
 use crate::time::Millis;
 
 /// Most actions of a group.
@@ -89,6 +91,109 @@ pub fn is_host(text: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Most accounts of a pool.
+pub const MAX_POOL_ACCOUNTS: usize = 10_000;
+/// Most accounts that are written by one call.
+pub const MAX_ACCOUNTS_AT_ONCE: usize = 1_000;
+/// Longest secret of an account, in bytes.
+pub const MAX_SIP_SECRET_BYTES: usize = 256;
+/// What sealing adds to a secret: nonce and tag.
+pub const SEAL_BYTES: usize = 24 + 16;
+/// Most bytes of a media file.
+pub const MAX_MEDIA_BYTES: u64 = 1 << 20;
+
+/// The rules for a registrar.
+pub(crate) fn validate_registrar(command: &PutRegistrar) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", &command.key.name);
+    let host = "must be a host name or an IP address, without a port";
+    let literal = |text: &str| !text.contains("]:") && text.starts_with('[') && is_place(text);
+    rules.check(
+        is_host(&command.domain) || literal(&command.domain),
+        "domain",
+        || host.into(),
+    );
+    if let Some(name) = &command.host {
+        rules.check(is_host(name) || literal(name), "host", || host.into());
+    }
+    rules.check(command.port != Some(0), "port", || {
+        "must be between 1 and 65535".into()
+    });
+    if let Some(proxy) = &command.outbound_proxy {
+        rules.check(is_sip_uri(proxy), "outbound_proxy", || {
+            "must be a SIP URI such as sip:proxy.example.com;lr".into()
+        });
+    }
+    rules.violations
+}
+
+/// The rules for accounts of a pool.
+pub(crate) fn validate_accounts(command: &PutAccounts, state: &State) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("pool", &command.pool.name);
+    let count = command.accounts.len();
+    rules.check((1..=MAX_ACCOUNTS_AT_ONCE).contains(&count), "accounts", || {
+        format!("between 1 and {MAX_ACCOUNTS_AT_ONCE} accounts a call, found {count}; send more in parts")
+    });
+    let mut names = BTreeSet::new();
+    let mut more = 0;
+    for (position, account) in command.accounts.iter().take(MAX_ACCOUNTS_AT_ONCE).enumerate() {
+        let path = format!("accounts[{position}]");
+        let name = &account.username;
+        let field = format!("{path}.username");
+        rules.name(&field, name);
+        rules.check(name.bytes().all(is_user_byte), &field, || {
+            "only letters, digits and any of - _ . ~ ! * ' ( ) & = + $ / can stand in a SIP user name".into()
+        });
+        rules.check(names.insert(name), &field, || {
+            format!("{name:?} stands here twice")
+        });
+        if let Some(realm) = &account.realm {
+            rules.name(&format!("{path}.realm"), realm);
+            rules.check(!realm.contains(['"', '\\']), &format!("{path}.realm"), || {
+                "no quotes, no backslashes".into()
+            });
+        }
+        if let Some(secret) = &account.secret {
+            let most = MAX_SIP_SECRET_BYTES + SEAL_BYTES;
+            rules.check(
+                (SEAL_BYTES..=most).contains(&secret.sealed.len()),
+                &format!("{path}.secret"),
+                || format!("at most {MAX_SIP_SECRET_BYTES} bytes"),
+            );
+        }
+        let key = SipAccountKey {
+            pool: command.pool.clone(),
+            username: std::sync::Arc::clone(name),
+        };
+        more += usize::from(state.sip_account(&key).is_none());
+    }
+    let sum = state.pool_size(&command.pool) as usize + more;
+    rules.check(sum <= MAX_POOL_ACCOUNTS, "accounts", || {
+        format!("at most {MAX_POOL_ACCOUNTS} accounts in a pool, this would make {sum}")
+    });
+    rules.violations
+}
+
+/// What may stand in the user part of a SIP URI without being escaped, less what some servers read otherwise.
+const fn is_user_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'_' | b'.' | b'~' | b'!' | b'*' | b'\'' | b'(' | b')' | b'&' | b'=' | b'+' | b'$' | b'/'
+        )
+}
+
+/// The rules for a media file; what it is made of is checked where its bytes are.
+pub(crate) fn validate_media(command: &PutMedia) -> Vec<FieldViolation> {
+    let mut rules = Rules::default();
+    rules.name("name", &command.key.name);
+    rules.check((1..=MAX_MEDIA_BYTES).contains(&command.bytes), "content", || {
+        format!("between 1 and {MAX_MEDIA_BYTES} bytes, found {}", command.bytes)
+    });
+    rules.violations
 }
 
 impl Rules {

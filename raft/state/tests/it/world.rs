@@ -5,6 +5,7 @@ pub mod evidence;
 pub mod probes;
 pub mod project;
 pub mod registry;
+pub mod sip;
 pub mod webhook;
 
 use std::collections::BTreeMap;

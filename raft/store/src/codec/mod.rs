@@ -13,6 +13,7 @@ mod reply;
 mod row;
 mod run;
 mod sip;
+mod sip_resources;
 #[cfg(test)]
 mod tests;
 mod webhook;

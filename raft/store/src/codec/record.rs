@@ -45,6 +45,9 @@ impl Wire for ObjectRef {
             Self::Project(name) => Object::Project(name.to_string()),
             Self::Probe(id) => Object::Probe(id_bytes(id.as_bytes())),
             Self::Webhook(id) => Object::Webhook(id_bytes(id.as_bytes())),
+            Self::Registrar(key) => Object::Registrar(key.to_proto()),
+            Self::AccountPool(key) => Object::AccountPool(key.to_proto()),
+            Self::Media(key) => Object::Media(key.to_proto()),
         };
         wire::ObjectRef { object: Some(object) }
     }
@@ -59,6 +62,9 @@ impl Wire for ObjectRef {
             Object::Project(name) => Ok(Self::Project(ProjectName::from(name.as_str()))),
             Object::Probe(id) => Ok(Self::Probe(ProbeId::from_bytes(fixed("probe", &id)?))),
             Object::Webhook(id) => Ok(Self::Webhook(WebhookId::from_bytes(fixed("webhook", &id)?))),
+            Object::Registrar(key) => Ok(Self::Registrar(Wire::from_proto(key)?)),
+            Object::AccountPool(key) => Ok(Self::AccountPool(Wire::from_proto(key)?)),
+            Object::Media(key) => Ok(Self::Media(Wire::from_proto(key)?)),
         }
     }
 }

@@ -18,6 +18,174 @@ fn executor() -> SipExecutor {
     }
 }
 
+fn name(name: &str) -> ScopedName {
+    ScopedName::new(&ProjectName::from("blue"), name)
+}
+
+fn secret() -> SealedSecret {
+    SealedSecret {
+        key_id: [9; 8],
+        sealed: vec![1, 2, 3],
+    }
+}
+
+pub(super) fn sip_commands() -> Vec<Command> {
+    vec![
+        Command::PutRegistrar(PutRegistrar {
+            key: name("lab"),
+            domain: "lab.example".to_owned(),
+            host: Some("10.0.0.1".to_owned()),
+            port: Some(5070),
+            transport: SipTransport::Tcp,
+            outbound_proxy: Some("sip:p".to_owned()),
+        }),
+        Command::DeleteRegistrar(DeleteRegistrar { key: name("lab") }),
+        Command::PutAccounts(PutAccounts {
+            pool: name("pool"),
+            accounts: vec![
+                NewAccount {
+                    username: "1001".into(),
+                    secret: Some(secret()),
+                    realm: Some("r".to_owned()),
+                },
+                NewAccount {
+                    username: "1002".into(),
+                    secret: None,
+                    realm: None,
+                },
+            ],
+        }),
+        Command::DeleteAccounts(DeleteAccounts {
+            pool: name("pool"),
+            usernames: vec!["1001".into()],
+        }),
+        Command::PutMedia(PutMedia {
+            key: name("hello"),
+            sha256: [7; 32],
+            bytes: 8_044,
+            duration_ms: 1_000,
+        }),
+        Command::DeleteMedia(DeleteMedia { key: name("hello") }),
+    ]
+}
+
+pub(super) fn sip_rows() -> Vec<Row> {
+    vec![
+        Row::Registrar(Arc::new(Registrar {
+            key: name("lab"),
+            domain: "lab.example".to_owned(),
+            host: None,
+            port: None,
+            transport: SipTransport::Udp,
+            outbound_proxy: None,
+            created_at: Time(1),
+            updated_at: Time(2),
+            created_by: Some(key()),
+            revision: Revision(3),
+        })),
+        Row::SipAccount(Arc::new(SipAccount {
+            key: SipAccountKey {
+                pool: name("pool"),
+                username: "1001".into(),
+            },
+            secret: Some(secret()),
+            realm: None,
+            updated_at: Time(2),
+            revision: Revision(3),
+        })),
+        Row::SipLease(Arc::new(SipLease {
+            key: SipLeaseKey { run: run(), group: 1 },
+            pool: name("pool"),
+            usernames: vec!["1001".into(), "1003".into()],
+            revision: Revision(4),
+        })),
+        Row::Media(Arc::new(MediaFile {
+            key: name("hello"),
+            sha256: [7; 32],
+            bytes: 8_044,
+            duration_ms: 1_000,
+            created_at: Time(1),
+            updated_at: Time(2),
+            created_by: None,
+            revision: Revision(5),
+        })),
+    ]
+}
+
+pub(super) fn sip_refusals() -> Vec<Refusal> {
+    let (group, project) = ("g".to_owned(), ProjectName::from("blue"));
+    let faults = [
+        SipFault::NoRegistrar {
+            group: group.clone(),
+            registrar: "lab".to_owned(),
+            project: project.clone(),
+        },
+        SipFault::NoMedia {
+            group: group.clone(),
+            media: "hello".to_owned(),
+            project: ProjectName::default(),
+        },
+        SipFault::TooFewAccounts {
+            group,
+            pool: "pool".to_owned(),
+            project,
+            needed: 5,
+            total: 4,
+            free: 3,
+            in_use: 1,
+            runs: vec![run()],
+        },
+    ];
+    let in_use = Refusal::InUse {
+        kind: ObjectKind::Registrar,
+        name: "lab".to_owned(),
+        by: "run".to_owned(),
+    };
+    faults
+        .map(Refusal::SipUnavailable)
+        .into_iter()
+        .chain([in_use])
+        .collect()
+}
+
+#[test]
+fn what_a_request_was_about_comes_back() {
+    for object in [
+        ObjectRef::Registrar(name("lab")),
+        ObjectRef::AccountPool(name("pool")),
+        ObjectRef::Media(ScopedName::new(&ProjectName::default(), "hello")),
+    ] {
+        assert_eq!(ObjectRef::from_proto(object.to_proto()).unwrap(), object);
+    }
+}
+
+#[test]
+fn no_two_names_share_a_key_on_disk() {
+    let registrar = |project: &str, name: &str| {
+        Row::Registrar(Arc::new(Registrar {
+            key: ScopedName::new(&ProjectName::from(project), name),
+            ..match &sip_rows()[0] {
+                Row::Registrar(row) => Registrar::clone(row),
+                other => panic!("{other:?}"),
+            }
+        }))
+    };
+    assert_ne!(key_of(&registrar("a", "bc")), key_of(&registrar("ab", "c")));
+    let account = |pool: &str, username: &str| {
+        Row::SipAccount(Arc::new(SipAccount {
+            key: SipAccountKey {
+                pool: name(pool),
+                username: username.into(),
+            },
+            ..match &sip_rows()[1] {
+                Row::SipAccount(row) => SipAccount::clone(row),
+                other => panic!("{other:?}"),
+            }
+        }))
+    };
+    assert_ne!(key_of(&account("a", "bc")), key_of(&account("ab", "c")));
+}
+
 #[test]
 fn the_bytes_of_sip_endpoints_never_change() {
     let plain = executor();
