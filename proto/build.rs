@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Messages with a secret in them; `src/redacted.rs` prints them without it.
-const SECRET: [&str; 10] = [
+const SECRET: [&str; 11] = [
     ".reeve.v1.CreateWorkerResponse",
     ".reeve.v1.RegenerateTokenResponse",
     ".reeve.v1.BootstrapKeyRequest",
@@ -13,6 +13,7 @@ const SECRET: [&str; 10] = [
     ".reeve.v1.PutChunkRequest",
     ".reeve.v1.CreateWebhookResponse",
     ".reeve.v1.RotateWebhookSecretResponse",
+    ".reeve.v1.SipCredentials",
     ".reeve.internal.v1.SigningSecret",
 ];
 

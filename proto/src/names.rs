@@ -70,6 +70,8 @@ macro_rules! named {
 named! {
     RunStatus "RUN_STATUS_",
     RunReasonCode "RUN_REASON_CODE_",
+    SipCodec "SIP_CODEC_",
+    SipTransport "SIP_TRANSPORT_",
     EndpointPhase "ENDPOINT_PHASE_",
     EndpointOutcome "ENDPOINT_OUTCOME_",
     AssignmentStatus "ASSIGNMENT_STATUS_",

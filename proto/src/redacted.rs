@@ -26,6 +26,7 @@ redacted! {
     CreateWebhookResponse { webhook },
     RotateWebhookSecretResponse { webhook },
     Hello { incarnation, capacity, health, held, version, wall_ms, draining },
+    SipCredentials { username, realm },
     PutChunkRequest { run_id, epoch, kind, seq, rows, last, dropped },
 }
 
@@ -47,7 +48,19 @@ mod tests {
             token: secret(),
             ..Default::default()
         };
+        let credentials = v1::SipCredentials {
+            secret: secret(),
+            ..Default::default()
+        };
         let texts = [
+            format!("{credentials:?}"),
+            format!(
+                "{:?}",
+                v1::SipOffer {
+                    accounts: vec![credentials.clone()],
+                    ..Default::default()
+                }
+            ),
             format!(
                 "{:?}",
                 v1::CreateWorkerResponse {

@@ -233,6 +233,10 @@ fn not_found(kind: ObjectKind, id: &str) -> Description {
         ObjectKind::Project => "PROJECT_NOT_FOUND",
         ObjectKind::Webhook => "WEBHOOK_NOT_FOUND",
         ObjectKind::Delivery => "DELIVERY_NOT_FOUND",
+        ObjectKind::Registrar => "REGISTRAR_NOT_FOUND",
+        ObjectKind::AccountPool => "ACCOUNT_POOL_NOT_FOUND",
+        ObjectKind::Account => "ACCOUNT_NOT_FOUND",
+        ObjectKind::Media => "MEDIA_NOT_FOUND",
     };
     Description::new(Code::NotFound, reason).with("id", id)
 }
@@ -337,6 +341,11 @@ fn describe_refusal(refusal: &Refusal) -> Description {
             Description::new(Code::PermissionDenied, "WORKER_OF_ANOTHER_KEY").with("worker", worker)
         }
         Refusal::OverPlan(_) => precondition("OVER_PLAN"),
+        Refusal::SipUnavailable(_) => precondition("SIP_UNAVAILABLE"),
+        Refusal::InUse { kind, name, by: _ } => {
+            let reason = format!("{}_IN_USE", kind.name().to_uppercase().replace(' ', "_"));
+            Description::new(Code::FailedPrecondition, reason).with("name", name)
+        }
         Refusal::ProjectInUse {
             project,
             tests,

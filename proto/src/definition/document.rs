@@ -55,25 +55,89 @@ pub struct GroupDocument {
     /// Only workers that carry all of these.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// What an endpoint does: `sim`, the default.
+    /// What an endpoint does: `sim`, the default, or `sip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<String>,
     /// Settings of the executor `sim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sim: Option<SimDocument>,
-    /// Whom the endpoints call; that group starts first.
+    /// Settings of the executor `sip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip: Option<SipDocument>,
+    /// Whom the endpoints call. Endpoints of `sip` that call nobody wait for calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callee: Option<CalleeDocument>,
 }
 
-/// Whom a group calls.
+/// Whom a group calls: a group or a URI.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CalleeDocument {
-    /// Name of a group of the same definition.
+    /// Name of a group of the same definition and executor; it starts first. Endpoint i calls its endpoint i mod its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// A SIP URI that all endpoints call; only for the executor `sip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+}
+
+/// Endpoints that are SIP user agents.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SipDocument {
+    /// Name of the registrar where the accounts register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registrar: Option<String>,
+    /// Name of the pool that has an account for each endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<String>,
+    /// In the order of preference; the default is PCMU, PCMA.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
+    /// Name of the media file that is sent round and round; nothing means a tone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
+    /// Whether the receiving side conceals lost packets, for the quality figures; it does unless this says false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plc: Option<bool>,
+    /// How long a caller waits for an answer once it rings: 1 s to 10 min, by default 32 s.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "answer_timeout")]
+    pub answer_timeout: Option<DurationText>,
+    /// How long one that is called rings before it answers: at most 10 min, by default not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<DurationText>,
+    /// What REGISTER asks for: whole seconds, 10 s to 24 h, by default 10 min.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "register_expires")]
+    pub register_expires: Option<DurationText>,
+    /// What callers do in their calls, in order of time; at most 30.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<SipActionDocument>,
+    /// Whether traces keep credentials as they were sent; by default a word stands for them.
+    #[serde(default, skip_serializing_if = "is_false", alias = "trace_credentials")]
+    pub trace_credentials: bool,
+}
+
+/// What a caller does in its call: `{at: 5s, dtmf: "123#"}` or `{at: 10s, hold: true}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SipActionDocument {
+    /// Since the call was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<DurationText>,
+    /// Digits to send: 0 to 9, A to D, * and #.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtmf: Option<String>,
+    /// Puts the call on hold; false takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<bool>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Scripted endpoints.

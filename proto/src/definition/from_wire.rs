@@ -1,6 +1,8 @@
 //! From the wire to the document, for output.
 
-use super::document::{CalleeDocument, DefinitionDocument, DurationText, GroupDocument, SimDocument};
+use super::document::{
+    CalleeDocument, DefinitionDocument, DurationText, GroupDocument, SimDocument, SipDocument,
+};
 use super::duration::{format_duration, format_range};
 use super::{loss, outcomes};
 use crate::v1;
@@ -28,9 +30,10 @@ impl From<&v1::Group> for GroupDocument {
     fn from(group: &v1::Group) -> Self {
         let selector = group.selector.clone().unwrap_or_default();
         let set = |text: String| (!text.is_empty()).then_some(text);
-        let (executor, sim) = match &group.executor {
-            Some(v1::group::Executor::Sim(sim)) => (Some("sim".to_owned()), Some(SimDocument::from(sim))),
-            None => (None, None),
+        let (executor, sim, sip) = match &group.executor {
+            Some(v1::group::Executor::Sim(sim)) => (Some("sim"), Some(SimDocument::from(sim)), None),
+            Some(v1::group::Executor::Sip(sip)) => (Some("sip"), None, Some(SipDocument::from(sip))),
+            None => (None, None, None),
         };
         Self {
             name: Some(group.name.clone()),
@@ -38,10 +41,13 @@ impl From<&v1::Group> for GroupDocument {
             region: set(selector.region),
             worker: set(selector.worker_id),
             labels: selector.labels,
-            executor,
+            executor: executor.map(str::to_owned),
             sim,
+            sip,
             callee: group.callee.as_ref().map(|callee| CalleeDocument {
-                group: Some(callee.group.clone()),
+                // A callee that names nothing is shown as it is.
+                group: (!callee.group.is_empty() || callee.uri.is_empty()).then(|| callee.group.clone()),
+                uri: set(callee.uri.clone()),
             }),
         }
     }

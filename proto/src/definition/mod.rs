@@ -8,6 +8,7 @@ mod from_wire;
 mod loss;
 mod outcomes;
 mod quality;
+mod sip;
 mod to_wire;
 
 #[cfg(test)]
@@ -17,7 +18,7 @@ mod tests;
 
 pub use document::{
     CalleeDocument, DefinitionDocument, FailAboveDocument, GroupDocument, QualityDocument, SimDocument,
-    WorkerLossDocument,
+    SipActionDocument, SipDocument, WorkerLossDocument,
 };
 pub use duration::{format_duration, parse_duration};
 

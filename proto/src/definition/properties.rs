@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::*;
 
 /// Words that mean something in a definition, so that random documents come near to real ones.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 33] = [
     "name",
     "duration",
     "buildup",
@@ -32,6 +32,15 @@ const WORDS: [&str; 24] = [
     "20s",
     "1ms..2ms",
     "20%",
+    "sip",
+    "registrar",
+    "accounts",
+    "codecs",
+    "PCMU",
+    "actions",
+    "at",
+    "dtmf",
+    "uri",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -102,6 +111,40 @@ fn group() -> impl Strategy<Value = Value> {
         })
 }
 
+/// A group of SIP endpoints that nothing in its syntax speaks against.
+fn sip_group() -> impl Strategy<Value = Value> {
+    let action = (
+        0..u64::from(u32::MAX),
+        prop::option::of(any::<bool>()),
+        any::<String>(),
+    )
+        .prop_map(|(at, hold, digits)| match hold {
+            Some(hold) => serde_json::json!({"at": format!("{at}ms"), "hold": hold}),
+            None => serde_json::json!({"at": format!("{at}ms"), "dtmf": digits}),
+        });
+    (
+        any::<String>(),
+        any::<u32>(),
+        ["[a-z]{1,8}", "[a-z]{1,8}"],
+        duration(),
+        prop::collection::vec(action, 0..4),
+        prop::option::of("sip:[a-z]{1,4}"),
+        any::<bool>(),
+    )
+        .prop_map(|(name, endpoints, [registrar, accounts], ring, actions, uri, plc)| {
+            let sip = serde_json::json!({
+                "registrar": registrar, "accounts": accounts, "ring": ring, "actions": actions, "plc": plc,
+                "codecs": ["PCMA"], "traceCredentials": plc,
+            });
+            let mut group =
+                serde_json::json!({"name": name, "endpoints": endpoints, "executor": "sip", "sip": sip});
+            if let Some(uri) = uri {
+                group["callee"] = serde_json::json!({"uri": uri});
+            }
+            group
+        })
+}
+
 fn policy() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -113,7 +156,7 @@ fn policy() -> impl Strategy<Value = Value> {
 }
 
 fn document() -> impl Strategy<Value = Value> {
-    let groups = prop::collection::vec(group(), 1..4);
+    let groups = prop::collection::vec(prop_oneof![3 => group(), 1 => sip_group()], 1..4);
     (
         any::<String>(),
         duration(),

@@ -106,7 +106,11 @@ fn a_bad_value_is_named_with_its_rule() {
             "groups",
             "at least one group",
         ),
-        (group(r#""executor":"sip""#), "groups[0].executor", "expected sim"),
+        (
+            group(r#""executor":"exec""#),
+            "groups[0].executor",
+            "expected sim or sip",
+        ),
         (
             group(r#""sim":{"setup":"2s..1s"}"#),
             "groups[0].sim.setup",
@@ -204,8 +208,8 @@ fn all_violations_come_at_once() {
             "groups[0].name",
             "groups[0].endpoints",
             "groups[0].sim.setup",
-            "groups[1].executor",
-            "groups[1].name"
+            "groups[1].name",
+            "groups[1].executor"
         ]
     );
 }
@@ -248,4 +252,122 @@ fn durations_round_trip() {
     assert_eq!(format_duration(&duration(90, 0).unwrap()), "1m30s");
     assert_eq!(format_duration(&duration(0, 200_000_000).unwrap()), "200ms");
     assert_eq!(format_duration(&duration(0, 0).unwrap()), "0s");
+}
+
+const CALLS: &str = r#"{
+    "name": "calls", "duration": "20s", "groups": [
+        {"name": "callers", "endpoints": 2, "executor": "sip", "callee": {"group": "receivers"},
+         "sip": {"registrar": "lab", "accounts": "pool", "codecs": ["PCMA", "pcmu"], "media": "hello", "plc": false,
+                 "answer_timeout": "10s", "registerExpires": "2m", "traceCredentials": true,
+                 "actions": [{"at": "5s", "dtmf": "123#"}, {"at": "7s500ms", "hold": true}, {"at": "9s", "hold": false}]}},
+        {"name": "receivers", "endpoints": 2, "executor": "sip", "sip": {"registrar": "lab", "accounts": "pool", "ring": "1s"}},
+        {"name": "outside", "endpoints": 1, "executor": "sip", "callee": {"uri": "sip:echo@example.com"},
+         "sip": {"registrar": "lab", "accounts": "pool"}}
+    ]}"#;
+
+#[test]
+fn sip_endpoints_are_read_and_come_back() {
+    let definition = from_json(CALLS.as_bytes()).unwrap();
+    let Some(v1::group::Executor::Sip(sip)) = &definition.groups[0].executor else {
+        panic!("no sip")
+    };
+    assert_eq!((sip.registrar.as_str(), sip.accounts.as_str()), ("lab", "pool"));
+    let codecs: Vec<_> = sip.codecs().collect();
+    assert_eq!(codecs, [v1::SipCodec::Pcma, v1::SipCodec::Pcmu]);
+    assert_eq!(sip.packet_loss_concealment, Some(false));
+    assert_eq!(sip.register_expires, duration(120, 0));
+    assert_eq!(sip.ring, None, "what is not said is for the cluster to fill in");
+    let hold = |at_ms, hold| v1::SipAction {
+        at_ms,
+        action: Some(v1::sip_action::Action::Hold(hold)),
+    };
+    let dtmf = v1::SipAction {
+        at_ms: 5_000,
+        action: Some(v1::sip_action::Action::Dtmf("123#".to_owned())),
+    };
+    assert_eq!(sip.actions, [dtmf, hold(7_500, true), hold(9_000, false)]);
+    let outside = definition.groups[2].callee.as_ref().unwrap();
+    assert_eq!(
+        (outside.group.as_str(), outside.uri.as_str()),
+        ("", "sip:echo@example.com")
+    );
+    let written = serde_json::to_string(&DefinitionDocument::from(&definition)).unwrap();
+    assert_eq!(from_json(written.as_bytes()).unwrap(), definition, "{written}");
+    assert!(written.contains(r#"{"at":"7s500ms","hold":true}"#), "{written}");
+}
+
+#[test]
+fn what_is_wrong_with_sip_endpoints_is_named() {
+    let group = |body: &str| {
+        format!(r#"{{"name":"t","duration":"1s","groups":[{{"name":"g","endpoints":1,{body}}}]}}"#)
+    };
+    let sip = |body: &str| {
+        group(&format!(
+            r#""executor":"sip","sip":{{"registrar":"r","accounts":"a",{body}}}"#
+        ))
+    };
+    let action = |body: &str| sip(&format!(r#""actions":[{{{body}}}]"#));
+    let table = [
+        (
+            group(r#""executor":"sip""#),
+            "groups[0].sip.registrar",
+            "is required",
+        ),
+        (
+            group(r#""executor":"sip""#),
+            "groups[0].sip.accounts",
+            "is required",
+        ),
+        (
+            group(r#""sip":{"registrar":"r","accounts":"a"}"#),
+            "groups[0].sip",
+            "executor is sim",
+        ),
+        (
+            sip(r#""ring":"0s"},"sim":{"setup":"1s""#),
+            "groups[0].sim",
+            "executor is sip",
+        ),
+        (
+            sip(r#""codecs":["opus"]"#),
+            "groups[0].sip.codecs[0]",
+            "expected PCMU or PCMA",
+        ),
+        (sip(r#""ring":3"#), "groups[0].sip.ring", "has no unit"),
+        (sip(r#""rign":"3s""#), "groups[0].sip.rign", "unknown field"),
+        (
+            action(r#""dtmf":"1""#),
+            "groups[0].sip.actions[0].at",
+            "is required",
+        ),
+        (
+            action(r#""at":"1s""#),
+            "groups[0].sip.actions[0]",
+            "must have dtmf or hold",
+        ),
+        (
+            action(r#""at":"1s","dtmf":"1","hold":true"#),
+            "groups[0].sip.actions[0]",
+            "write two actions",
+        ),
+        (
+            action(r#""at":"1us","hold":true"#),
+            "groups[0].sip.actions[0].at",
+            "whole milliseconds",
+        ),
+        (
+            group(r#""callee":{"group":"g","uri":"sip:x@y"}"#),
+            "groups[0].callee.uri",
+            "either a group or a URI",
+        ),
+    ];
+    for (source, field, words) in table {
+        let violations = from_json(source.as_bytes()).unwrap_err();
+        assert!(
+            violations
+                .iter()
+                .any(|v| v.field == field && v.description.contains(words)),
+            "{source}: wanted {field}: {words}; got {violations:?}"
+        );
+    }
 }

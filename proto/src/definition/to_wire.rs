@@ -2,9 +2,11 @@
 
 use prost_types::Duration;
 
-use super::document::{DefinitionDocument, DurationText, GroupDocument, SimDocument};
+use super::document::{
+    CalleeDocument, DefinitionDocument, DurationText, GroupDocument, SimDocument, SipDocument,
+};
 use super::duration::{parse_duration, parse_range};
-use super::{FieldViolation, loss, outcomes, quality};
+use super::{FieldViolation, loss, outcomes, quality, sip};
 use crate::v1;
 
 impl TryFrom<DefinitionDocument> for v1::TestDefinition {
@@ -41,13 +43,6 @@ impl TryFrom<DefinitionDocument> for v1::TestDefinition {
 }
 
 fn to_group(path: &str, group: GroupDocument, violations: &mut Vec<FieldViolation>) -> v1::Group {
-    let executor = group.executor.as_deref().unwrap_or("sim");
-    if executor != "sim" {
-        violations.push(FieldViolation::new(
-            format!("{path}.executor"),
-            format!("{executor:?} is not an executor; expected sim"),
-        ));
-    }
     let selector = v1::Selector {
         region: group.region.unwrap_or_default(),
         worker_id: group.worker.unwrap_or_default(),
@@ -57,14 +52,58 @@ fn to_group(path: &str, group: GroupDocument, violations: &mut Vec<FieldViolatio
         name: required(&format!("{path}.name"), group.name, violations),
         endpoints: required(&format!("{path}.endpoints"), group.endpoints, violations),
         selector: (selector != v1::Selector::default()).then_some(selector),
-        executor: Some(v1::group::Executor::Sim(to_sim(
-            &format!("{path}.sim"),
-            group.sim.unwrap_or_default(),
-            violations,
-        ))),
-        callee: group.callee.map(|callee| v1::Callee {
-            group: required(&format!("{path}.callee.group"), callee.group, violations),
-        }),
+        executor: to_executor(path, group.executor.as_deref(), group.sim, group.sip, violations),
+        callee: group.callee.map(|callee| to_callee(path, callee, violations)),
+    }
+}
+
+fn to_executor(
+    path: &str,
+    executor: Option<&str>,
+    sim: Option<SimDocument>,
+    sip: Option<SipDocument>,
+    violations: &mut Vec<FieldViolation>,
+) -> Option<v1::group::Executor> {
+    let stray = |stray: bool, name: &str, executor: &str, violations: &mut Vec<FieldViolation>| {
+        if stray {
+            let rule = format!("the group's executor is {executor}, not {name}");
+            violations.push(FieldViolation::new(format!("{path}.{name}"), rule));
+        }
+    };
+    match executor.unwrap_or("sim") {
+        "sim" => {
+            stray(sip.is_some(), "sip", "sim", violations);
+            let sim = to_sim(&format!("{path}.sim"), sim.unwrap_or_default(), violations);
+            Some(v1::group::Executor::Sim(sim))
+        }
+        "sip" => {
+            stray(sim.is_some(), "sim", "sip", violations);
+            let sip = sip::to_wire(&format!("{path}.sip"), sip.unwrap_or_default(), violations);
+            Some(v1::group::Executor::Sip(sip))
+        }
+        other => {
+            violations.push(FieldViolation::new(
+                format!("{path}.executor"),
+                format!("{other:?} is not an executor; expected sim or sip"),
+            ));
+            None
+        }
+    }
+}
+
+fn to_callee(path: &str, callee: CalleeDocument, violations: &mut Vec<FieldViolation>) -> v1::Callee {
+    let CalleeDocument { group, uri } = callee;
+    if group.is_some() && uri.is_some() {
+        let field = format!("{path}.callee.uri");
+        violations.push(FieldViolation::new(field, "either a group or a URI"));
+    }
+    let group = match &uri {
+        Some(_) => group.unwrap_or_default(),
+        None => required(&format!("{path}.callee.group"), group, violations),
+    };
+    v1::Callee {
+        group,
+        uri: uri.unwrap_or_default(),
     }
 }
 
@@ -89,14 +128,14 @@ fn to_sim(path: &str, sim: SimDocument, violations: &mut Vec<FieldViolation>) ->
     }
 }
 
-fn required<T: Default>(field: &str, value: Option<T>, violations: &mut Vec<FieldViolation>) -> T {
+pub(super) fn required<T: Default>(field: &str, value: Option<T>, violations: &mut Vec<FieldViolation>) -> T {
     value.unwrap_or_else(|| {
         violations.push(FieldViolation::new(field, "is required"));
         T::default()
     })
 }
 
-fn duration(
+pub(super) fn duration(
     field: &str,
     text: Option<DurationText>,
     violations: &mut Vec<FieldViolation>,

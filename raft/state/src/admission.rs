@@ -1,6 +1,10 @@
 //! Whether a project's plan allows one more run (R124, R190, R191, R195). Apply asks this when a run is queued, and the planner
 //! before it, so that both say the same.
 
+mod sip;
+
+pub use sip::{AccountNeeds, accounts_needed};
+
 use crate::command::PlanFault;
 use crate::definition;
 use crate::id::ProjectName;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, ProbeId, ProjectName, RunId, TestId, WebhookId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, RunId, ScopedName, TestId, WebhookId, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, Probe,
-    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook, Worker,
-    WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, MediaFile,
+    Probe, ProbeSlot, ProbeSlotKey, Project, Registrar, RequestKey, RequestRecord, Run, RunSummary,
+    SipAccount, SipAccountKey, SipLease, SipLeaseKey, Test, Webhook, Worker, WorkerEvent, WorkerEventKey,
 };
 use crate::transition::endpoint::EndpointChunk;
 
@@ -54,6 +54,14 @@ pub enum Change {
     Summary(Delta<RunId, RunSummary>),
     /// A project.
     Project(Delta<ProjectName, Project>),
+    /// A SIP registrar.
+    Registrar(Delta<ScopedName, Registrar>),
+    /// A SIP account.
+    SipAccount(Delta<SipAccountKey, SipAccount>),
+    /// The accounts that a group of a run uses.
+    SipLease(Delta<SipLeaseKey, SipLease>),
+    /// A media file.
+    Media(Delta<ScopedName, MediaFile>),
 }
 
 impl<K, V> Delta<K, V> {
@@ -94,6 +102,10 @@ impl Change {
             Self::Manifest(delta) => Self::Manifest(delta.inverse()),
             Self::Summary(delta) => Self::Summary(delta.inverse()),
             Self::Project(delta) => Self::Project(delta.inverse()),
+            Self::Registrar(delta) => Self::Registrar(delta.inverse()),
+            Self::SipAccount(delta) => Self::SipAccount(delta.inverse()),
+            Self::SipLease(delta) => Self::SipLease(delta.inverse()),
+            Self::Media(delta) => Self::Media(delta.inverse()),
         }
     }
 }
@@ -131,4 +143,12 @@ pub enum Row {
     Summary(Arc<RunSummary>),
     /// A project.
     Project(Arc<Project>),
+    /// A SIP registrar.
+    Registrar(Arc<Registrar>),
+    /// A SIP account.
+    SipAccount(Arc<SipAccount>),
+    /// The accounts that a group of a run uses.
+    SipLease(Arc<SipLease>),
+    /// A media file.
+    Media(Arc<MediaFile>),
 }

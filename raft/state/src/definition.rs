@@ -1,6 +1,7 @@
 //! The rules that fields must keep: of test definitions (D9), workers, drains and keys. All broken rules are named at once.
 
 mod probe;
+mod sip;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,12 @@ use crate::state::State;
 use crate::time::Millis;
 
 pub use probe::{MAX_LIMIT, validate_probe};
+pub use sip::{
+    DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES, MAX_ACCOUNTS_AT_ONCE, MAX_DTMF_DIGITS, MAX_MEDIA_BYTES,
+    MAX_POOL_ACCOUNTS, MAX_RING, MAX_SIP_ACTIONS, MAX_SIP_SECRET_BYTES, MAX_SIP_URI_BYTES, is_host, is_place,
+    is_sip_uri, sip_wait,
+};
+pub(crate) use sip::{validate_accounts, validate_media, validate_registrar};
 pub(crate) use webhook::validate_webhook;
 pub use webhook::{MAX_URL_BYTES, WebhookUrl, parse_webhook_url};
 
@@ -79,6 +86,7 @@ fn callee(definition: &TestDefinition, group: usize) -> Option<usize> {
 pub fn expected_execution(definition: &TestDefinition) -> Millis {
     let setup = definition.groups.iter().map(|group| match &group.executor {
         Executor::Sim(sim) => sim.setup_max,
+        Executor::Sip(sip) => sip.ring,
     });
     let wait = (0..definition.groups.len()).map(|group| start_offset(definition, group));
     let wait = wait.max().unwrap_or_default();
@@ -126,6 +134,7 @@ pub fn validate(definition: &TestDefinition) -> Vec<FieldViolation> {
             format!("{:?} is used by another group", group.name)
         });
         rules.callee(&path, definition, position);
+        rules.sip_callee(&path, definition, position);
     }
     if let OnWorkerLoss::FailAbove { share_ppm } = definition.on_worker_loss {
         rules.check(share_ppm < 1_000_000, "on_worker_loss.fail_above", || {
@@ -405,6 +414,7 @@ impl Rules {
         self.labels(&format!("{path}.labels"), &group.selector.labels);
         match &group.executor {
             Executor::Sim(sim) => self.sim(path, sim),
+            Executor::Sip(sip) => self.sip(path, sip, group.callee.is_some() || sip.uri.is_some()),
         }
     }
 

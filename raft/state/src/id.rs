@@ -199,3 +199,28 @@ impl fmt::Debug for ProjectName {
         write!(f, "project:{}", self.0)
     }
 }
+
+/// Something that is known by its name within a project: the two together are its id. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopedName {
+    /// Whose it is.
+    pub project: ProjectName,
+    /// Its name, unique among its kind in the project.
+    pub name: Arc<str>,
+}
+
+impl ScopedName {
+    /// Of this name in a project.
+    pub fn new(project: &ProjectName, name: &str) -> Self {
+        Self {
+            project: project.clone(),
+            name: Arc::from(name),
+        }
+    }
+}
+
+impl fmt::Display for ScopedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

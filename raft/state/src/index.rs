@@ -1,5 +1,6 @@
 //! Keeps the indexes in step with the tables: every changed row passes through here.
 
+pub(crate) mod sip;
 pub(crate) mod webhook;
 
 use std::sync::Arc;
@@ -102,6 +103,26 @@ impl State {
                 before: None,
                 after: Some(row),
             }),
+            Row::Registrar(row) => Change::Registrar(Delta {
+                key: row.key.clone(),
+                before: None,
+                after: Some(row),
+            }),
+            Row::SipAccount(row) => Change::SipAccount(Delta {
+                key: row.key.clone(),
+                before: None,
+                after: Some(row),
+            }),
+            Row::SipLease(row) => Change::SipLease(Delta {
+                key: row.key,
+                before: None,
+                after: Some(row),
+            }),
+            Row::Media(row) => Change::Media(Delta {
+                key: row.key.clone(),
+                before: None,
+                after: Some(row),
+            }),
         });
     }
 
@@ -124,6 +145,10 @@ impl State {
             Change::Manifest(delta) => write(&mut self.manifests, delta),
             Change::Summary(delta) => write(&mut self.summaries, delta),
             Change::Project(delta) => write(&mut self.projects, delta),
+            Change::Registrar(delta) => write(&mut self.registrars, delta),
+            Change::SipAccount(delta) => write(&mut self.sip_accounts, delta),
+            Change::SipLease(delta) => write(&mut self.sip_leases, delta),
+            Change::Media(delta) => write(&mut self.media, delta),
         }
     }
 }
@@ -250,6 +275,8 @@ impl Index {
             Change::Chunk(_)
             | Change::Event(_)
             | Change::Project(_)
+            | Change::Registrar(_)
+            | Change::Media(_)
             | Change::ProbeSlot(_)
             | Change::Manifest(_) => {}
             Change::Worker(delta) => {
@@ -266,6 +293,8 @@ impl Index {
             }
             Change::Webhook(delta) => self.webhooks.webhook(delta),
             Change::Delivery(delta) => self.webhooks.delivery(delta),
+            Change::SipAccount(delta) => self.sip.account(delta),
+            Change::SipLease(delta) => self.sip.lease(delta),
             Change::Probe(delta) => {
                 delta.before.iter().for_each(|row| self.forget_probe(row));
                 delta.after.iter().for_each(|row| self.learn_probe(row));

@@ -4,6 +4,7 @@
 
 mod probe;
 mod projects;
+mod sip;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ type Law = fn(&State, &mut Vec<String>);
 type StepLaw = fn(&State, &State, &mut Vec<String>);
 
 /// Laws of every state.
-pub const LAWS: [(&str, Law); 20] = [
+pub const LAWS: [(&str, Law); 22] = [
     (
         "endpoints are conserved: the sum over phases is the size",
         endpoints_conserved,
@@ -101,6 +102,14 @@ pub const LAWS: [(&str, Law); 20] = [
     (
         "what may be sent is what no earlier event of its order holds up",
         webhook::order_is_kept,
+    ),
+    (
+        "an account is used by at most one active run, and by none that ended",
+        sip::one_run_an_account,
+    ),
+    (
+        "a run that is queued or running has an account for each SIP endpoint, and its registrars and media exist",
+        sip::runs_have_what_they_need,
     ),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Pure and deterministic: no async, no I/O, no clock, no randomness. The same entries give the same state on every node.
 
-mod admission;
+pub mod admission;
 mod apply;
 pub mod change;
 pub mod command;

@@ -1,5 +1,6 @@
 //! Questions to the state.
 
+mod sip;
 mod webhook;
 
 use std::sync::Arc;
@@ -350,6 +351,10 @@ impl State {
         let projects = self.projects.values().cloned().map(Row::Project);
         let webhooks = self.webhooks.values().cloned().map(Row::Webhook);
         let deliveries = self.deliveries.values().cloned().map(Row::Delivery);
+        let registrars = self.registrars.values().cloned().map(Row::Registrar);
+        let accounts = self.sip_accounts.values().cloned().map(Row::SipAccount);
+        let leases = self.sip_leases.values().cloned().map(Row::SipLease);
+        let media = self.media.values().cloned().map(Row::Media);
         tests
             .chain(runs)
             .chain(assignments)
@@ -365,5 +370,9 @@ impl State {
             .chain(projects)
             .chain(webhooks)
             .chain(deliveries)
+            .chain(registrars)
+            .chain(accounts)
+            .chain(leases)
+            .chain(media)
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, TestId, TokenHash, WebhookId, WorkerId,
+    KeyHash, KeyId, ProbeId, ProjectName, Revision, RunId, ScopedName, TestId, TokenHash, WebhookId, WorkerId,
 };
+use crate::index::sip::SipIndex;
 use crate::index::webhook::WebhookIndex;
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, Probe,
-    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Webhook,
-    Worker, WorkerEvent, WorkerEventKey,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, Manifest, ManifestKey, MediaFile,
+    Probe, ProbeSlot, ProbeSlotKey, Project, Registrar, RequestKey, RequestRecord, Run, RunSummary,
+    SipAccount, SipAccountKey, SipLease, SipLeaseKey, Test, Usage, Webhook, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use crate::time::Time;
 use crate::transition::endpoint::EndpointChunk;
@@ -59,6 +61,10 @@ pub struct State {
     pub(crate) projects: OrdMap<ProjectName, Arc<Project>>,
     pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
     pub(crate) deliveries: OrdMap<DeliveryKey, Arc<Delivery>>,
+    pub(crate) registrars: OrdMap<ScopedName, Arc<Registrar>>,
+    pub(crate) sip_accounts: OrdMap<SipAccountKey, Arc<SipAccount>>,
+    pub(crate) sip_leases: OrdMap<SipLeaseKey, Arc<SipLease>>,
+    pub(crate) media: OrdMap<ScopedName, Arc<MediaFile>>,
     pub(crate) index: Index,
 }
 
@@ -100,4 +106,6 @@ pub(crate) struct Index {
     pub(crate) usage: OrdMap<ProjectName, Usage>,
     /// Webhooks and what is on its way to them.
     pub(crate) webhooks: WebhookIndex,
+    /// SIP accounts that runs use, and how many of each pool there are and are used.
+    pub(crate) sip: SipIndex,
 }

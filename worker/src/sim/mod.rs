@@ -83,8 +83,10 @@ async fn turn(shared: Arc<Shared>) {
 
 impl Executor for Sim {
     fn prepare(&self, work: &Arc<Work>) {
-        let Spec::Sim(definition) = &work.spec;
-        let checked = SimSpec::new(definition, work.duration);
+        let checked = match &work.spec {
+            Spec::Sim(definition) => SimSpec::new(definition, work.duration),
+            Spec::Sip(_) => Err("executor: this worker has no SIP executor".to_owned()),
+        };
         let answer = checked.map(|spec| self.shared.table.lock().prepare(work, spec));
         self.shared.sink.emit(Event::Prepared(work.key.clone(), answer));
     }

@@ -341,7 +341,9 @@ mod tests {
     }
 
     fn started(table: &mut Table, work: &Arc<Work>, start: MonoMs, now: MonoMs) {
-        let Spec::Sim(definition) = &work.spec;
+        let Spec::Sim(definition) = &work.spec else {
+            panic!("not a sim")
+        };
         table.prepare(work, SimSpec::new(definition, work.duration).unwrap());
         table.start(&work.key, start, now);
     }
@@ -422,7 +424,9 @@ mod tests {
     fn hanging_up_with_an_outcome_gives_it_to_all_that_have_not_ended() {
         let mut table = Table::default();
         let not_started = work("r", 3, definition(500));
-        let Spec::Sim(definition) = &not_started.spec;
+        let Spec::Sim(definition) = &not_started.spec else {
+            panic!("not a sim")
+        };
         table.prepare(
             &not_started,
             SimSpec::new(definition, not_started.duration).unwrap(),

@@ -80,7 +80,13 @@ impl Replay {
             | Command::RotateSecret(_)
             | Command::ReplayDelivery(_)
             | Command::PauseWebhook(_)
-            | Command::TestWebhook(_) => operates,
+            | Command::TestWebhook(_)
+            | Command::PutRegistrar(_)
+            | Command::DeleteRegistrar(_)
+            | Command::PutAccounts(_)
+            | Command::DeleteAccounts(_)
+            | Command::PutMedia(_)
+            | Command::DeleteMedia(_) => operates,
             Command::CreateKey(_)
             | Command::RevokeKey(_)
             | Command::PutProject(_)
@@ -268,7 +274,8 @@ pub(super) enum Outcome {
     Unknown,
 }
 
-/// Projects and webhooks: no run, worker, test or key is another afterwards. Limits of projects are not modelled.
+/// Projects, webhooks and what SIP endpoints need: no run, worker, test or key is another afterwards. Limits of projects, and
+/// which accounts are free, are not modelled.
 fn is_beside(command: &Command) -> bool {
     matches!(
         command,
@@ -282,6 +289,12 @@ fn is_beside(command: &Command) -> bool {
             | Command::ReplayDelivery(_)
             | Command::PauseWebhook(_)
             | Command::TestWebhook(_)
+            | Command::PutRegistrar(_)
+            | Command::DeleteRegistrar(_)
+            | Command::PutAccounts(_)
+            | Command::DeleteAccounts(_)
+            | Command::PutMedia(_)
+            | Command::DeleteMedia(_)
     )
 }
 

@@ -147,6 +147,7 @@ const fn is_billing(reason: RunReasonCode) -> bool {
         | RunReasonCode::StoppedByUser
         | RunReasonCode::AllWorkersDisconnected
         | RunReasonCode::WorkerLost
+        | RunReasonCode::AccountsUnavailable
         | RunReasonCode::ExecutionTimeoutExceeded
         | RunReasonCode::UnrecoverablePlatformError => false,
     }

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_state::State;
+use reeve_state::admission::AccountNeeds;
 use reeve_state::command::Placement;
 use reeve_state::definition::expected_execution;
 use reeve_state::id::{ProjectName, RunId, WorkerId};
@@ -19,6 +20,7 @@ use reeve_state::transition::run::{RunReason, RunReasonCode, RunStatus};
 
 use super::limits::not_allowed;
 use super::order::{Ticket, waiting};
+use super::sip::unavailable;
 use super::{Pass, pending};
 use crate::config::PlanConfig;
 use crate::fleet::{Fleet, Reservations};
@@ -115,6 +117,9 @@ pub fn explain_definition(
     let mut pass = Pass::new(state, now, Time(0), config);
     let newcomer = Ticket::newcomer(project.as_str(), definition.endpoints());
     let ahead = pass.serve_before(Some(newcomer), None);
+    if let Err(fault) = state.admit_sip(project, definition, &AccountNeeds::new()) {
+        return refused(unavailable(&fault, definition));
+    }
     if let Err(fault) = state.admit_definition(project, definition, Usage::default()) {
         return refused(not_allowed(&fault, definition));
     }
@@ -127,6 +132,9 @@ pub fn explain_run(state: &State, run: &Run, now: Time, config: &PlanConfig) -> 
     let mut pass = Pass::new(state, now, Time(0), config);
     match run.life.status() {
         RunStatus::Pending => {
+            if let Err(fault) = state.admit_sip(&run.project, &run.definition, &AccountNeeds::new()) {
+                return refused(unavailable(&fault, &run.definition));
+            }
             if let Err(fault) = state.admit(run, Usage::default()) {
                 return refused(not_allowed(&fault, &run.definition));
             }

@@ -121,7 +121,7 @@ fn fewer(definition: &TestDefinition, less: u64) -> Option<Vec<SuggestedChange>>
     (less > 0 && rest == 0).then_some(steps)
 }
 
-fn step(option: u32, kind: ChangeKind, endpoints: u64, text: String) -> SuggestedChange {
+pub(super) fn step(option: u32, kind: ChangeKind, endpoints: u64, text: String) -> SuggestedChange {
     SuggestedChange {
         option,
         kind,

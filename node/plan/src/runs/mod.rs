@@ -7,10 +7,12 @@ mod pass;
 mod pending;
 mod queued;
 mod running;
+mod sip;
 
 use std::collections::BTreeMap;
 
 use reeve_state::State;
+use reeve_state::admission::AccountNeeds;
 use reeve_state::id::ProjectName;
 use reeve_state::record::{Run, Usage};
 use reeve_state::time::Time;
@@ -51,6 +53,8 @@ struct Pass<'a> {
     fleet: Option<Fleet<'a>>,
     /// What runs take up that this pass queues, by project.
     queued: BTreeMap<ProjectName, Usage>,
+    /// SIP accounts that these will have.
+    accounts: AccountNeeds,
 }
 
 impl<'a> Pass<'a> {
@@ -62,6 +66,7 @@ impl<'a> Pass<'a> {
             config,
             fleet: None,
             queued: BTreeMap::new(),
+            accounts: AccountNeeds::new(),
         }
     }
 

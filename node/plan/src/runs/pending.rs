@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reeve_state::State;
+use reeve_state::admission::{AccountNeeds, accounts_needed};
 use reeve_state::command::{Command, QueueRun, RejectRun};
 use reeve_state::record::{
     ChangeKind, Explanation, Group, Run, Selector, SuggestedChange, TestDefinition, Usage,
@@ -11,6 +12,7 @@ use reeve_state::transition::run::{RunReason, RunReasonCode};
 use reeve_state::transition::worker::WorkerStatus;
 
 use super::limits::not_allowed;
+use super::sip::unavailable;
 use super::{Pass, RunPlan};
 use crate::Planned;
 use crate::placement::{Ask, EVERYONE, LISTED_STORED, Unplaceable};
@@ -21,7 +23,12 @@ impl Pass<'_> {
         if let Some(why) = invalid(self.state, &run.definition) {
             return self.reject(run, why);
         }
-        // Registrars, accounts and media of SIP groups are references too: their checks belong here (R120–R122).
+        if let Err(fault) = self
+            .state
+            .admit_sip(&run.project, &run.definition, &AccountNeeds::new())
+        {
+            return self.reject(run, unavailable(&fault, &run.definition));
+        }
         if let Err(fault) = self.state.admit(run, Usage::default()) {
             return self.reject(run, not_allowed(&fault, &run.definition));
         }
@@ -29,6 +36,13 @@ impl Pass<'_> {
             // Only because of runs that this pass queues: judged when it is known whether they are.
             return RunPlan::wait(self.now);
         };
+        if self
+            .state
+            .admit_sip(&run.project, &run.definition, &self.accounts)
+            .is_err()
+        {
+            return RunPlan::wait(self.now);
+        }
         let ask = Ask::whole(&run.definition);
         let fleet = self.fleet();
         if ask.hopeless(fleet) {
@@ -56,6 +70,9 @@ impl Pass<'_> {
         usage.runs += 1;
         usage.endpoints += u64::from(run.definition.endpoints());
         usage.reserved += reserved.unwrap_or(0);
+        for (pool, count) in accounts_needed(&run.project, &run.definition) {
+            *self.accounts.entry(pool).or_default() += count;
+        }
     }
 
     /// Ends a run that cannot be placed, with the typed reason and its explanation (D10).

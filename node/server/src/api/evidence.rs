@@ -334,6 +334,7 @@ fn event(row: &crate::evidence::Row<'_>, late: bool) -> v1::EndpointEvent {
 fn is_simulated(run: &Run) -> bool {
     run.definition.groups.iter().any(|group| match &group.executor {
         Executor::Sim(_) => true,
+        Executor::Sip(_) => false,
     })
 }
 

@@ -408,6 +408,9 @@ fn object_id(written: &Written) -> Result<WebhookId, ApiError> {
         | ObjectRef::Worker(_)
         | ObjectRef::Key(_)
         | ObjectRef::Project(_)
+        | ObjectRef::Registrar(_)
+        | ObjectRef::AccountPool(_)
+        | ObjectRef::Media(_)
         | ObjectRef::Probe(_) => Err(ApiError::Internal(
             "a webhook was written and another kind of object was answered",
         )),

@@ -83,7 +83,10 @@ impl Written {
             | ObjectRef::Worker(_)
             | ObjectRef::Project(_)
             | ObjectRef::Probe(_)
-            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
+            | ObjectRef::Webhook(_)
+            | ObjectRef::Registrar(_)
+            | ObjectRef::AccountPool(_)
+            | ObjectRef::Media(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -96,7 +99,10 @@ impl Written {
             | ObjectRef::Worker(_)
             | ObjectRef::Key(_)
             | ObjectRef::Probe(_)
-            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
+            | ObjectRef::Webhook(_)
+            | ObjectRef::Registrar(_)
+            | ObjectRef::AccountPool(_)
+            | ObjectRef::Media(_) => Err(OTHER_OBJECT),
         }
     }
 
@@ -109,7 +115,10 @@ impl Written {
             | ObjectRef::Key(_)
             | ObjectRef::Project(_)
             | ObjectRef::Probe(_)
-            | ObjectRef::Webhook(_) => Err(OTHER_OBJECT),
+            | ObjectRef::Webhook(_)
+            | ObjectRef::Registrar(_)
+            | ObjectRef::AccountPool(_)
+            | ObjectRef::Media(_) => Err(OTHER_OBJECT),
         }
     }
 }

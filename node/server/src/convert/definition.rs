@@ -10,7 +10,7 @@ use reeve_state::record::{
 };
 use reeve_state::time::Millis;
 
-use super::{enums, time};
+use super::{enums, sip, time};
 use crate::error::ApiError;
 
 /// Decodes a definition, fills in its defaults, and checks it.
@@ -44,12 +44,12 @@ pub fn decode(wire: Option<&v1::TestDefinition>) -> Result<TestDefinition, ApiEr
     }
 }
 
-struct Decoder {
+pub(super) struct Decoder {
     violations: Vec<FieldViolation>,
 }
 
 impl Decoder {
-    fn violation(&mut self, field: impl Into<String>, rule: impl Into<String>) {
+    pub(super) fn violation(&mut self, field: impl Into<String>, rule: impl Into<String>) {
         self.violations.push(FieldViolation {
             field: field.into(),
             rule: rule.into(),
@@ -95,24 +95,38 @@ impl Decoder {
 
     fn group(&mut self, index: usize, wire: &v1::Group) -> Group {
         let path = format!("groups[{index}]");
+        let callee = wire.callee.as_ref();
+        let uri = callee
+            .map(|callee| callee.uri.as_str())
+            .filter(|uri| !uri.is_empty());
         let executor = match &wire.executor {
-            Some(v1::group::Executor::Sim(sim)) => self.sim(&path, sim),
+            Some(v1::group::Executor::Sim(sim)) => {
+                if uri.is_some() {
+                    let rule = "endpoints of sim call a group: only those of sip can call a URI";
+                    self.violation(format!("{path}.callee.uri"), rule);
+                }
+                Executor::Sim(self.sim(&path, sim))
+            }
+            Some(v1::group::Executor::Sip(sip)) => Executor::Sip(sip::decode(self, &path, sip, uri)),
             None => {
-                self.violation(format!("{path}.executor"), "is required: sim");
-                SimExecutor {
+                self.violation(format!("{path}.executor"), "is required: sim or sip");
+                Executor::Sim(SimExecutor {
                     setup_min: Millis(0),
                     setup_max: Millis(0),
                     outcomes: Vec::new(),
                     quality: None,
-                }
+                })
             }
         };
         Group {
             name: wire.name.clone(),
             endpoints: wire.endpoints,
             selector: self.selector(&path, wire.selector.as_ref()),
-            executor: Executor::Sim(executor),
-            callee: wire.callee.as_ref().map(|callee| callee.group.clone()),
+            executor,
+            // One that names neither is one that names a group wrongly.
+            callee: callee
+                .filter(|callee| uri.is_none() || !callee.group.is_empty())
+                .map(|callee| callee.group.clone()),
         }
     }
 
@@ -182,7 +196,7 @@ impl Decoder {
     }
 
     /// `None` if it is unset, or wrong and reported.
-    fn span(&mut self, field: &str, wire: Option<&prost_types::Duration>) -> Option<Millis> {
+    pub(super) fn span(&mut self, field: &str, wire: Option<&prost_types::Duration>) -> Option<Millis> {
         let wire = wire?;
         let (Ok(seconds), Ok(nanos)) = (u64::try_from(wire.seconds), u64::try_from(wire.nanos)) else {
             self.violation(field, "must not be negative");
@@ -225,25 +239,36 @@ fn encode_loss(policy: OnWorkerLoss) -> Option<v1::OnWorkerLoss> {
 }
 
 fn encode_group(group: &Group) -> v1::Group {
-    let Executor::Sim(sim) = &group.executor;
+    let (executor, uri) = match &group.executor {
+        Executor::Sim(sim) => (v1::group::Executor::Sim(encode_sim(sim)), None),
+        Executor::Sip(sip) => (v1::group::Executor::Sip(sip::encode(sip)), sip.uri.clone()),
+    };
+    let callee = v1::Callee {
+        group: group.callee.clone().unwrap_or_default(),
+        uri: uri.unwrap_or_default(),
+    };
     v1::Group {
         name: group.name.clone(),
         endpoints: group.endpoints,
-        callee: group.callee.clone().map(|group| v1::Callee { group }),
+        callee: (callee != v1::Callee::default()).then_some(callee),
         selector: encode_selector(&group.selector),
-        executor: Some(v1::group::Executor::Sim(v1::SimExecutor {
-            setup_min: Some(time::duration(sim.setup_min)),
-            setup_max: Some(time::duration(sim.setup_max)),
-            outcomes: sim
-                .outcomes
-                .iter()
-                .map(|share| v1::OutcomeShare {
-                    outcome: enums::outcome(share.outcome).into(),
-                    share_ppm: share.share_ppm,
-                })
-                .collect(),
-            quality: sim.quality.as_ref().map(encode_quality),
-        })),
+        executor: Some(executor),
+    }
+}
+
+fn encode_sim(sim: &SimExecutor) -> v1::SimExecutor {
+    v1::SimExecutor {
+        setup_min: Some(time::duration(sim.setup_min)),
+        setup_max: Some(time::duration(sim.setup_max)),
+        outcomes: sim
+            .outcomes
+            .iter()
+            .map(|share| v1::OutcomeShare {
+                outcome: enums::outcome(share.outcome).into(),
+                share_ppm: share.share_ppm,
+            })
+            .collect(),
+        quality: sim.quality.as_ref().map(encode_quality),
     }
 }
 

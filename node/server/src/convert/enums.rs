@@ -39,6 +39,7 @@ pub const fn run_reason(code: RunReasonCode) -> v1::RunReasonCode {
         RunReasonCode::ExecutionTimeoutExceeded => v1::RunReasonCode::ExecutionTimeoutExceeded,
         RunReasonCode::UnrecoverablePlatformError => v1::RunReasonCode::UnrecoverablePlatformError,
         RunReasonCode::WorkerLost => v1::RunReasonCode::WorkerLost,
+        RunReasonCode::AccountsUnavailable => v1::RunReasonCode::AccountsUnavailable,
     }
 }
 

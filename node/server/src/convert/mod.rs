@@ -8,6 +8,7 @@ pub mod event;
 pub mod explain;
 pub mod probe;
 pub mod run;
+pub mod sip;
 pub mod test;
 pub mod time;
 pub mod webhook;

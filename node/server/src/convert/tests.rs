@@ -146,7 +146,10 @@ fn what_a_definition_does_not_say_has_the_documented_default() {
         panic!()
     };
     sim.setup_min = None;
-    let Executor::Sim(sim) = &definition::decode(Some(&one)).unwrap().groups[0].executor;
+    let decoded = definition::decode(Some(&one)).unwrap();
+    let Executor::Sim(sim) = &decoded.groups[0].executor else {
+        panic!()
+    };
     assert_eq!(sim.setup_min, sim.setup_max, "one of the two alone is both");
 }
 
@@ -366,4 +369,94 @@ fn times_keep_their_milliseconds() {
         }
     );
     assert_eq!(time::millis(Duration::from_millis(7)), Millis(7));
+}
+
+fn fields(definition: &v1::TestDefinition) -> Vec<String> {
+    match definition::decode(Some(definition)) {
+        Err(ApiError::Invalid(violations)) => violations.into_iter().map(|each| each.field).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sip_definition() -> v1::TestDefinition {
+    let sip = v1::SipExecutor {
+        registrar: "lab".to_owned(),
+        accounts: "pool".to_owned(),
+        ..Default::default()
+    };
+    let group = |name: &str, callee| v1::Group {
+        name: name.to_owned(),
+        endpoints: 1,
+        selector: None,
+        callee,
+        executor: Some(v1::group::Executor::Sip(sip.clone())),
+    };
+    let outside = v1::Callee {
+        uri: "sip:x@example.com".to_owned(),
+        ..Default::default()
+    };
+    let called = v1::Callee {
+        group: "b".to_owned(),
+        ..Default::default()
+    };
+    v1::TestDefinition {
+        groups: vec![
+            group("a", Some(called)),
+            group("b", None),
+            group("c", Some(outside)),
+        ],
+        ..smoke()
+    }
+}
+
+#[test]
+fn sip_endpoints_get_their_defaults_and_come_back() {
+    let decoded = definition::decode(Some(&sip_definition())).unwrap();
+    let Executor::Sip(sip) = &decoded.groups[2].executor else {
+        panic!()
+    };
+    assert_eq!(sip.codecs, reeve_state::record::SipCodec::ALL);
+    assert!(sip.packet_loss_concealment && !sip.trace_credentials);
+    assert_eq!((sip.answer_timeout, sip.ring), (Millis(32_000), Millis(0)));
+    assert_eq!(sip.register_expires, Millis(600_000));
+    assert_eq!(
+        (decoded.groups[2].callee.as_deref(), sip.uri.as_deref()),
+        (None, Some("sip:x@example.com"))
+    );
+    assert_eq!(decoded.groups[0].callee.as_deref(), Some("b"));
+    let encoded = definition::encode(&decoded);
+    assert_eq!(definition::decode(Some(&encoded)).unwrap(), decoded);
+    assert_eq!(encoded.groups[1].callee, None);
+}
+
+#[test]
+fn bad_fields_of_sip_endpoints_are_named() {
+    type Spoil = fn(&mut v1::SipExecutor);
+    let table: [(&str, Spoil); 5] = [
+        ("groups[2].sip.codecs[1]", |sip| sip.codecs = vec![1, 9]),
+        ("groups[2].sip.ring", |sip| {
+            sip.ring = Some(prost_types::Duration {
+                seconds: -1,
+                nanos: 0,
+            });
+        }),
+        ("groups[2].sip.actions[0]", |sip| {
+            sip.actions = vec![v1::SipAction::default()]
+        }),
+        ("groups[2].sip.registrar", |sip| sip.registrar.clear()),
+        ("groups[2].sip.register_expires", |sip| {
+            sip.register_expires = Some(prost_types::Duration { seconds: 0, nanos: 1 });
+        }),
+    ];
+    for (field, spoil) in table {
+        let mut definition = sip_definition();
+        let Some(v1::group::Executor::Sip(sip)) = &mut definition.groups[2].executor else {
+            panic!()
+        };
+        spoil(sip);
+        assert_eq!(fields(&definition), [field]);
+    }
+    let mut sim = smoke();
+    sim.groups[0].callee = sip_definition().groups[2].callee.clone();
+    assert_eq!(fields(&sim), ["groups[0].callee.uri"], "sim calls no URI");
 }

@@ -8,11 +8,14 @@ use reeve_state::record::{Assignment, Executor, Run, SimExecutor};
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::endpoint::EndpointOutcome;
 
+use super::sip;
+
 /// Everything that a worker needs to execute its part alone; `None` if the run has no such group, which apply rules out.
 pub(super) fn offer(run: &Run, assignment: &Assignment) -> Option<v1::Offer> {
     let group = run.definition.groups.get(assignment.group as usize)?;
     let executor = match &group.executor {
         Executor::Sim(sim) => v1::offer::Executor::Sim(sim_executor(sim)),
+        Executor::Sip(sip) => v1::offer::Executor::Sip(sip::offer(run, assignment, sip)),
     };
     Some(v1::Offer {
         run_id: run.id.to_string(),

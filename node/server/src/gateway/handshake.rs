@@ -205,6 +205,8 @@ fn granted(result: Result<Reply, Refusal>) -> Result<SessionGrant, SessionEnd> {
             | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::OtherProject { .. }
             | Refusal::OverPlan(_)
+            | Refusal::SipUnavailable(_)
+            | Refusal::InUse { .. }
             | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::TestProbed { .. }

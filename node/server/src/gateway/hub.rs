@@ -202,7 +202,11 @@ impl Hub {
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)
                 | Change::Summary(_)
-                | Change::Project(_) => {}
+                | Change::Project(_)
+                | Change::Registrar(_)
+                | Change::SipAccount(_)
+                | Change::SipLease(_)
+                | Change::Media(_) => {}
             }
         }
     }

@@ -13,6 +13,7 @@ mod notices;
 mod outbox;
 mod reports;
 mod session;
+mod sip;
 mod standing;
 #[cfg(test)]
 mod tests;

@@ -207,6 +207,8 @@ pub(super) fn answer(report: &Report, result: &Result<Reply, Refusal>) -> Vec<Me
             | Refusal::WorkerOfAnotherKey { .. }
             | Refusal::OtherProject { .. }
             | Refusal::OverPlan(_)
+            | Refusal::SipUnavailable(_)
+            | Refusal::InUse { .. }
             | Refusal::ProjectInUse { .. }
             | Refusal::WrongProfile { .. }
             | Refusal::TestProbed { .. }

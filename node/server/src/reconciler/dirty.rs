@@ -68,7 +68,12 @@ impl Dirty {
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)
                 // A plan that allows more starts no run: what waits has its place in it already.
-                | Change::Project(_) => {}
+                | Change::Project(_)
+                // Nor do accounts that are free: what found none has ended.
+                | Change::Registrar(_)
+                | Change::SipAccount(_)
+                | Change::SipLease(_)
+                | Change::Media(_) => {}
                 Change::Probe(_) | Change::Summary(_) => self.probes = true,
             }
         }

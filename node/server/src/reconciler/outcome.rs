@@ -48,6 +48,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::SlotNotOpen { .. }
         | Refusal::WorkerBusy { .. }
         | Refusal::OverPlan(_)
+        | Refusal::SipUnavailable(_)
         | Refusal::Placement(_) => Ok(Outcome::Requeue),
         Refusal::AlreadyExists { .. }
         | Refusal::RequestIdReused { .. }
@@ -63,6 +64,7 @@ pub fn of_refusal(refusal: &Refusal) -> Result<Outcome, LostLead> {
         | Refusal::WorkerOfAnotherKey { .. }
         | Refusal::OtherProject { .. }
         | Refusal::ProjectInUse { .. }
+        | Refusal::InUse { .. }
         | Refusal::WrongProfile { .. }
         | Refusal::EpochOver { .. }
         | Refusal::ReportOutOfOrder { .. }

@@ -47,7 +47,11 @@ fn count(change: &Change) {
         | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_)
-        | Change::Project(_) => {}
+        | Change::Project(_)
+        | Change::Registrar(_)
+        | Change::SipAccount(_)
+        | Change::SipLease(_)
+        | Change::Media(_) => {}
     }
 }
 

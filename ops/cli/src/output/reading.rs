@@ -103,7 +103,8 @@ fn failed(run: &Run) -> Option<String> {
         | RunReasonCode::InvalidConfiguration
         | RunReasonCode::WorkersNotReady
         | RunReasonCode::Cancelled
-        | RunReasonCode::StoppedByUser => None,
+        | RunReasonCode::StoppedByUser
+        | RunReasonCode::AccountsUnavailable => None,
     }
 }
 

@@ -4,7 +4,7 @@ use comfy_table::Cell;
 use reeve_proto::definition::format_duration;
 use reeve_proto::json::TestJson;
 use reeve_proto::v1::group::Executor;
-use reeve_proto::v1::{Selector, Test};
+use reeve_proto::v1::{Callee, Selector, Test};
 
 use super::Resource;
 use super::table::{Table, age, or_dash};
@@ -80,12 +80,22 @@ impl Resource for Test {
                 Cell::new(workers(group.selector.as_ref())),
                 Cell::new(match group.executor {
                     Some(Executor::Sim(_)) => "sim",
+                    Some(Executor::Sip(_)) => "sip",
                     None => "-",
                 }),
-                Cell::new(or_dash(group.callee.as_ref().map_or("", |callee| &callee.group))),
+                Cell::new(or_dash(group.callee.as_ref().map_or("", whom))),
             ]);
         }
         table.render()
+    }
+}
+
+/// The group that is called, or the URI.
+fn whom(callee: &Callee) -> &str {
+    if callee.group.is_empty() {
+        &callee.uri
+    } else {
+        &callee.group
     }
 }
 

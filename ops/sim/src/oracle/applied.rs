@@ -207,7 +207,11 @@ impl Oracle {
                 | Change::ProbeSlot(_)
                 | Change::Manifest(_)
                 | Change::Summary(_)
-                | Change::Project(_) => {}
+                | Change::Project(_)
+                | Change::Registrar(_)
+                | Change::SipAccount(_)
+                | Change::SipLease(_)
+                | Change::Media(_) => {}
             }
         }
     }

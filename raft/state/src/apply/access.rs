@@ -150,7 +150,13 @@ impl Actor {
             | Command::RecordSummary(_)
             | Command::PutProject(_)
             | Command::DeleteProject(_)
-            | Command::AdjustCredits(_) => Self::Reconciler,
+            | Command::AdjustCredits(_)
+            | Command::PutRegistrar(_)
+            | Command::DeleteRegistrar(_)
+            | Command::PutAccounts(_)
+            | Command::DeleteAccounts(_)
+            | Command::PutMedia(_)
+            | Command::DeleteMedia(_) => Self::Reconciler,
         }
     }
 

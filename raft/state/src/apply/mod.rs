@@ -13,6 +13,7 @@ mod registry;
 mod request;
 mod run;
 mod scope;
+mod sip;
 mod test;
 mod tx;
 mod webhook;
@@ -145,6 +146,12 @@ fn execute(tx: &mut Tx<'_>, envelope: &Envelope) -> Result<Reply, Refusal> {
         Command::PutProject(command) => project::put(tx, command, created_by),
         Command::DeleteProject(command) => project::delete(tx, command),
         Command::AdjustCredits(command) => project::adjust(tx, command),
+        Command::PutRegistrar(command) => sip::put_registrar(tx, command, created_by),
+        Command::DeleteRegistrar(command) => sip::delete_registrar(tx, command),
+        Command::PutAccounts(command) => sip::put_accounts(tx, command),
+        Command::DeleteAccounts(command) => sip::delete_accounts(tx, command),
+        Command::PutMedia(command) => sip::put_media(tx, command, created_by),
+        Command::DeleteMedia(command) => sip::delete_media(tx, command),
         Command::PutWebhook(command) => webhook::put(tx, command, created_by),
         Command::DeleteWebhook(command) => webhook::delete(tx, command),
         Command::RotateSecret(command) => webhook::rotate(tx, command),

@@ -8,8 +8,9 @@ use crate::command::{
     Refusal, Reply,
 };
 use crate::definition;
-use crate::id::ProjectName;
+use crate::id::{ProjectName, ScopedName};
 use crate::record::{CreditAdjustment, ObjectRef, Plan, Project, RequestKey, Run};
+use crate::state::State;
 use crate::transition::run::RunStatus;
 
 pub(super) fn put(
@@ -101,6 +102,13 @@ pub(super) fn delete(tx: &mut Tx<'_>, command: &DeleteProject) -> Result<Reply, 
             keys: u32::try_from(keys).unwrap_or(u32::MAX),
         });
     }
+    if let Some(by) = has_resources(state, &project.name) {
+        return Err(Refusal::InUse {
+            kind: ObjectKind::Project,
+            name: project.name.to_string(),
+            by,
+        });
+    }
     if let Some(key) = &project.created_by {
         tx.remove_request(key);
     }
@@ -138,6 +146,26 @@ pub(super) fn adjust(tx: &mut Tx<'_>, command: &AdjustCredits) -> Result<Reply, 
         ..Project::clone(&project)
     });
     Ok(about(&command.project, false))
+}
+
+/// What would be left behind, for another project of this name to find.
+fn has_resources(state: &State, project: &ProjectName) -> Option<String> {
+    let registrar = state
+        .registrars()
+        .map(|row| &row.key)
+        .find(|key| key.project == *project);
+    let pool = state
+        .account_pools()
+        .map(|(pool, _)| pool)
+        .find(|key| key.project == *project);
+    let media = state
+        .media_files()
+        .map(|row| &row.key)
+        .find(|key| key.project == *project);
+    let told = |kind: ObjectKind, key: &ScopedName| format!("it has the {} {key}", kind.name());
+    None.or(registrar.map(|key| told(ObjectKind::Registrar, key)))
+        .or(pool.map(|key| told(ObjectKind::AccountPool, key)))
+        .or(media.map(|key| told(ObjectKind::Media, key)))
 }
 
 fn added(left: u64, more: i64) -> Result<u64, Refusal> {

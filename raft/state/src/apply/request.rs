@@ -54,7 +54,9 @@ fn object_lives(state: &State, object: &ObjectRef) -> bool {
         ObjectRef::Worker(id) => state.worker(*id).is_some(),
         ObjectRef::Key(id) => state.key(*id).is_some(),
         // Deletions are remembered here too: one that is repeated is answered as the first was.
-        ObjectRef::Webhook(_) => true,
+        ObjectRef::Webhook(_) | ObjectRef::Registrar(_) | ObjectRef::AccountPool(_) | ObjectRef::Media(_) => {
+            true
+        }
     }
 }
 

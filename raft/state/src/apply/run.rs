@@ -5,8 +5,8 @@ mod placement;
 use std::sync::Arc;
 
 use crate::apply::assignment::{Ending, advance, end};
-use crate::apply::project;
 use crate::apply::tx::Tx;
+use crate::apply::{project, sip};
 use crate::command::{
     AbandonAssignments, BeginRun, CompleteRun, FailRun, ObjectKind, QueueRun, Refusal, RejectRun, Reply,
     StartRun, StopRun,
@@ -113,7 +113,8 @@ fn cancel(tx: &mut Tx<'_>, run: &Run) -> Result<(), Refusal> {
     enter(tx, run.clone(), RunStatus::CannotRunForNow, Some(reason))
 }
 
-/// The project's plan is checked here and not before, so that two runs cannot pass one limit together (R124, R195).
+/// The project's plan and the SIP accounts are checked here and not before, so that two runs cannot pass one limit or have one
+/// account together (R121, R124, R195).
 pub(super) fn queue(tx: &mut Tx<'_>, command: &QueueRun) -> Result<Reply, Refusal> {
     let run = planned(tx, command.run, command.revision, &[RunStatus::Pending])?;
     let credits = tx
@@ -124,6 +125,7 @@ pub(super) fn queue(tx: &mut Tx<'_>, command: &QueueRun) -> Result<Reply, Refusa
         queue_deadline: Some(tx.now() + run.definition.queue_timeout),
         ..Run::clone(&run)
     };
+    sip::lease(tx, &run)?;
     project::reserve(tx, &mut next, credits)?;
     enter(tx, next, RunStatus::Queued, None)?;
     Ok(about(run.id, false))
@@ -272,6 +274,7 @@ fn enter(tx: &mut Tx<'_>, mut run: Run, to: RunStatus, reason: Option<RunReason>
         Ok(()) => {
             if to.is_terminal() {
                 project::settle(tx, &mut run, to);
+                sip::release(tx, run.id);
             }
             tx.put_run(run);
             Ok(())

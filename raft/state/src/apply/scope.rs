@@ -44,6 +44,12 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
         Command::ReplayDelivery(command) => webhook(state, key, command.webhook),
         Command::PauseWebhook(command) => webhook(state, key, command.webhook),
         Command::TestWebhook(command) => webhook(state, key, command.webhook),
+        Command::PutRegistrar(command) => named(key, &command.key.project),
+        Command::DeleteRegistrar(command) => named(key, &command.key.project),
+        Command::PutAccounts(command) => named(key, &command.pool.project),
+        Command::DeleteAccounts(command) => named(key, &command.pool.project),
+        Command::PutMedia(command) => named(key, &command.key.project),
+        Command::DeleteMedia(command) => named(key, &command.key.project),
         // Workers are shared by all projects; the rest is for admins, or not for callers at all.
         Command::ApplyTest(_)
         | Command::RaiseClusterVersion(_)
@@ -82,6 +88,17 @@ pub(super) fn check(state: &State, key: &ApiKey, command: &Command) -> Result<()
         | Command::PurgeRun(_)
         | Command::RecordSummary(_) => Ok(()),
     }
+}
+
+/// What is known by its project and name is of the project that the caller named.
+fn named(key: &ApiKey, project: &ProjectName) -> Result<(), Refusal> {
+    if key.reaches(project) {
+        return Ok(());
+    }
+    Err(Refusal::OtherProject {
+        project: project.to_string(),
+        of_key: key.project.clone(),
+    })
 }
 
 fn test(state: &State, key: &ApiKey, id: TestId) -> Result<(), Refusal> {

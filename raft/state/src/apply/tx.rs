@@ -7,11 +7,12 @@ use crate::apply::access::Actor;
 use crate::apply::{history, outbox};
 use crate::change::{Change, Delta};
 use crate::command::{ObjectKind, Refusal};
-use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, ScopedName, TestId, WebhookId, WorkerId};
 use crate::record::{
     ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, KEPT_EVENTS, KEPT_SLOTS, Manifest,
-    ManifestKey, Probe, ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test,
-    Webhook, Worker, WorkerEvent, WorkerEventKey, is_flap,
+    ManifestKey, MediaFile, Probe, ProbeSlot, ProbeSlotKey, Project, Registrar, RequestKey, RequestRecord,
+    Run, RunSummary, SipAccount, SipAccountKey, SipLease, SipLeaseKey, Test, Webhook, Worker, WorkerEvent,
+    WorkerEventKey, is_flap,
 };
 use crate::state::{Meta, State};
 use crate::time::Time;
@@ -35,6 +36,10 @@ enum RowKey {
     Manifest(ManifestKey),
     Summary(RunId),
     Project(ProjectName),
+    Registrar(ScopedName),
+    SipAccount(SipAccountKey),
+    SipLease(SipLeaseKey),
+    Media(ScopedName),
 }
 
 /// A command in progress. It writes in place and remembers what was there, so that nothing is copied for commands that
@@ -514,6 +519,58 @@ impl<'a> Tx<'a> {
         self.set(RowKey::Webhook(webhook.id), Change::Webhook(delta));
     }
 
+    /// Writes or removes a registrar.
+    pub(super) fn set_registrar(&mut self, key: ScopedName, mut after: Option<Registrar>) {
+        if let Some(row) = &mut after {
+            row.revision = self.revision();
+        }
+        let delta = Delta {
+            before: self.state.registrars.get(&key).cloned(),
+            after: after.map(Arc::new),
+            key: key.clone(),
+        };
+        self.set(RowKey::Registrar(key), Change::Registrar(delta));
+    }
+
+    /// Writes or removes an account.
+    pub(super) fn set_account(&mut self, key: SipAccountKey, mut after: Option<SipAccount>) {
+        if let Some(row) = &mut after {
+            row.revision = self.revision();
+        }
+        let delta = Delta {
+            before: self.state.sip_accounts.get(&key).cloned(),
+            after: after.map(Arc::new),
+            key: key.clone(),
+        };
+        self.set(RowKey::SipAccount(key), Change::SipAccount(delta));
+    }
+
+    /// Writes or removes what a group uses.
+    pub(super) fn set_lease(&mut self, key: SipLeaseKey, mut after: Option<SipLease>) {
+        if let Some(row) = &mut after {
+            row.revision = self.revision();
+        }
+        let delta = Delta {
+            before: self.state.sip_leases.get(&key).cloned(),
+            after: after.map(Arc::new),
+            key,
+        };
+        self.set(RowKey::SipLease(key), Change::SipLease(delta));
+    }
+
+    /// Writes or removes a media file.
+    pub(super) fn set_media(&mut self, key: ScopedName, mut after: Option<MediaFile>) {
+        if let Some(row) = &mut after {
+            row.revision = self.revision();
+        }
+        let delta = Delta {
+            before: self.state.media.get(&key).cloned(),
+            after: after.map(Arc::new),
+            key: key.clone(),
+        };
+        self.set(RowKey::Media(key), Change::Media(delta));
+    }
+
     pub(super) fn put_request(&mut self, row: RequestRecord) {
         let key = row.key.clone();
         let before = self.state.requests.get(&key).cloned();
@@ -575,6 +632,10 @@ fn merged(first: &Change, last: Change) -> Change {
         (Change::Manifest(first), Change::Manifest(last)) => Change::Manifest(keep(first, last)),
         (Change::Summary(first), Change::Summary(last)) => Change::Summary(keep(first, last)),
         (Change::Project(first), Change::Project(last)) => Change::Project(keep(first, last)),
+        (Change::Registrar(first), Change::Registrar(last)) => Change::Registrar(keep(first, last)),
+        (Change::SipAccount(first), Change::SipAccount(last)) => Change::SipAccount(keep(first, last)),
+        (Change::SipLease(first), Change::SipLease(last)) => Change::SipLease(keep(first, last)),
+        (Change::Media(first), Change::Media(last)) => Change::Media(keep(first, last)),
         (
             Change::Test(_)
             | Change::Run(_)
@@ -590,7 +651,11 @@ fn merged(first: &Change, last: Change) -> Change {
             | Change::ProbeSlot(_)
             | Change::Manifest(_)
             | Change::Summary(_)
-            | Change::Project(_),
+            | Change::Project(_)
+            | Change::Registrar(_)
+            | Change::SipAccount(_)
+            | Change::SipLease(_)
+            | Change::Media(_),
             last,
         ) => last,
     }

@@ -5,6 +5,7 @@ mod key;
 mod probe;
 mod project;
 mod reply;
+mod sip;
 mod webhook;
 mod worker;
 
@@ -22,7 +23,10 @@ pub use probe::{DeleteProbe, EvaluateProbe, FireProbe, PauseProbe, ProbeMode, Pu
 pub use project::{AdjustCredits, CreditChange, DeleteProject, PlanChange, PutMode, PutProject};
 pub use reply::{
     Applied, EntryMeta, FieldViolation, KeyFault, ObjectKind, PlacementFault, PlanFault, Refusal, Reply,
-    Resumed, SessionGrant,
+    Resumed, SIP_FAULT_RUNS, SessionGrant, SipFault,
+};
+pub use sip::{
+    DeleteAccounts, DeleteMedia, DeleteRegistrar, NewAccount, PutAccounts, PutMedia, PutRegistrar,
 };
 pub use webhook::{
     AttemptOutcome, DeleteWebhook, DeliveryResult, NewWebhook, PauseWebhook, PutWebhook, RecordDeliveries,
@@ -177,6 +181,18 @@ pub enum Command {
     DeleteProject(DeleteProject),
     /// 62: changes the credits of a project.
     AdjustCredits(AdjustCredits),
+    /// 100: creates or replaces a SIP registrar.
+    PutRegistrar(PutRegistrar),
+    /// 101: deletes a SIP registrar.
+    DeleteRegistrar(DeleteRegistrar),
+    /// 102: creates or replaces accounts of a pool.
+    PutAccounts(PutAccounts),
+    /// 103: deletes accounts of a pool.
+    DeleteAccounts(DeleteAccounts),
+    /// 104: creates or replaces a media file.
+    PutMedia(PutMedia),
+    /// 105: deletes a media file.
+    DeleteMedia(DeleteMedia),
 }
 
 impl Command {
@@ -231,6 +247,12 @@ impl Command {
             Self::PutProject(_) => 60,
             Self::DeleteProject(_) => 61,
             Self::AdjustCredits(_) => 62,
+            Self::PutRegistrar(_) => 100,
+            Self::DeleteRegistrar(_) => 101,
+            Self::PutAccounts(_) => 102,
+            Self::DeleteAccounts(_) => 103,
+            Self::PutMedia(_) => 104,
+            Self::DeleteMedia(_) => 105,
         }
     }
 
@@ -285,6 +307,12 @@ impl Command {
             Self::PutProject(_) => "put_project",
             Self::DeleteProject(_) => "delete_project",
             Self::AdjustCredits(_) => "adjust_credits",
+            Self::PutRegistrar(_) => "put_registrar",
+            Self::DeleteRegistrar(_) => "delete_registrar",
+            Self::PutAccounts(_) => "put_accounts",
+            Self::DeleteAccounts(_) => "delete_accounts",
+            Self::PutMedia(_) => "put_media",
+            Self::DeleteMedia(_) => "delete_media",
         }
     }
 
@@ -307,7 +335,13 @@ impl Command {
             | Self::RotateSecret(_)
             | Self::ReplayDelivery(_)
             | Self::PauseWebhook(_)
-            | Self::TestWebhook(_) => Some(Access::Operate),
+            | Self::TestWebhook(_)
+            | Self::PutRegistrar(_)
+            | Self::DeleteRegistrar(_)
+            | Self::PutAccounts(_)
+            | Self::DeleteAccounts(_)
+            | Self::PutMedia(_)
+            | Self::DeleteMedia(_) => Some(Access::Operate),
             Self::CreateKey(_)
             | Self::RevokeKey(_)
             | Self::PutProject(_)

@@ -97,6 +97,14 @@ pub enum ObjectKind {
     Webhook,
     /// An event on its way to a webhook.
     Delivery,
+    /// A SIP registrar.
+    Registrar,
+    /// A pool of SIP accounts.
+    AccountPool,
+    /// A SIP account.
+    Account,
+    /// A media file.
+    Media,
 }
 
 impl ObjectKind {
@@ -114,6 +122,10 @@ impl ObjectKind {
             Self::Project => "project",
             Self::Webhook => "webhook",
             Self::Delivery => "delivery",
+            Self::Registrar => "registrar",
+            Self::AccountPool => "account pool",
+            Self::Account => "account",
+            Self::Media => "media file",
         }
     }
 }
@@ -238,6 +250,70 @@ pub enum PlanFault {
         /// What the run would reserve.
         needed: u64,
     },
+}
+
+/// What SIP groups of a run name and cannot have (R120–R122). The text is what users read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SipFault {
+    /// There is no such registrar (R120).
+    #[error("group {group} names the registrar {registrar:?}, which does not exist in project {project}")]
+    NoRegistrar {
+        /// The group.
+        group: String,
+        /// What it names.
+        registrar: String,
+        /// Where it was looked for.
+        project: ProjectName,
+    },
+    /// There is no such media file (R122).
+    #[error("group {group} names the media file {media:?}, which does not exist in project {project}")]
+    NoMedia {
+        /// The group.
+        group: String,
+        /// What it names.
+        media: String,
+        /// Where it was looked for.
+        project: ProjectName,
+    },
+    /// Too few accounts, or too few that no other run uses (R121).
+    #[error(
+        "{group} needs {needed} accounts of pool {pool:?} of project {project}: it has {total}, {free} are free{}",
+        used_by(*in_use, runs)
+    )]
+    TooFewAccounts {
+        /// The group, or the groups, in words.
+        group: String,
+        /// What they name.
+        pool: String,
+        /// Whose it is.
+        project: ProjectName,
+        /// What the run needs.
+        needed: u32,
+        /// What the pool has.
+        total: u32,
+        /// What no run uses.
+        free: u32,
+        /// What runs use.
+        in_use: u32,
+        /// Which, at most [`SIP_FAULT_RUNS`] of them.
+        runs: Vec<RunId>,
+    },
+}
+
+/// Most runs that a [`SipFault`] names.
+pub const SIP_FAULT_RUNS: usize = 5;
+
+fn used_by(in_use: u32, runs: &[RunId]) -> String {
+    if in_use == 0 {
+        return String::new();
+    }
+    let names: Vec<String> = runs.iter().map(ToString::to_string).collect();
+    let more = if runs.len() < SIP_FAULT_RUNS {
+        ""
+    } else {
+        " and perhaps others"
+    };
+    format!(", {in_use} are in use by run {}{more}", names.join(", "))
 }
 
 /// Why a caller's key is not taken.
@@ -458,6 +534,19 @@ pub enum Refusal {
     /// The project's plan does not allow the run.
     #[error("{0}")]
     OverPlan(PlanFault),
+    /// A SIP group of the run names what it cannot have (R120–R122).
+    #[error("{0}")]
+    SipUnavailable(SipFault),
+    /// Something uses the object.
+    #[error("{} {name} is in use: {by}", kind.name())]
+    InUse {
+        /// Of which kind.
+        kind: ObjectKind,
+        /// Its name.
+        name: String,
+        /// What uses it, in words.
+        by: String,
+    },
     /// The project is still in use.
     #[error(
         "project {project} has {tests} tests, {runs} runs that are not terminal and {keys} keys in force"

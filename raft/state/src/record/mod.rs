@@ -9,6 +9,7 @@ mod probe;
 mod project;
 mod request;
 mod run;
+mod sip;
 mod test;
 mod threshold;
 mod webhook;
@@ -29,9 +30,12 @@ pub use probe::{
 pub use project::{CreditAdjustment, Plan, Project, Usage};
 pub use request::{ObjectRef, RequestKey, RequestRecord};
 pub use run::Run;
+pub use sip::{
+    MediaFile, Registrar, SealedSecret, SipAccount, SipAccountKey, SipLease, SipLeaseKey, SipTransport,
+};
 pub use test::{
-    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, SimQuality, Span, Test,
-    TestDefinition,
+    Executor, Group, OnWorkerLoss, OutcomeShare, Selector, SimExecutor, SimQuality, SipAction, SipCodec,
+    SipDeed, SipExecutor, Span, Test, TestDefinition,
 };
 pub use threshold::{Direction, MetricResult, Statistic, Thousandths, Threshold, evaluate, measurable};
 pub use webhook::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
+use crate::id::{KeyId, ProbeId, ProjectName, Revision, RunId, ScopedName, TestId, WebhookId, WorkerId};
 use crate::time::Time;
 
 /// A caller's own name for a request. Cheap to clone: tables copy their keys often.
@@ -31,6 +31,12 @@ pub enum ObjectRef {
     Probe(ProbeId),
     /// A webhook.
     Webhook(WebhookId),
+    /// A SIP registrar.
+    Registrar(ScopedName),
+    /// A pool of SIP accounts.
+    AccountPool(ScopedName),
+    /// A media file.
+    Media(ScopedName),
 }
 
 /// A request that succeeded. Refusals are not kept.

@@ -104,6 +104,67 @@ pub struct Selector {
 pub enum Executor {
     /// A scripted walk through the phases.
     Sim(SimExecutor),
+    /// A SIP user agent.
+    Sip(SipExecutor),
+}
+
+/// Settings of endpoints that are SIP user agents. They call the group's callee, else `uri`, else they wait for calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SipExecutor {
+    /// Name of the registrar where their accounts register.
+    pub registrar: String,
+    /// Name of the pool that has an account for each of them.
+    pub accounts: String,
+    /// A SIP URI that all of them call.
+    pub uri: Option<String>,
+    /// In the order of preference.
+    pub codecs: Vec<SipCodec>,
+    /// Name of the media file that they send; `None`: a tone.
+    pub media: Option<String>,
+    /// Whether the receiving side conceals lost packets, for the quality figures.
+    pub packet_loss_concealment: bool,
+    /// How long a caller waits for an answer once it rings.
+    pub answer_timeout: Millis,
+    /// How long one that is called rings before it answers.
+    pub ring: Millis,
+    /// What REGISTER asks for; whole seconds.
+    pub register_expires: Millis,
+    /// What callers do in their calls, in order of time.
+    pub actions: Vec<SipAction>,
+    /// Whether traces keep credentials as they were sent.
+    pub trace_credentials: bool,
+}
+
+/// How audio is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SipCodec {
+    /// G.711, µ-law.
+    Pcmu = 1,
+    /// G.711, A-law.
+    Pcma = 2,
+}
+
+impl SipCodec {
+    /// All of them, in the order that is preferred unless a definition says otherwise.
+    pub const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+}
+
+/// What a caller does in its call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SipAction {
+    /// Since the call was answered.
+    pub at: Millis,
+    /// What.
+    pub deed: SipDeed,
+}
+
+/// See [`SipAction`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SipDeed {
+    /// Sends these digits (RFC 4733).
+    Dtmf(String),
+    /// Puts the call on hold, or takes it back.
+    Hold(bool),
 }
 
 /// Script of simulated endpoints.

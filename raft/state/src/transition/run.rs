@@ -108,11 +108,13 @@ pub enum RunReasonCode {
     UnrecoverablePlatformError,
     /// More of its workers were lost than the definition allows.
     WorkerLost,
+    /// Other runs use the SIP accounts that it needs, or there are too few of them (R121).
+    AccountsUnavailable,
 }
 
 impl RunReasonCode {
     /// All codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoOnlineWorkers,
         Self::WorkersBusy,
         Self::InsufficientCapacity,
@@ -127,6 +129,7 @@ impl RunReasonCode {
         Self::ExecutionTimeoutExceeded,
         Self::UnrecoverablePlatformError,
         Self::WorkerLost,
+        Self::AccountsUnavailable,
     ];
 }
 

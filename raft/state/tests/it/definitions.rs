@@ -3,7 +3,7 @@
 use reeve_state::command::{ApplyMode, ApplyTest, Command, Refusal};
 use reeve_state::definition::*;
 use reeve_state::id::ProjectName;
-use reeve_state::record::{Executor, OutcomeShare, TestDefinition};
+use reeve_state::record::{Executor, OutcomeShare, SimExecutor, TestDefinition};
 use reeve_state::time::Millis;
 use reeve_state::transition::endpoint::EndpointOutcome;
 
@@ -14,6 +14,13 @@ fn fields(definition: &TestDefinition) -> Vec<String> {
         .into_iter()
         .map(|violation| violation.field)
         .collect()
+}
+
+fn sim(definition: &mut TestDefinition) -> &mut SimExecutor {
+    match &mut definition.groups[0].executor {
+        Executor::Sim(sim) => sim,
+        Executor::Sip(_) => panic!("not a sim group"),
+    }
 }
 
 #[test]
@@ -46,18 +53,18 @@ fn each_rule_names_its_field() {
             d.groups[0].selector.region = Some(String::new())
         }),
         ("groups[0].sim.setup", |d| {
-            let Executor::Sim(sim) = &mut d.groups[0].executor;
+            let sim = sim(d);
             sim.setup_min = Millis(900);
         }),
         ("groups[0].sim.outcomes", |d| {
-            let Executor::Sim(sim) = &mut d.groups[0].executor;
+            let sim = sim(d);
             sim.outcomes = vec![OutcomeShare {
                 outcome: EndpointOutcome::Success,
                 share_ppm: 999_999,
             }];
         }),
         ("groups[0].sim.outcomes", |d| {
-            let Executor::Sim(sim) = &mut d.groups[0].executor;
+            let sim = sim(d);
             sim.outcomes = vec![
                 OutcomeShare {
                     outcome: EndpointOutcome::Success,

@@ -24,6 +24,7 @@ mod registry;
 mod reports;
 mod requests;
 mod runs;
+mod sip;
 mod tokens;
 mod transitions;
 mod webhooks;

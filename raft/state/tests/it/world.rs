@@ -5,6 +5,7 @@ pub mod evidence;
 pub mod probes;
 pub mod project;
 pub mod registry;
+pub mod sip;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use reeve_state::change::Change;
 use reeve_state::command::*;
+use reeve_state::definition::{DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES};
 use reeve_state::id::*;
 use reeve_state::record::*;
 use reeve_state::time::{Millis, Time};
@@ -62,6 +64,26 @@ pub fn definition(name: &str, endpoints: u32) -> TestDefinition {
         max_execution: Millis::from_secs(120),
         on_worker_loss: Default::default(),
         groups: vec![group("callers", endpoints)],
+    }
+}
+
+/// A group of SIP endpoints that wait for calls, with the registrar "lab" and the pool "pool".
+pub fn sip_group(name: &str, endpoints: u32) -> Group {
+    Group {
+        executor: Executor::Sip(SipExecutor {
+            registrar: "lab".into(),
+            accounts: "pool".into(),
+            uri: None,
+            codecs: SipCodec::ALL.to_vec(),
+            media: None,
+            packet_loss_concealment: true,
+            answer_timeout: DEFAULT_ANSWER_TIMEOUT,
+            ring: Millis(0),
+            register_expires: DEFAULT_REGISTER_EXPIRES,
+            actions: Vec::new(),
+            trace_credentials: false,
+        }),
+        ..group(name, endpoints)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use reeve_state::command::{ApplyMode, KeyFault, ObjectKind, ProbeMode};
 use reeve_state::record::{
-    Access, ChangeKind, DeliveryStatus, Direction, EvidenceKind, PlacementFilter, Role, SkipReason,
-    Statistic, WebhookEventKind, WebhookStatus, WorkerEventKind, WorkerKind,
+    Access, ChangeKind, DeliveryStatus, Direction, EvidenceKind, PlacementFilter, Role, SipCodec,
+    SipTransport, SkipReason, Statistic, WebhookEventKind, WebhookStatus, WorkerEventKind, WorkerKind,
 };
 use reeve_state::transition::assignment::AssignmentStatus;
 use reeve_state::transition::endpoint::{EndpointOutcome, EndpointPhase};
@@ -53,6 +53,10 @@ numbered!(ObjectKind {
     21 => Summary,
     30 => Webhook,
     31 => Delivery,
+    40 => Registrar,
+    41 => AccountPool,
+    42 => Account,
+    43 => Media,
 });
 numbered!(KeyFault { 1 => Unknown, 2 => Revoked, 3 => Expired });
 numbered!(Role { 1 => Viewer, 2 => Operator, 3 => Admin, 4 => Worker });
@@ -73,6 +77,8 @@ numbered!(WorkerEventKind {
     10 => TokenExpired,
     11 => Deleted,
 });
+numbered!(SipCodec { 1 => Pcmu, 2 => Pcma });
+numbered!(SipTransport { 1 => Udp, 2 => Tcp, 3 => Tls });
 numbered!(EvidenceKind { 1 => Metrics, 2 => Events });
 numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
 numbered!(LivenessProfile { 1 => Session, 2 => Ping });
@@ -104,6 +110,7 @@ numbered!(RunReasonCode {
     12 => ExecutionTimeoutExceeded,
     13 => UnrecoverablePlatformError,
     14 => WorkerLost,
+    15 => AccountsUnavailable,
 });
 numbered!(EndpointPhase {
     1 => Initializing,

@@ -12,6 +12,8 @@ mod record;
 mod reply;
 mod row;
 mod run;
+mod sip;
+mod sip_resources;
 #[cfg(test)]
 mod tests;
 mod webhook;

@@ -6,7 +6,8 @@ use reeve_proto::internal as wire;
 use reeve_state::id::{KeyId, ProbeId, ProjectName, Revision, RunId, TestId, WebhookId, WorkerId};
 use reeve_state::record::{
     Executor, Explanation, FilterCount, Group, GroupExplanation, ObjectRef, OnWorkerLoss, OutcomeShare,
-    RequestKey, RequestRecord, Selector, SimExecutor, SuggestedChange, Test, TestDefinition, WorkerVerdict,
+    RequestKey, RequestRecord, Selector, SimExecutor, SipExecutor, SuggestedChange, Test, TestDefinition,
+    WorkerVerdict,
 };
 use reeve_state::time::Time;
 
@@ -44,6 +45,9 @@ impl Wire for ObjectRef {
             Self::Project(name) => Object::Project(name.to_string()),
             Self::Probe(id) => Object::Probe(id_bytes(id.as_bytes())),
             Self::Webhook(id) => Object::Webhook(id_bytes(id.as_bytes())),
+            Self::Registrar(key) => Object::Registrar(key.to_proto()),
+            Self::AccountPool(key) => Object::AccountPool(key.to_proto()),
+            Self::Media(key) => Object::Media(key.to_proto()),
         };
         wire::ObjectRef { object: Some(object) }
     }
@@ -58,6 +62,9 @@ impl Wire for ObjectRef {
             Object::Project(name) => Ok(Self::Project(ProjectName::from(name.as_str()))),
             Object::Probe(id) => Ok(Self::Probe(ProbeId::from_bytes(fixed("probe", &id)?))),
             Object::Webhook(id) => Ok(Self::Webhook(WebhookId::from_bytes(fixed("webhook", &id)?))),
+            Object::Registrar(key) => Ok(Self::Registrar(Wire::from_proto(key)?)),
+            Object::AccountPool(key) => Ok(Self::AccountPool(Wire::from_proto(key)?)),
+            Object::Media(key) => Ok(Self::Media(Wire::from_proto(key)?)),
         }
     }
 }
@@ -179,6 +186,7 @@ impl Wire for Group {
     fn to_proto(&self) -> Self::Proto {
         let executor = match &self.executor {
             Executor::Sim(sim) => wire::group::Executor::Sim(sim.to_proto()),
+            Executor::Sip(sip) => wire::group::Executor::Sip(sip.to_proto()),
         };
         wire::Group {
             name: self.name.clone(),
@@ -192,6 +200,7 @@ impl Wire for Group {
     fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
         let executor = match proto.executor.ok_or(DecodeError::UnknownKind("executor"))? {
             wire::group::Executor::Sim(sim) => Executor::Sim(SimExecutor::from_proto(sim)?),
+            wire::group::Executor::Sip(sip) => Executor::Sip(SipExecutor::from_proto(sip)?),
         };
         let selector = message("selector", proto.selector)?;
         Ok(Self {

@@ -265,6 +265,12 @@ fn refusal_to_proto(refusal: &Refusal) -> refused::Refusal {
         }),
         Refusal::WorkerOfAnotherKey { worker } => Kind::WorkerOfAnotherKey(id_bytes(worker.as_bytes())),
         Refusal::OverPlan(fault) => Kind::OverPlan(fault.to_proto()),
+        Refusal::SipUnavailable(fault) => Kind::SipUnavailable(fault.to_proto()),
+        Refusal::InUse { kind, name, by } => Kind::InUse(refused::InUse {
+            kind: kind.number(),
+            name: name.clone(),
+            by: by.clone(),
+        }),
         Refusal::ProjectInUse {
             project,
             tests,
@@ -384,6 +390,12 @@ fn refusal_from_proto(refusal: refused::Refusal) -> Result<Refusal, DecodeError>
             assignments: r.assignments,
         },
         Kind::OverPlan(fault) => Refusal::OverPlan(Wire::from_proto(fault)?),
+        Kind::SipUnavailable(fault) => Refusal::SipUnavailable(Wire::from_proto(fault)?),
+        Kind::InUse(r) => Refusal::InUse {
+            kind: kind(r.kind)?,
+            name: r.name,
+            by: r.by,
+        },
         Kind::ProjectInUse(fault) => Refusal::ProjectInUse {
             project: ProjectName::from(fault.project.as_str()),
             tests: fault.tests,

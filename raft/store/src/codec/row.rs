@@ -6,11 +6,12 @@ use prost::Message;
 use reeve_proto::internal as wire;
 use reeve_state::Meta;
 use reeve_state::change::{Change, Row};
-use reeve_state::id::Revision;
+use reeve_state::id::{Revision, ScopedName};
 use reeve_state::record::{
     ApiKey, Assignment, AssignmentKey, ChunkKey, Delivery, DeliveryKey, EvidenceKind, Manifest, ManifestKey,
-    Probe, ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Webhook,
-    Worker, WorkerEvent, WorkerEventKey,
+    MediaFile, Probe, ProbeSlot, ProbeSlotKey, Project, Registrar, RequestKey, RequestRecord, Run,
+    RunSummary, SipAccount, SipAccountKey, SipLease, SipLeaseKey, Test, Webhook, Worker, WorkerEvent,
+    WorkerEventKey,
 };
 use reeve_state::time::Time;
 
@@ -34,10 +35,14 @@ mod table {
     pub(super) const MANIFEST: u8 = 14;
     pub(super) const SUMMARY: u8 = 15;
     pub(super) const PROJECT: u8 = 9;
+    pub(super) const REGISTRAR: u8 = 16;
+    pub(super) const SIP_ACCOUNT: u8 = 17;
+    pub(super) const SIP_LEASE: u8 = 18;
+    pub(super) const MEDIA: u8 = 19;
 }
 
 /// Tables lie between these bytes; keys outside are the store's own.
-pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::SUMMARY;
+pub(crate) const TABLES: std::ops::RangeInclusive<u8> = table::TEST..=table::MEDIA;
 
 /// The key on disk of the row that a change is about.
 pub(crate) fn row_key(change: &Change) -> Vec<u8> {
@@ -57,6 +62,10 @@ pub(crate) fn row_key(change: &Change) -> Vec<u8> {
         Change::Manifest(delta) => manifest_key(&delta.key),
         Change::Summary(delta) => key(table::SUMMARY, delta.key.as_bytes()),
         Change::Project(delta) => key(table::PROJECT, delta.key.as_str().as_bytes()),
+        Change::Registrar(delta) => scoped_key(table::REGISTRAR, &delta.key),
+        Change::SipAccount(delta) => account_key(&delta.key),
+        Change::SipLease(delta) => lease_key(&delta.key),
+        Change::Media(delta) => scoped_key(table::MEDIA, &delta.key),
     }
 }
 
@@ -78,6 +87,10 @@ pub(crate) fn key_of(row: &Row) -> Vec<u8> {
         Row::Manifest(row) => manifest_key(&row.key),
         Row::Summary(row) => key(table::SUMMARY, row.run.as_bytes()),
         Row::Project(row) => key(table::PROJECT, row.name.as_str().as_bytes()),
+        Row::Registrar(row) => scoped_key(table::REGISTRAR, &row.key),
+        Row::SipAccount(row) => account_key(&row.key),
+        Row::SipLease(row) => lease_key(&row.key),
+        Row::Media(row) => scoped_key(table::MEDIA, &row.key),
     }
 }
 
@@ -128,6 +141,32 @@ fn manifest_key(manifest: &ManifestKey) -> Vec<u8> {
     key
 }
 
+/// Every part but the last comes with its length first, so that no two names share a key.
+fn scoped_key(table: u8, name: &ScopedName) -> Vec<u8> {
+    let project = name.project.as_str().as_bytes();
+    let mut key = key(table, &(project.len() as u64).to_be_bytes());
+    key.extend_from_slice(project);
+    key.extend_from_slice(name.name.as_bytes());
+    key
+}
+
+fn account_key(account: &SipAccountKey) -> Vec<u8> {
+    let project = account.pool.project.as_str().as_bytes();
+    let pool = account.pool.name.as_bytes();
+    let mut key = key(table::SIP_ACCOUNT, &(project.len() as u64).to_be_bytes());
+    key.extend_from_slice(project);
+    key.extend_from_slice(&(pool.len() as u64).to_be_bytes());
+    key.extend_from_slice(pool);
+    key.extend_from_slice(account.username.as_bytes());
+    key
+}
+
+fn lease_key(lease: &SipLeaseKey) -> Vec<u8> {
+    let mut key = key(table::SIP_LEASE, lease.run.as_bytes());
+    key.extend_from_slice(&lease.group.to_be_bytes());
+    key
+}
+
 /// The caller's length comes first, so that no two pairs share a key.
 fn request_key(request: &RequestKey) -> Vec<u8> {
     let mut key = key(table::REQUEST, &(request.caller.len() as u64).to_be_bytes());
@@ -154,6 +193,10 @@ pub(crate) fn row_after(change: &Change) -> Option<Row> {
         Change::Manifest(delta) => delta.after.clone().map(Row::Manifest),
         Change::Summary(delta) => delta.after.clone().map(Row::Summary),
         Change::Project(delta) => delta.after.clone().map(Row::Project),
+        Change::Registrar(delta) => delta.after.clone().map(Row::Registrar),
+        Change::SipAccount(delta) => delta.after.clone().map(Row::SipAccount),
+        Change::SipLease(delta) => delta.after.clone().map(Row::SipLease),
+        Change::Media(delta) => delta.after.clone().map(Row::Media),
     }
 }
 
@@ -176,6 +219,10 @@ pub fn row_to_bytes(row: &Row) -> Vec<u8> {
         Row::Manifest(row) => Kind::Manifest(row.to_proto()),
         Row::Summary(row) => Kind::Summary(row.to_proto()),
         Row::Project(row) => Kind::Project(row.to_proto()),
+        Row::Registrar(row) => Kind::Registrar(row.to_proto()),
+        Row::SipAccount(row) => Kind::SipAccount(row.to_proto()),
+        Row::SipLease(row) => Kind::SipLease(row.to_proto()),
+        Row::Media(row) => Kind::Media(row.to_proto()),
     };
     wire::Row { row: Some(kind) }.encode_to_vec()
 }
@@ -203,6 +250,10 @@ pub fn row_from_bytes(bytes: &[u8]) -> Result<Row, DecodeError> {
         Kind::Manifest(row) => Row::Manifest(Arc::new(Manifest::from_proto(row)?)),
         Kind::Summary(row) => Row::Summary(Arc::new(RunSummary::from_proto(row)?)),
         Kind::Project(row) => Row::Project(Arc::new(Project::from_proto(row)?)),
+        Kind::Registrar(row) => Row::Registrar(Arc::new(Registrar::from_proto(row)?)),
+        Kind::SipAccount(row) => Row::SipAccount(Arc::new(SipAccount::from_proto(row)?)),
+        Kind::SipLease(row) => Row::SipLease(Arc::new(SipLease::from_proto(row)?)),
+        Kind::Media(row) => Row::Media(Arc::new(MediaFile::from_proto(row)?)),
     };
     Ok(row)
 }

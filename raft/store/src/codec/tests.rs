@@ -6,6 +6,7 @@ mod probes;
 mod project;
 mod registry;
 mod runs;
+mod sip;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use probes::{probe_commands, probe_refusals, probe_rows};
 use project::{project_commands, project_refusals, project_row};
 use registry::{event, function_blocks, key_commands, registry_commands, registry_refusals};
 use runs::run_commands;
+use sip::{sip_commands, sip_refusals, sip_rows};
 use webhooks::{webhook_commands, webhook_rows};
 
 /// Bytes that are in logs already: written once, compared ever after. One line a command: number, name, hexadecimal.
@@ -133,7 +135,7 @@ fn explanation() -> Arc<Explanation> {
 }
 
 /// How many commands there are.
-const COMMANDS: usize = 48;
+const COMMANDS: usize = 54;
 
 /// One of every command.
 fn commands() -> Vec<Command> {
@@ -277,6 +279,7 @@ fn commands() -> Vec<Command> {
     .chain(project_commands())
     .chain(probe_commands())
     .chain(webhook_commands())
+    .chain(sip_commands())
     .collect()
 }
 
@@ -561,6 +564,7 @@ fn rows() -> Vec<Row> {
     .chain(evidence_rows())
     .chain(probe_rows())
     .chain(webhook_rows())
+    .chain(sip_rows())
     .collect()
 }
 
@@ -734,6 +738,7 @@ fn refusals() -> Vec<Refusal> {
     .into_iter()
     .chain(registry_refusals())
     .chain(project_refusals())
+    .chain(sip_refusals())
     .chain(probe_refusals())
     .collect()
 }

@@ -50,6 +50,10 @@ pub fn touch(change: &Change) -> Touch {
         | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_)
+        | Change::Registrar(_)
+        | Change::SipAccount(_)
+        | Change::SipLease(_)
+        | Change::Media(_)
         // Its webhook counts it, and changes with it.
         | Change::Delivery(_) => Touch::Nothing,
     }
@@ -80,7 +84,11 @@ pub fn kind(row: &Row) -> Option<Kind> {
         | Row::Key(_)
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
-        | Row::Summary(_) => None,
+        | Row::Summary(_)
+        | Row::Registrar(_)
+        | Row::SipAccount(_)
+        | Row::SipLease(_)
+        | Row::Media(_) => None,
     }
 }
 
@@ -157,6 +165,10 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
+        | Row::Registrar(_)
+        | Row::SipAccount(_)
+        | Row::SipLease(_)
+        | Row::Media(_)
         | Row::Delivery(_) => None,
     }
 }
@@ -194,6 +206,10 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
+        | Row::Registrar(_)
+        | Row::SipAccount(_)
+        | Row::SipLease(_)
+        | Row::Media(_)
         | Row::Delivery(_) => None,
     }
 }

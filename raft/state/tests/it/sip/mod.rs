@@ -1,0 +1,5 @@
+//! SIP endpoints: the rules of their definitions, their resources, and which accounts a run gets.
+
+mod accounts;
+mod definitions;
+mod resources;
