@@ -1,0 +1,21 @@
+//! SIP user agents: they register, call and are called, and write down what was on the wire and when.
+//!
+//! [`Stack`] is one socket with a SIP stack above it, [`Desk`] the media engine, [`Agent`] one endpoint on both. What an endpoint
+//! does is a [`plan::Plan`]; what it has to say comes as [`Update`]s. Nothing here knows of runs, workers or the cluster.
+
+mod agent;
+mod desk;
+pub mod ending;
+pub mod figures;
+pub mod head;
+pub mod plan;
+mod register;
+pub mod sdp;
+mod socket;
+mod stack;
+pub mod tap;
+mod taps;
+
+pub use agent::{Agent, Closed, HangUp, Orders, Shared, Update};
+pub use desk::Desk;
+pub use stack::Stack;

@@ -1,0 +1,73 @@
+//! The UDP socket under the stack: every datagram passes the taps on its way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rsipstack::platform::net::UdpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::tap::{Seen, Transport, Way};
+use crate::taps::Taps;
+
+/// Bursts of build-ups must fit; the kernel caps it where its limit is lower.
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A socket whose traffic is written down.
+pub struct TappedSocket {
+    socket: tokio::net::UdpSocket,
+    local: SocketAddr,
+    taps: Arc<Taps>,
+}
+
+impl TappedSocket {
+    /// Binds.
+    ///
+    /// # Errors
+    /// As the system says: the port is in use, no descriptors are left.
+    pub fn bind(address: SocketAddr, taps: Arc<Taps>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_recv_buffer_size(BUFFER_BYTES)?;
+        socket.set_send_buffer_size(BUFFER_BYTES)?;
+        socket.bind(&address.into())?;
+        let socket = tokio::net::UdpSocket::from_std(socket.into())?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local, taps })
+    }
+
+    fn note(&self, way: Way, at: Instant, remote: SocketAddr, bytes: &[u8]) {
+        self.taps.note(&Seen {
+            way,
+            at,
+            local: self.local,
+            remote,
+            transport: Transport::Udp,
+            bytes,
+        });
+    }
+}
+
+#[async_trait::async_trait]
+impl UdpSocket for TappedSocket {
+    async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
+        let (length, from) = self.socket.recv_from(buffer).await?;
+        self.note(Way::Received, Instant::now(), from, &buffer[..length]);
+        Ok((length, from))
+    }
+
+    async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {
+        let at = Instant::now();
+        let sent = self.socket.send_to(bytes, to).await;
+        match &sent {
+            Ok(_) => self.note(Way::Sent, at, to, bytes),
+            Err(error) => self.taps.unsent(bytes, error),
+        }
+        Ok(sent?)
+    }
+
+    fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
+        Ok(self.local)
+    }
+}

@@ -1,0 +1,216 @@
+//! One socket, one SIP stack above it, and the endpoints that share both.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rsipstack::EndpointBuilder;
+use rsipstack::dialog::dialog::Dialog;
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{Auth, Method, StatusCode, Uri};
+use rsipstack::transaction::CallIdFormat;
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::TransportLayer;
+use rsipstack::transport::udp::UdpConnection;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::socket::TappedSocket;
+use crate::tap::Tap;
+use crate::taps::Taps;
+
+/// What the User-Agent header says.
+const USER_AGENT: &str = concat!("reeve/", env!("CARGO_PKG_VERSION"));
+
+type Callers = Mutex<HashMap<String, mpsc::UnboundedSender<Transaction>>>;
+
+/// A stack. Cheap to clone; its tasks end with the last clone.
+#[derive(Clone)]
+pub struct Stack {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    endpoint: EndpointInnerRef,
+    dialogs: Arc<DialogLayer>,
+    local: SocketAddr,
+    taps: Arc<Taps>,
+    users: Arc<Callers>,
+    _ends: DropGuard,
+}
+
+impl Stack {
+    /// Binds a UDP socket, and serves it on the present runtime.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let taps = Arc::new(Taps::default());
+        let socket = TappedSocket::bind(address, Arc::clone(&taps))?;
+        let token = CancellationToken::new();
+        let transports = TransportLayer::new(token.clone());
+        let connection = UdpConnection::from_socket(Arc::new(socket), None, Some(token.child_token())).await;
+        let connection = connection.map_err(io::Error::other)?;
+        let local = connection.get_addr().get_socketaddr().map_err(io::Error::other)?;
+        transports.add_transport(connection.into());
+        let endpoint = EndpointBuilder::new()
+            .with_user_agent(USER_AGENT)
+            .with_transport_layer(transports)
+            .with_cancel_token(token.clone())
+            .with_option(EndpointOption {
+                callid_format: CallIdFormat::Uuid,
+                ..EndpointOption::default()
+            })
+            .build();
+        let incoming = endpoint.incoming_transactions().map_err(io::Error::other)?;
+        let dialogs = Arc::new(DialogLayer::new(Arc::clone(&endpoint.inner)));
+        let users = Arc::<Callers>::default();
+        let inner = Arc::clone(&endpoint.inner);
+        tokio::spawn(async move { inner.serve().await });
+        tokio::spawn(dispatch(incoming, Arc::clone(&dialogs), Arc::clone(&users)));
+        let shared = Shared {
+            endpoint: Arc::clone(&endpoint.inner),
+            dialogs,
+            local,
+            taps,
+            users,
+            _ends: token.drop_guard(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The address of the socket.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    pub(crate) fn endpoint(&self) -> &EndpointInnerRef {
+        &self.shared.endpoint
+    }
+
+    pub(crate) fn dialogs(&self) -> &Arc<DialogLayer> {
+        &self.shared.dialogs
+    }
+
+    /// An address of ours: requests to `user` at it are this endpoint's. No two of a stack may have the same.
+    pub(crate) fn line(&self, user: String) -> (Arc<Line>, mpsc::UnboundedReceiver<Transaction>) {
+        let tap = Arc::new(Tap::default());
+        self.shared.taps.bind_user(&user, &tap);
+        let (sender, calls) = mpsc::unbounded_channel();
+        self.shared.users.lock().insert(user.clone(), sender);
+        let stack = self.clone();
+        (Arc::new(Line { stack, user, tap }), calls)
+    }
+}
+
+/// One endpoint's share of the stack: its address and its tap. Freed when it is dropped.
+pub(crate) struct Line {
+    stack: Stack,
+    user: String,
+    /// What it sends and receives.
+    pub tap: Arc<Tap>,
+}
+
+impl Line {
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Where this endpoint is reached.
+    pub fn contact(&self) -> Uri {
+        Uri {
+            scheme: Some(rsipstack::sip::Scheme::Sip),
+            auth: Some(Auth {
+                user: self.user.clone(),
+                password: None,
+            }),
+            host_with_port: self.stack.local().into(),
+            ..Uri::default()
+        }
+    }
+
+    /// A Call-ID whose messages are this endpoint's.
+    pub fn call_id(&self) -> String {
+        let id = rsipstack::transaction::make_uuid_v4();
+        self.stack.shared.taps.bind_call(&id, &self.tap);
+        id
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.stack.shared.users.lock().remove(&self.user);
+        self.stack.shared.taps.forget(&self.user);
+    }
+}
+
+/// Hands each request that begins a transaction to its call, or to the endpoint that it begins a call with.
+async fn dispatch(
+    mut incoming: rsipstack::transaction::TransactionReceiver,
+    dialogs: Arc<DialogLayer>,
+    users: Arc<Callers>,
+) {
+    while let Some(mut transaction) = incoming.recv().await {
+        let in_dialog = transaction
+            .original
+            .to_header()
+            .ok()
+            .and_then(|to| to.tag().ok().flatten())
+            .is_some();
+        if in_dialog {
+            let dialog = dialogs.match_dialog(&transaction);
+            tokio::spawn(async move { within(dialog, transaction).await });
+            continue;
+        }
+        match transaction.original.method {
+            Method::Invite => ring(&users, transaction),
+            Method::Options => {
+                tokio::spawn(async move { transaction.reply(StatusCode::OK).await });
+            }
+            Method::Ack => {}
+            // The stack cancels by itself; a CANCEL that arrives here has no INVITE.
+            Method::Cancel => {
+                tokio::spawn(async move { transaction.reply(StatusCode::CallTransactionDoesNotExist).await });
+            }
+            _ => {
+                tokio::spawn(async move { transaction.reply(StatusCode::MethodNotAllowed).await });
+            }
+        }
+    }
+}
+
+fn ring(users: &Callers, transaction: Transaction) {
+    let user = transaction
+        .original
+        .uri
+        .auth
+        .as_ref()
+        .map(|auth| auth.user.as_str())
+        .unwrap_or_default();
+    let sender = users.lock().get(user).cloned();
+    let refused = match sender {
+        Some(sender) => sender.send(transaction).err().map(|unsent| unsent.0),
+        None => Some(transaction),
+    };
+    if let Some(mut transaction) = refused {
+        tokio::spawn(async move { transaction.reply(StatusCode::NotFound).await });
+    }
+}
+
+async fn within(dialog: Option<Dialog>, mut transaction: Transaction) {
+    let handled = match dialog {
+        Some(mut dialog) => dialog.handle(&mut transaction).await,
+        None if transaction.original.method == Method::Ack => Ok(()),
+        None => transaction.reply(StatusCode::CallTransactionDoesNotExist).await,
+    };
+    if let Err(error) = handled {
+        tracing::debug!(%error, "a request within a call was not handled");
+    }
+}

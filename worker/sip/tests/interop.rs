@@ -1,0 +1,9 @@
+//! Against real peers: Kamailio as registrar and proxy, SIPp as caller and callee. Needs `ops/bootstrap sip`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "interop/given.rs"]
+mod given;
+#[path = "interop/kamailio.rs"]
+mod kamailio;
+#[path = "interop/sipp.rs"]
+mod sipp;

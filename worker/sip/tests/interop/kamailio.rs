@@ -1,0 +1,114 @@
+//! Registration and calls through a registrar that asks for credentials and stays in the route.
+
+use std::time::Duration;
+
+use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
+
+use crate::given::{caller, kamailio, plan, receiver, start, us};
+
+/// Covers: R139, R142.
+#[tokio::test]
+async fn a_caller_and_a_receiver_talk_through_the_proxy() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut bob = start(&us, plan(peer.address, "bob", receiver()));
+    bob.until(Phase::Registered).await;
+    let mut alice = start(&us, plan(peer.address, "alice", caller("sip:bob@demo.example")));
+    let (outcome, why) = alice.end().await;
+    assert_eq!(outcome, Outcome::Success, "{why}: {:#?}", alice.lines());
+    let (outcome, why) = bob.end().await;
+    assert_eq!(outcome, Outcome::Success, "{why}: {:#?}", bob.lines());
+
+    use Phase::{Calling, Closed, Disconnecting, Incall, Initializing, Negotiating, Registered, Ringing};
+    let all = [
+        Initializing,
+        Registered,
+        Calling,
+        Ringing,
+        Negotiating,
+        Incall,
+        Disconnecting,
+    ];
+    assert!(alice.phases.starts_with(&all), "{:?}", alice.phases);
+    assert!(!alice.phases.contains(&Closed), "the last word says it");
+
+    let figures = alice.closed.as_ref().unwrap().figures;
+    assert_eq!(figures.code, Some(200));
+    assert!(figures.ring.unwrap() >= Duration::from_millis(200), "{figures:?}");
+    assert!(
+        figures.auth.is_some() && figures.pdd.unwrap() < figures.setup.unwrap(),
+        "{figures:?}"
+    );
+    let talked = figures.duration.unwrap();
+    assert!(
+        talked >= Duration::from_secs(3) && talked < Duration::from_secs(8),
+        "{talked:?}"
+    );
+    assert!(
+        alice.lines().iter().any(|line| line.starts_with("SIP/2.0 407")),
+        "the challenge is in the trace"
+    );
+}
+
+/// Covers: R163.
+#[tokio::test]
+async fn a_wrong_password_is_a_failed_registration() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut wrong = plan(peer.address, "alice", receiver());
+    wrong.account.secret = "guess".into();
+    let mut alice = start(&us, wrong);
+    let (outcome, why) = alice.end().await;
+    assert_eq!(outcome, Outcome::RegistrationFailed);
+    assert_eq!(why, "registrar: 401 again after credentials were sent");
+    assert_eq!(alice.phases, [Phase::Initializing]);
+}
+
+/// Covers: R165.
+#[tokio::test]
+async fn somebody_who_is_not_there_is_a_failed_call() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut alice = start(
+        &us,
+        plan(peer.address, "alice", caller("sip:nobody@demo.example")),
+    );
+    assert_eq!(alice.end().await, (Outcome::CallFailed, "INVITE: 404".to_owned()));
+    let figures = alice.closed.unwrap().figures;
+    assert!(figures.seized && figures.pdd.is_none() && figures.setup.is_none());
+}
+
+#[tokio::test]
+async fn a_registration_shorter_than_the_registrar_wants_is_asked_for_again() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut brief = plan(peer.address, "bob", receiver());
+    brief.register = Some(Duration::from_secs(10));
+    let mut bob = start(&us, brief);
+    bob.until(Phase::Registered).await;
+    bob.hang_up(None);
+    let (outcome, why) = bob.end().await;
+    assert_eq!(
+        (outcome, why.as_str()),
+        (Outcome::CompletedWithWarnings, "stopped before its call")
+    );
+    let lines = bob.lines();
+    assert!(
+        lines.iter().any(|line| line.starts_with("SIP/2.0 423")) || lines.len() >= 4,
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_told_to_hang_up_says_goodbye() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut bob = start(&us, plan(peer.address, "bob", receiver()));
+    bob.until(Phase::Registered).await;
+    let mut long = plan(peer.address, "alice", caller("sip:bob@demo.example"));
+    long.duration = Duration::from_secs(600);
+    let mut alice = start(&us, long);
+    alice.until(Phase::Incall).await;
+    alice.hang_up(Some(Outcome::Timeout));
+    assert_eq!(alice.end().await.0, Outcome::Timeout);
+    let (outcome, why) = bob.end().await;
+    assert_eq!(
+        (outcome, why.as_str()),
+        (Outcome::CompletedWithWarnings, "the other side hung up early")
+    );
+}
