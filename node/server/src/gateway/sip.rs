@@ -15,6 +15,7 @@ pub(super) fn offer(run: &Run, assignment: &Assignment, sip: &SipExecutor) -> v1
         .iter()
         .flat_map(|uri| std::iter::repeat_n(uri.clone(), count));
     v1::SipOffer {
+        without_registration: false,
         registrar: None,
         accounts: Vec::new(),
         targets: targets.collect(),
