@@ -85,6 +85,48 @@ impl Lateness {
     }
 }
 
+/// What the thread counts while it works.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// Packets that were due.
+    pub due: u64,
+    /// Packets that were handed to the kernel.
+    pub sent: u64,
+    /// Those of them that were too late.
+    pub late: u64,
+    /// Packets that were not sent because their time was over.
+    pub skipped: u64,
+    /// Packets that the kernel refused.
+    pub refused: u64,
+    /// Intervals that ended.
+    pub intervals: u64,
+    /// Those of them that are invalid.
+    pub invalid_intervals: u64,
+    /// Of the present second.
+    pub lateness: Lateness,
+}
+
+impl Pulse {
+    /// What is told after a second. The next second's lateness begins anew.
+    pub fn beat(&mut self, calls: usize, busy: f64) -> GeneratorHealth {
+        let lateness = std::mem::take(&mut self.lateness);
+        GeneratorHealth {
+            running: true,
+            calls,
+            due: self.due,
+            sent: self.sent,
+            late: self.late,
+            skipped: self.skipped,
+            refused: self.refused,
+            lateness_max: lateness.max(),
+            lateness_p95: lateness.p95(),
+            busy,
+            intervals: self.intervals,
+            invalid_intervals: self.invalid_intervals,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{IpTos, Ipv6TClass, RcvBuf, ReceiveTimestampns, SndBuf};
+use nix::sys::socket::sockopt::{Ipv4Tos, Ipv6TClass, RcvBuf, ReceiveTimestampns, SndBuf};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket};
 
 /// What an RTP socket may hold until it is read, bytes as the kernel counts them: more than a second of packets.
@@ -96,7 +96,7 @@ impl PortRange {
         setsockopt(&fd, SndBuf, &buffer)?;
         if let Some(tos) = self.tos {
             match local {
-                SocketAddr::V4(_) => setsockopt(&fd, IpTos, &i32::from(tos))?,
+                SocketAddr::V4(_) => setsockopt(&fd, Ipv4Tos, &i32::from(tos))?,
                 SocketAddr::V6(_) => setsockopt(&fd, Ipv6TClass, &i32::from(tos))?,
             }
         }
