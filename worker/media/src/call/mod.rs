@@ -61,14 +61,14 @@ pub struct Call {
     receiver: Receiver,
     reports: Reports,
     ledger: Ledger,
-    /// Slots that are over.
+    /// Slots that are over, and intervals.
     slots: u64,
+    rows: u32,
     /// The packet that was handed out, when it was due, and its length.
     pending: Option<(Mono, usize)>,
     report_due: bool,
     /// Both clocks at the last look.
     wall: (Mono, SystemTime),
-    closed: Option<Interval>,
     packet: [u8; packets::LARGEST],
     report: [u8; rtcp::LARGEST],
 }
@@ -103,10 +103,10 @@ impl Call {
             reports: Reports::new(start.ssrc, cname),
             ledger: Ledger::new(limits, direction.receives()),
             slots: 0,
+            rows: 0,
             pending: None,
             report_due: false,
             wall: (begin, SystemTime::now()),
-            closed: None,
             packet: [0; packets::LARGEST],
             report: [0; rtcp::LARGEST],
             clock,
@@ -172,10 +172,13 @@ impl Call {
     /// What to do now. To be asked again until it is [`Step::Wait`].
     pub fn poll(&mut self, now: Mono, wall: SystemTime, pulse: &mut Pulse) -> Step<'_> {
         self.wall = (now, wall);
-        if let Some(interval) = self.closed.take() {
-            return Step::Interval(interval);
-        }
-        while let Some(slot) = self.schedule.take(now) {
+        loop {
+            if let Some(interval) = self.close_if_over(now, pulse) {
+                return Step::Interval(interval);
+            }
+            let Some(slot) = self.schedule.take(now) else {
+                break;
+            };
             let sends = self.direction.sends();
             if sends {
                 self.ledger.due();
@@ -193,9 +196,7 @@ impl Call {
                 self.ledger.skipped();
                 pulse.skipped += 1;
             }
-            if let Some(interval) = self.end_slot(pulse) {
-                return Step::Interval(interval);
-            }
+            self.end_slot();
         }
         if self.report_due {
             self.report_due = false;
@@ -226,7 +227,7 @@ impl Call {
                 pulse.refused += 1;
             }
         }
-        self.closed = self.end_slot(pulse);
+        self.end_slot();
     }
 
     /// Ends the call: the last, shorter interval if there is one, and the totals.
@@ -234,8 +235,7 @@ impl Call {
         self.receiver.flush();
         self.packets.finish();
         let duration = now.since(self.begin);
-        let closed = INTERVAL * u32::try_from(self.slots / SLOTS_PER_INTERVAL).unwrap_or(u32::MAX);
-        let rest = duration.saturating_sub(closed);
+        let rest = duration.saturating_sub(INTERVAL * self.rows);
         let last = (!rest.is_zero()).then(|| self.close(duration, rest, false, pulse));
         (last, self.ledger.totals(duration, &self.reports, &self.packets))
     }
@@ -246,14 +246,18 @@ impl Call {
         (&self.report[..len], self.remote_rtcp)
     }
 
-    fn end_slot(&mut self, pulse: &mut Pulse) -> Option<Interval> {
+    fn end_slot(&mut self) {
         if self.slots % SLOTS_PER_INTERVAL == self.phase {
             self.report_due = true;
         }
         self.slots += 1;
-        let over = self.slots.is_multiple_of(SLOTS_PER_INTERVAL);
+    }
+
+    /// Ends the interval when the first slot of the next one is due.
+    fn close_if_over(&mut self, now: Mono, pulse: &mut Pulse) -> Option<Interval> {
+        let over = self.slots == SLOTS_PER_INTERVAL * (u64::from(self.rows) + 1);
         let since_begin = self.schedule.next().since(self.begin);
-        over.then(|| self.close(since_begin, INTERVAL, true, pulse))
+        (over && now >= self.schedule.next()).then(|| self.close(since_begin, INTERVAL, true, pulse))
     }
 
     fn close(
@@ -265,7 +269,7 @@ impl Call {
     ) -> Interval {
         let (now, wall) = self.wall;
         let end = self.begin.plus(since_begin);
-        let at = wall.checked_sub(now.since(end)).unwrap_or(wall) + end.since(now);
+        let at = wall.checked_sub(now.since(end)).unwrap_or(wall);
         let closing = Closing {
             at,
             since_begin,
@@ -276,6 +280,7 @@ impl Call {
         let interval = self
             .ledger
             .close(closing, &self.receiver, &mut self.reports, &self.packets);
+        self.rows += 1;
         pulse.intervals += 1;
         pulse.invalid_intervals += u64::from(!interval.valid);
         interval
@@ -294,3 +299,6 @@ impl Call {
         report.write(&mut self.report)
     }
 }
+
+#[cfg(test)]
+mod tests;
