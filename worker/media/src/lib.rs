@@ -7,6 +7,8 @@
 //! Formats ([`rtp`], [`rtcp`], [`dtmf`], [`wav`], [`g711`]), statistics ([`receive`], [`send`]) and the E-model ([`emodel`]) are free
 //! of sockets and clocks.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod call;
 pub mod clip;
 pub mod clock;

@@ -4,6 +4,7 @@ mod batch;
 pub(crate) mod command;
 mod ports;
 mod thread;
+mod wishes;
 
 use std::fmt;
 use std::io;

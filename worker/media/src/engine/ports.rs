@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_range_without_a_pair_is_refused() {
-        for ports in [9..=9, 10..=10, 11..=12, 12..=11, 0..=1, 65_535..=65_535] {
+        let backwards = RangeInclusive::new(12, 11);
+        for ports in [9..=9, 10..=10, 11..=12, backwards, 0..=1, 65_535..=65_535] {
             let error = PortRange::new(&ports, None).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{ports:?}");
         }

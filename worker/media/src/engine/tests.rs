@@ -1,6 +1,8 @@
 //! The whole engine, with real sockets. These machines may be busy: what is asked of figures here is what a wrong formula would miss by far;
 //! exact figures are in the tests of [`crate::call`].
 
+#![allow(clippy::print_stdout)]
+
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};

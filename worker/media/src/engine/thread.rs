@@ -1,7 +1,7 @@
 //! The thread: at each millisecond it visits the calls of that slot.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,19 +11,16 @@ use super::EngineConfig;
 use super::batch::{BATCH, Batch, errno};
 use super::command::Command;
 use super::ports::Ports;
-use crate::call::{Call, Identity, Step};
+use crate::call::{Call, Step};
 use crate::clock::{Clock, Mono, Stamps};
 use crate::health::{GeneratorHealth, Pulse};
-use crate::interval::{Event, Totals};
-use crate::send::packets::Start;
+use crate::interval::Event;
 use crate::session::SessionId;
-use crate::stream::{Direction, Stream};
+use crate::stream::Direction;
 
 /// Slots of 1 ms in the 20 ms between two packets of a call.
-const SLOTS: u64 = 20;
-const SLOT_NS: u64 = 1_000_000;
-/// Commands that are done before the next visit: a flood of them must not make packets late.
-const COMMANDS: usize = 32;
+pub(super) const SLOTS: u64 = 20;
+pub(super) const SLOT_NS: u64 = 1_000_000;
 /// RTCP is read at each fifth visit of a call; the kernel's stamps make that exact enough.
 const REPORT_VISITS: u64 = 5;
 /// Batches of RTP that are read in one visit.
@@ -34,31 +31,32 @@ const TOGETHER: Duration = Duration::from_micros(20);
 const BEAT: Duration = Duration::from_secs(1);
 
 /// One session, from open to close.
-struct Entry {
-    ports: Ports,
-    direction: Direction,
-    call: Option<Box<Call>>,
-    /// The slot while it is called.
-    slot: usize,
-    told: bool,
+pub(super) struct Entry {
+    pub(super) ports: Ports,
+    pub(super) direction: Direction,
+    pub(super) call: Option<Box<Call>>,
+    /// Of its call.
+    pub(super) slot: usize,
+    /// Its end was told.
+    pub(super) told: bool,
 }
 
 pub(super) struct Thread<F> {
-    config: EngineConfig,
-    clock: Clock,
-    inbox: Inbox<Command>,
-    tell: F,
+    pub(super) config: EngineConfig,
+    pub(super) clock: Clock,
+    pub(super) inbox: Inbox<Command>,
+    pub(super) tell: F,
     health: Arc<Mutex<GeneratorHealth>>,
-    entries: HashMap<SessionId, Entry>,
+    pub(super) entries: HashMap<SessionId, Entry>,
     /// The calls of each slot, in the order of their visits.
-    slots: [Vec<SessionId>; SLOTS as usize],
-    calls: usize,
+    pub(super) slots: [Vec<SessionId>; SLOTS as usize],
+    pub(super) calls: usize,
     /// The next millisecond to do.
-    cursor: u64,
-    stamps: Stamps,
+    pub(super) cursor: u64,
+    pub(super) stamps: Stamps,
     wall: SystemTime,
-    batch: Batch,
-    pulse: Pulse,
+    pub(super) batch: Batch,
+    pub(super) pulse: Pulse,
     beat: (Mono, Duration),
 }
 
@@ -139,7 +137,7 @@ impl<F: FnMut(Event)> Thread<F> {
     }
 
     /// One call: what came, what is due.
-    fn visit(&mut self, id: SessionId) {
+    pub(super) fn visit(&mut self, id: SessionId) {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
@@ -196,114 +194,6 @@ impl<F: FnMut(Event)> Thread<F> {
         }
     }
 
-    /// Commands that have come. False: stop.
-    fn commands(&mut self) -> bool {
-        for _ in 0..COMMANDS {
-            match self.inbox.try_recv() {
-                Ok(command) => {
-                    if !self.command(command) {
-                        return false;
-                    }
-                }
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
-        true
-    }
-
-    /// False: stop.
-    fn command(&mut self, command: Command) -> bool {
-        match command {
-            Command::Open(id, ports) => {
-                let entry = Entry {
-                    ports,
-                    direction: Direction::default(),
-                    call: None,
-                    slot: 0,
-                    told: false,
-                };
-                self.entries.insert(id, entry);
-            }
-            Command::Begin(id, stream, sound) => self.begin(id, &stream, sound),
-            Command::Direct(id, direction) => {
-                if let Some(entry) = self.entries.get_mut(&id) {
-                    entry.direction = direction;
-                }
-                self.with_call(id, |call| call.direct(direction));
-            }
-            Command::Retarget(id, rtp, rtcp) => self.with_call(id, |call| call.retarget(rtp, rtcp)),
-            Command::Dtmf(id, digit) => self.with_call(id, |call| call.dial(digit)),
-            Command::End(id) => self.end(id),
-            Command::Close(id) => {
-                self.end(id);
-                self.entries.remove(&id);
-            }
-            Command::Stop => return false,
-        }
-        true
-    }
-
-    fn with_call(&mut self, id: SessionId, act: impl FnOnce(&mut Call)) {
-        let entry = self.entries.get_mut(&id);
-        if let Some(call) = entry.and_then(|entry| entry.call.as_mut()) {
-            act(call);
-        }
-    }
-
-    fn begin(&mut self, id: SessionId, stream: &Stream, sound: Arc<[u8]>) {
-        // In the emptiest slot; the next one of those that are equally empty.
-        let now = self.clock.now();
-        let next = (now.0 / SLOT_NS + 1).max(self.cursor);
-        let ahead = (0..SLOTS).min_by_key(|ahead| self.slots[((next + ahead) % SLOTS) as usize].len());
-        let tick = next + ahead.unwrap_or(0);
-        let slot = (tick % SLOTS) as usize;
-        let Some(entry) = self.entries.get_mut(&id) else {
-            return;
-        };
-        if entry.call.is_some() || entry.told {
-            return;
-        }
-        let buffer = Duration::from_millis(self.config.jitter_buffer_ms.into());
-        let call = Call::new(
-            stream,
-            sound,
-            identity(id),
-            entry.direction,
-            (self.config.late_limit, buffer),
-            (Mono(tick * SLOT_NS), self.clock.clone()),
-        );
-        entry.call = Some(Box::new(call));
-        entry.slot = slot;
-        self.slots[slot].push(id);
-        self.calls += 1;
-    }
-
-    /// Ends a call, once: what came until now, the last rows, BYE.
-    fn end(&mut self, id: SessionId) {
-        self.visit(id);
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.told) else {
-            return;
-        };
-        entry.told = true;
-        let totals = if let Some(mut call) = entry.call.take() {
-            let now = self.clock.now();
-            read(&mut self.batch, &entry.ports, &mut call, true, &self.stamps, now);
-            let (last, totals) = call.finish(now, &mut self.pulse);
-            let (bytes, to) = call.bye(now);
-            let _ = entry.ports.rtcp.send_to(bytes, to);
-            self.slots[entry.slot].retain(|other| *other != id);
-            self.calls -= 1;
-            if let Some(last) = last {
-                (self.tell)(Event::Interval(id, last));
-            }
-            totals
-        } else {
-            Totals::default()
-        };
-        (self.tell)(Event::Ended(id, totals));
-    }
-
     fn tell_health(&mut self, now: Mono) {
         let (last, cpu_before) = self.beat;
         let wall = now.since(last);
@@ -319,7 +209,14 @@ impl<F: FnMut(Event)> Thread<F> {
 }
 
 /// What has come for a call.
-fn read(batch: &mut Batch, ports: &Ports, call: &mut Call, reports: bool, stamps: &Stamps, now: Mono) {
+pub(super) fn read(
+    batch: &mut Batch,
+    ports: &Ports,
+    call: &mut Call,
+    reports: bool,
+    stamps: &Stamps,
+    now: Mono,
+) {
     let v6 = ports.local.is_ipv6();
     // RTP first: a sender report counts packets that came before it.
     let full = (0..BATCHES).all(|_| {
@@ -335,19 +232,6 @@ fn read(batch: &mut Batch, ports: &Ports, call: &mut Call, reports: bool, stamps
         batch.read(&ports.rtcp, v6, |_, bytes, stamp| {
             call.receive_report(bytes, stamps.arrival(stamp, now));
         });
-    }
-}
-
-/// Drawn by lot.
-fn identity(id: SessionId) -> Identity {
-    Identity {
-        start: Start {
-            ssrc: rand::random(),
-            sequence: rand::random(),
-            timestamp: rand::random(),
-        },
-        cname: format!("reeve-{:016x}", rand::random::<u64>()),
-        phase: id.0,
     }
 }
 
