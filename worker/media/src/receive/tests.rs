@@ -86,15 +86,18 @@ fn a_single_packet_of_another_source_changes_nothing_and_two_end_the_first() {
     sound(&mut receiver, PEER, 6, [900]);
     sound(&mut receiver, PEER, 5, [15]);
     assert_eq!(receiver.ssrc(), Some(5));
+    sound(&mut receiver, PEER, 6, [800]);
+    sound(&mut receiver, PEER, 6, [900]);
+    assert_eq!(receiver.ssrc(), Some(5), "they do not follow each other");
     sound(&mut receiver, PEER, 6, 901..905);
     receiver.flush();
     assert_eq!(receiver.ssrc(), Some(6));
     let received = receiver.received();
     assert_eq!(
         (received.counts.rx, received.counts.expected, received.counts.lost),
-        (10, 10, 0)
+        (11, 11, 0)
     );
-    assert_eq!(received.bytes, 10 * 172);
+    assert_eq!(received.bytes, 11 * 172);
 }
 
 #[test]

@@ -149,6 +149,33 @@ fn a_report_of_another_source_says_nothing_of_us() {
 }
 
 #[test]
+fn the_peers_block_says_what_it_lost_and_its_jitter_in_ticks_of_125_us() {
+    let mut pair = pair();
+    let report = Report {
+        ssrc: 22,
+        sender: None,
+        block: Some(Block {
+            ssrc: 11,
+            lost: -3,
+            jitter: 80,
+            ..Block::default()
+        }),
+        cname: "them",
+        bye: false,
+    };
+    pair.ours
+        .receive(&write(&report), ms(1_900), &pair.clock, &pair.from_them);
+    let heard = pair.ours.take();
+    assert_eq!(
+        (heard.remote_jitter_us, heard.remote_lost),
+        (Some(10_000), Some(-3))
+    );
+    assert_eq!(heard.rtt.get(), None, "it has had no report of ours");
+    let later = pair.ours.take();
+    assert_eq!((later.remote_jitter_us, later.remote_lost), (None, Some(-3)));
+}
+
+#[test]
 fn our_block_says_what_was_lost_since_the_last_one_and_in_all() {
     let mut theirs = Reports::new(22, "them".into());
     let mut from_us = receiver((0..64).filter(|n| n % 4 != 1));
