@@ -24,6 +24,8 @@ pub struct GeneratorHealth {
     pub skipped: u64,
     /// Packets that the kernel refused.
     pub refused: u64,
+    /// Packets of the last second that were too late, skipped or refused. Not zero: there are more calls than this machine has time for.
+    pub missed: u64,
     /// The latest visit to a call in the last second.
     pub lateness_max: Duration,
     /// 95 % of the visits of the last second were no later than this, to 0.1 ms.
@@ -85,6 +87,53 @@ impl Lateness {
     }
 }
 
+/// What the thread counts while it works.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// Packets that were due.
+    pub due: u64,
+    /// Packets that were handed to the kernel.
+    pub sent: u64,
+    /// Those of them that were too late.
+    pub late: u64,
+    /// Packets that were not sent because their time was over.
+    pub skipped: u64,
+    /// Packets that the kernel refused.
+    pub refused: u64,
+    /// Intervals that ended.
+    pub intervals: u64,
+    /// Those of them that are invalid.
+    pub invalid_intervals: u64,
+    /// Of the present second.
+    pub lateness: Lateness,
+    /// Packets that were too late, skipped or refused before it.
+    missed: u64,
+}
+
+impl Pulse {
+    /// What is told after a second. The next second's lateness begins anew.
+    pub fn beat(&mut self, calls: usize, busy: f64) -> GeneratorHealth {
+        let lateness = std::mem::take(&mut self.lateness);
+        let missed = self.late + self.skipped + self.refused;
+        let missed_before = std::mem::replace(&mut self.missed, missed);
+        GeneratorHealth {
+            running: true,
+            calls,
+            due: self.due,
+            sent: self.sent,
+            late: self.late,
+            skipped: self.skipped,
+            refused: self.refused,
+            missed: missed - missed_before,
+            lateness_max: lateness.max(),
+            lateness_p95: lateness.p95(),
+            busy,
+            intervals: self.intervals,
+            invalid_intervals: self.invalid_intervals,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +147,23 @@ mod tests {
         }
         assert_eq!(lateness.p95(), Duration::from_micros(9_500));
         assert_eq!(lateness.max(), Duration::from_micros(9_950));
+    }
+
+    #[test]
+    fn what_was_missed_is_told_for_its_second_only() {
+        let mut pulse = Pulse {
+            late: 1,
+            skipped: 2,
+            refused: 4,
+            ..Pulse::default()
+        };
+        pulse.lateness.record(Duration::from_millis(30));
+        let first = pulse.beat(3, 0.5);
+        assert_eq!((first.missed, first.skipped, first.calls), (7, 2, 3));
+        assert_eq!(first.lateness_max, Duration::from_millis(30));
+        let second = pulse.beat(3, 0.5);
+        assert_eq!((second.missed, second.skipped), (0, 2));
+        assert_eq!(second.lateness_max, Duration::ZERO);
     }
 
     #[test]

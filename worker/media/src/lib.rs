@@ -7,6 +7,9 @@
 //! Formats ([`rtp`], [`rtcp`], [`dtmf`], [`wav`], [`g711`]), statistics ([`receive`], [`send`]) and the E-model ([`emodel`]) are free
 //! of sockets and clocks.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod call;
 pub mod clip;
 pub mod clock;
 pub mod dtmf;
@@ -15,10 +18,16 @@ pub mod engine;
 pub mod g711;
 pub mod health;
 pub mod interval;
+pub mod ledger;
+pub mod receive;
+pub mod reports;
 pub mod rtcp;
 pub mod rtp;
+pub mod send;
 mod session;
 pub mod stream;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 pub mod wav;
 
 pub use clip::{Clip, Source};

@@ -1,7 +1,10 @@
 //! The engine: one thread that visits every call once in 20 ms.
 
+mod batch;
 pub(crate) mod command;
 mod ports;
+mod thread;
+mod wishes;
 
 use std::fmt;
 use std::io;
@@ -10,11 +13,13 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::command::Command;
 use self::ports::PortRange;
+use self::thread::Thread;
+use crate::clock::Clock;
 use crate::health::GeneratorHealth;
 use crate::interval::Event;
 use crate::session::{Session, SessionId};
@@ -30,6 +35,9 @@ pub struct EngineConfig {
     pub tos: Option<u8>,
     /// Where ports are taken from. Even ones are RTP.
     pub ports: RangeInclusive<u16>,
+    /// Holds the thread up, in tests.
+    #[cfg(any(test, feature = "testkit"))]
+    pub brake: crate::testkit::Brake,
 }
 
 impl Default for EngineConfig {
@@ -39,6 +47,8 @@ impl Default for EngineConfig {
             jitter_buffer_ms: 60,
             tos: None,
             ports: 16_384..=32_767,
+            #[cfg(any(test, feature = "testkit"))]
+            brake: crate::testkit::Brake::default(),
         }
     }
 }
@@ -66,8 +76,11 @@ impl Engine {
         let ports = PortRange::new(&config.ports, config.tos)?;
         let (commands, inbox) = mpsc::channel();
         let health = Arc::new(Mutex::new(GeneratorHealth::default()));
-        let _ = (tell, inbox);
-        let thread = thread::Builder::new().name("media".into()).spawn(|| {})?;
+        let worker = (config, Clock::start(), inbox, Arc::clone(&health));
+        let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
+            let (config, clock, inbox, health) = worker;
+            Thread::new(config, clock, inbox, health, tell).run();
+        })?;
         Ok(Self {
             shared: Arc::new(Shared {
                 commands,
@@ -118,3 +131,6 @@ impl fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{IpTos, Ipv6TClass, RcvBuf, ReceiveTimestampns, SndBuf};
+use nix::sys::socket::sockopt::{Ipv4Tos, Ipv6TClass, RcvBuf, ReceiveTimestampns, SndBuf};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket};
 
 /// What an RTP socket may hold until it is read, bytes as the kernel counts them: more than a second of packets.
@@ -96,7 +96,7 @@ impl PortRange {
         setsockopt(&fd, SndBuf, &buffer)?;
         if let Some(tos) = self.tos {
             match local {
-                SocketAddr::V4(_) => setsockopt(&fd, IpTos, &i32::from(tos))?,
+                SocketAddr::V4(_) => setsockopt(&fd, Ipv4Tos, &i32::from(tos))?,
                 SocketAddr::V6(_) => setsockopt(&fd, Ipv6TClass, &i32::from(tos))?,
             }
         }
@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_range_without_a_pair_is_refused() {
-        for ports in [9..=9, 10..=10, 11..=12, 12..=11, 0..=1, 65_535..=65_535] {
+        let backwards = RangeInclusive::new(12, 11);
+        for ports in [9..=9, 10..=10, 11..=12, backwards, 0..=1, 65_535..=65_535] {
             let error = PortRange::new(&ports, None).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{ports:?}");
         }
