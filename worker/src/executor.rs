@@ -219,6 +219,8 @@ pub trait Executor: Send + Sync {
 pub struct Executors {
     /// Scripted endpoints.
     pub sim: Arc<dyn Executor>,
+    /// SIP user agents; `None`: offers of such are answered with not ready.
+    pub sip: Option<Arc<dyn Executor>>,
 }
 
 impl Executors {
@@ -226,8 +228,9 @@ impl Executors {
     #[must_use]
     pub fn of(&self, work: &Work) -> &dyn Executor {
         match &work.spec {
-            // It answers that it is not ready: there is none for SIP yet.
-            Spec::Sim(_) | Spec::Sip(_) => self.sim.as_ref(),
+            Spec::Sim(_) => self.sim.as_ref(),
+            // The other one answers that it is not ready.
+            Spec::Sip(_) => self.sip.as_ref().unwrap_or(&self.sim).as_ref(),
         }
     }
 }

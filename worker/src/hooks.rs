@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::executor::{AssignmentKey, EventSink, Executors};
 use crate::sim::Sim;
+use crate::sip::Sip;
 
 /// Watches what the agent knows of its own session. Called from the agent's loop at the moment that it happens, so nothing in
 /// it may wait for long.
@@ -59,14 +60,15 @@ pub struct Hooks {
 }
 
 impl Default for Hooks {
-    /// As in the programs: nobody, and scripted endpoints.
+    /// As in the programs: nobody, scripted endpoints and SIP user agents.
     fn default() -> Self {
-        let sim = |clock, sink| Executors {
-            sim: Arc::new(Sim::spawn(clock, sink)),
+        let all = |clock: Clock, sink: EventSink| Executors {
+            sim: Arc::new(Sim::spawn(clock.clone(), sink.clone())),
+            sip: Some(Arc::new(Sip::new(clock, sink))),
         };
         Self {
             observer: Arc::new(Nobody),
-            executors: Box::new(sim),
+            executors: Box::new(all),
         }
     }
 }

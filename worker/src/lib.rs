@@ -29,6 +29,7 @@ pub mod ramp;
 mod secret;
 mod settings;
 pub mod sim;
+mod sip;
 mod skew;
 mod telemetry;
 mod token;

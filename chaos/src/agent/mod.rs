@@ -77,6 +77,7 @@ pub fn run(name: &str, ledger: &Path) -> Result<()> {
             observer: Arc::new(watch),
             executors: Box::new(move |clock, sink| Executors {
                 sim: Arc::new(Bookkeeper::spawn(&name, lines, clock, sink)),
+                sip: None,
             }),
         };
         let shutdown = CancellationToken::new();

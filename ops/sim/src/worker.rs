@@ -107,6 +107,7 @@ impl Worker {
         let (sink, events) = EventSink::channel();
         let executors = Executors {
             sim: Arc::new(Sim::spawn(clock.clone(), sink)),
+            sip: None,
         };
         let (high, low) = (random.next_u64(), random.next_u64());
         Self {

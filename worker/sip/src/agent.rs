@@ -57,6 +57,9 @@ pub type HangUp = Option<Outcome>;
 /// Where the order comes from; `None`: not yet.
 pub type Orders = watch::Receiver<Option<HangUp>>;
 
+/// Where updates go. It is called from the endpoint's task and must not wait.
+pub type Say = Box<dyn Fn(Update) + Send + Sync>;
+
 /// What endpoints share.
 #[derive(Clone)]
 pub struct Shared {
@@ -73,7 +76,7 @@ pub struct Agent {
     calls: mpsc::UnboundedReceiver<Transaction>,
     desk: Desk,
     orders: Orders,
-    say: mpsc::UnboundedSender<Update>,
+    say: Say,
     warnings: Vec<Warning>,
     totals: Option<Totals>,
 }
@@ -81,13 +84,7 @@ pub struct Agent {
 impl Agent {
     /// One that is reached as `user`, which no other endpoint of the stack may be.
     #[must_use]
-    pub fn new(
-        plan: Plan,
-        shared: &Shared,
-        user: String,
-        orders: Orders,
-        say: mpsc::UnboundedSender<Update>,
-    ) -> Self {
+    pub fn new(plan: Plan, shared: &Shared, user: String, orders: Orders, say: Say) -> Self {
         let (line, calls) = shared.stack.line(user);
         Self {
             plan: Arc::new(plan),
@@ -196,8 +193,7 @@ impl Agent {
     }
 
     fn tell(&self, update: Update) {
-        // Nobody listens any more: the assignment was released.
-        let _ = self.say.send(update);
+        (self.say)(update);
     }
 
     fn warn(&mut self, warning: Warning) {

@@ -38,6 +38,8 @@ pub enum Unregistered {
     NotOurs,
     /// Nothing came for 32 s.
     Silence,
+    /// Its name has no address.
+    Unknown,
 }
 
 impl Unregistered {
@@ -51,6 +53,7 @@ impl Unregistered {
             Self::Refused(code) => format!("registrar: {code}"),
             Self::NotOurs => "registrar: 2xx without our contact".to_owned(),
             Self::Silence => "registrar: no response".to_owned(),
+            Self::Unknown => "registrar: its name has no address".to_owned(),
         };
         Ending::new(Outcome::RegistrationFailed, detail)
     }
@@ -180,6 +183,7 @@ mod tests {
             Unregistered::Refused(403),
             Unregistered::NotOurs,
             Unregistered::Silence,
+            Unregistered::Unknown,
         ];
         for one in all {
             let ending = one.ending();

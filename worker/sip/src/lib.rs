@@ -16,6 +16,6 @@ mod stack;
 pub mod tap;
 mod taps;
 
-pub use agent::{Agent, Closed, HangUp, Orders, Shared, Update};
+pub use agent::{Agent, Closed, HangUp, Orders, Say, Shared, Update};
 pub use desk::Desk;
 pub use stack::Stack;

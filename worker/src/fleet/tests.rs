@@ -49,6 +49,7 @@ impl World {
         cluster.welcome(1_000_000, MonoMs(0));
         let executors = Executors {
             sim: Arc::clone(&told) as Arc<dyn Executor>,
+            sip: None,
         };
         Self {
             fleet: Fleet::new(capacity, executors),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
+use reeve_state::record::METRICS;
 use serde::Deserialize;
 
 /// Most bytes that a chunk may unpack to; a worker's own chunks stay far below.
@@ -21,34 +22,42 @@ pub struct Row<'a> {
     pub group: Cow<'a, str>,
     /// Index within the group.
     pub endpoint: u32,
-    setup_time_ms: Option<f64>,
-    call_duration_ms: Option<f64>,
-    start_lateness_ms: Option<f64>,
-    mos: Option<f64>,
-    jitter_ms: Option<f64>,
-    rtt_ms: Option<f64>,
-    fraction_lost: Option<f64>,
     /// Of a change.
     #[serde(borrow)]
     pub phase: Option<Cow<'a, str>>,
     /// Of a change to CLOSED.
     #[serde(borrow)]
     pub outcome: Option<Cow<'a, str>>,
+    #[serde(flatten)]
+    figures: RowFigures,
+}
+
+/// The figures of a row, each by the name of its metric.
+macro_rules! figures {
+    ($($metric:ident),* $(,)?) => {
+        #[derive(Debug, Default, Deserialize)]
+        struct RowFigures {
+            $($metric: Option<f64>,)*
+        }
+
+        impl RowFigures {
+            fn all(&self) -> [(&'static str, Option<f64>); METRICS.len()] {
+                [$((stringify!($metric), self.$metric),)*]
+            }
+        }
+    };
+}
+
+figures! {
+    setup_time_ms, call_duration_ms, start_lateness_ms, mos, jitter_ms, rtt_ms, fraction_lost,
+    r_factor, packets_lost, packets_due, packets_sent, packets_received, duplicate_packets, out_of_order_packets, late_packets, send_lateness_ms, generator_late, register_time_ms, trying_time_ms, auth_time_ms, pdd_ms, call_setup_time_ms, ring_time_ms, asr, ner, seer,
 }
 
 impl Row<'_> {
     /// Its figures, by metric.
     pub fn figures(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let figures = [
-            ("setup_time_ms", self.setup_time_ms),
-            ("call_duration_ms", self.call_duration_ms),
-            ("start_lateness_ms", self.start_lateness_ms),
-            ("mos", self.mos),
-            ("jitter_ms", self.jitter_ms),
-            ("rtt_ms", self.rtt_ms),
-            ("fraction_lost", self.fraction_lost),
-        ];
-        figures
+        self.figures
+            .all()
             .into_iter()
             .filter_map(|(metric, value)| Some((metric, value?)))
     }

@@ -6,8 +6,9 @@ use crate::id::{NodeId, Revision, RunId};
 use crate::record::AssignmentKey;
 use crate::time::Time;
 
-/// The metrics that every executor has (R153).
-pub const METRICS: [&str; 7] = [
+/// The metrics of all executors (R153). From `r_factor` on only SIP endpoints have them; the last three are one sample of 0 or 100 for
+/// each seizure, so that the mean is the ratio (R155, R156).
+pub const METRICS: [&str; 26] = [
     "setup_time_ms",
     "call_duration_ms",
     "start_lateness_ms",
@@ -15,6 +16,25 @@ pub const METRICS: [&str; 7] = [
     "jitter_ms",
     "rtt_ms",
     "fraction_lost",
+    "r_factor",
+    "packets_lost",
+    "packets_due",
+    "packets_sent",
+    "packets_received",
+    "duplicate_packets",
+    "out_of_order_packets",
+    "late_packets",
+    "send_lateness_ms",
+    "generator_late",
+    "register_time_ms",
+    "trying_time_ms",
+    "auth_time_ms",
+    "pdd_ms",
+    "call_setup_time_ms",
+    "ring_time_ms",
+    "asr",
+    "ner",
+    "seer",
 ];
 /// Share of the endpoints that ended in SUCCESS, in per cent.
 pub const SUCCESS_RATE: &str = "success_rate";

@@ -202,6 +202,7 @@ pub fn start(us: &Shared, plan: Plan) -> Endpoint {
     let (say, said) = mpsc::unbounded_channel();
     let (hang_up, orders) = watch::channel(None);
     let user = format!("{}-{}", plan.account.username, port());
+    let say = Box::new(move |update| drop(say.send(update)));
     tokio::spawn(Agent::new(plan, us, user.clone(), orders, say).run(Instant::now()));
     Endpoint {
         user,
