@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Messages with a secret in them; `src/redacted.rs` prints them without it.
-const SECRET: [&str; 11] = [
+const SECRET: [&str; 13] = [
     ".reeve.v1.CreateWorkerResponse",
     ".reeve.v1.RegenerateTokenResponse",
     ".reeve.v1.BootstrapKeyRequest",
@@ -14,6 +14,8 @@ const SECRET: [&str; 11] = [
     ".reeve.v1.CreateWebhookResponse",
     ".reeve.v1.RotateWebhookSecretResponse",
     ".reeve.v1.SipCredentials",
+    ".reeve.v1.NewSipAccount",
+    ".reeve.v1.GetMediaRequest",
     ".reeve.internal.v1.SigningSecret",
 ];
 

@@ -27,6 +27,8 @@ redacted! {
     RotateWebhookSecretResponse { webhook },
     Hello { incarnation, capacity, health, held, version, wall_ms, draining },
     SipCredentials { username, realm },
+    NewSipAccount { username, realm },
+    GetMediaRequest { sha256 },
     PutChunkRequest { run_id, epoch, kind, seq, rows, last, dropped },
 }
 
@@ -54,6 +56,23 @@ mod tests {
         };
         let texts = [
             format!("{credentials:?}"),
+            format!(
+                "{:?}",
+                v1::ApplyAccountsRequest {
+                    accounts: vec![v1::NewSipAccount {
+                        secret: Some(secret()),
+                        ..Default::default()
+                    }],
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                v1::GetMediaRequest {
+                    token: secret(),
+                    ..Default::default()
+                }
+            ),
             format!(
                 "{:?}",
                 v1::SipOffer {

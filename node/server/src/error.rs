@@ -115,6 +115,21 @@ pub enum ApiError {
         /// What a call reads.
         most: u64,
     },
+    /// Secrets of SIP accounts cannot be kept.
+    #[error(
+        "this node has no cluster secret, so it cannot keep secrets of accounts: set REEVE_CLUSTER_SECRET (at least 32 characters, the same on every node)"
+    )]
+    NoClusterSecret,
+    /// A media file is not held by most nodes.
+    #[error("{held} of {members} nodes hold the file, {needed} have to; try again when more of them answer")]
+    TooFewCopies {
+        /// How many hold it.
+        held: usize,
+        /// How many have to.
+        needed: usize,
+        /// How many there are.
+        members: usize,
+    },
     /// A bug: the answer of the state does not fit the question.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -211,6 +226,16 @@ impl ApiError {
                     .with("bytes", bytes)
                     .with("most", most)
             }
+            Self::NoClusterSecret => Description::new(Code::FailedPrecondition, "NO_CLUSTER_SECRET"),
+            Self::TooFewCopies {
+                held,
+                needed,
+                members,
+            } => Description::new(Code::Unavailable, "TOO_FEW_COPIES")
+                .with("held", held)
+                .with("needed", needed)
+                .with("members", members)
+                .retry(Duration::from_secs(1)),
             Self::Internal(_) => Description::new(Code::Internal, "INTERNAL"),
         }
     }
@@ -483,6 +508,8 @@ impl IntoResponse for ApiError {
             | Self::NoSuchPath(_)
             | Self::EvidenceBusy
             | Self::EvidenceTooLarge { .. }
+            | Self::NoClusterSecret
+            | Self::TooFewCopies { .. }
             | Self::Internal(_) => http_status(description.code),
         };
         let body = self.to_json();

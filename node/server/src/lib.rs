@@ -13,11 +13,13 @@ pub mod fuzz;
 pub mod gateway;
 mod grpc;
 pub mod liveness;
+mod media;
 mod mutants;
 mod readiness;
 pub mod reconciler;
 mod rest;
 mod run;
+mod seal;
 #[doc(hidden)]
 pub mod sim;
 mod telemetry;

@@ -14,6 +14,7 @@ mod probe;
 mod project;
 mod registry;
 mod run;
+mod sip;
 mod test;
 mod webhook;
 mod worker;
@@ -47,6 +48,7 @@ pub use run::{
     AssignmentJson, EndpointCountsJson, EndpointJson, ExplanationJson, FilterCountJson, GroupExplanationJson,
     LateReportJson, ReasonJson, RunJson, TimelineEntryJson,
 };
+pub use sip::{AccountPoolJson, MediaFileJson, RegistrarJson, SipAccountJson};
 pub use test::TestJson;
 pub use webhook::{CreatedWebhookJson, DeliveryJson, TestedWebhookJson, WebhookJson};
 pub use worker::{CapacityJson, ConditionJson, FlapsJson, ResourcesJson, WorkerJson};

@@ -14,6 +14,7 @@ pub const MIN_SECRET_BYTES: usize = 32;
 #[derive(Clone)]
 pub struct ClusterSecret {
     bearer: Bearer,
+    text: std::sync::Arc<str>,
     hash: [u8; 32],
 }
 
@@ -30,8 +31,16 @@ impl ClusterSecret {
         let bearer = Bearer::new(secret).map_err(|_| "must be printable ASCII".to_owned())?;
         Ok(Self {
             bearer,
+            text: secret.into(),
             hash: hash(secret.as_bytes()),
         })
+    }
+}
+
+impl ClusterSecret {
+    /// What other keys are derived from; never used as one itself, and never printed.
+    pub fn material(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 }
 

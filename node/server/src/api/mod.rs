@@ -17,6 +17,7 @@ mod read;
 mod runs;
 mod scope;
 pub mod secret;
+mod sip;
 mod tests;
 pub mod watch;
 mod webhooks;
@@ -26,6 +27,7 @@ mod write;
 use crate::context::Context;
 
 pub use call::Call;
+pub use page::to_hex;
 
 /// The handlers of the public API.
 #[derive(Clone)]

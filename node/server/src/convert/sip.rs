@@ -1,12 +1,18 @@
 //! Settings of SIP endpoints and what belongs to them, from the wire and back.
 
 use reeve_proto::v1;
+use reeve_state::State;
 use reeve_state::definition::{DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES};
-use reeve_state::record::{SipAction, SipCodec, SipDeed, SipExecutor};
+use reeve_state::id::ScopedName;
+use reeve_state::record::{
+    MediaFile, Registrar, SipAccount, SipAction, SipCodec, SipDeed, SipExecutor, SipTransport,
+};
 use reeve_state::time::Millis;
 
 use super::definition::Decoder;
 use super::time;
+use crate::api::to_hex;
+use crate::error::ApiError;
 
 /// Fills in the defaults.
 pub(super) fn decode(
@@ -105,4 +111,89 @@ pub fn actions(sip: &SipExecutor) -> Vec<v1::SipAction> {
         }),
     });
     wire.collect()
+}
+
+/// From the wire; unspecified is UDP.
+///
+/// # Errors
+/// A number that stands for none.
+pub fn transport_from(wire: i32) -> Result<SipTransport, ApiError> {
+    match v1::SipTransport::try_from(wire) {
+        Ok(v1::SipTransport::Unspecified | v1::SipTransport::Udp) => Ok(SipTransport::Udp),
+        Ok(v1::SipTransport::Tcp) => Ok(SipTransport::Tcp),
+        Ok(v1::SipTransport::Tls) => Ok(SipTransport::Tls),
+        Err(_) => Err(ApiError::invalid(
+            "transport",
+            format!("{wire} is not a SipTransport"),
+        )),
+    }
+}
+
+/// To the wire.
+pub const fn transport(transport: SipTransport) -> v1::SipTransport {
+    match transport {
+        SipTransport::Udp => v1::SipTransport::Udp,
+        SipTransport::Tcp => v1::SipTransport::Tcp,
+        SipTransport::Tls => v1::SipTransport::Tls,
+    }
+}
+
+/// To the wire.
+pub fn registrar(row: &Registrar) -> v1::Registrar {
+    v1::Registrar {
+        name: row.key.name.to_string(),
+        project: row.key.project.to_string(),
+        domain: row.domain.clone(),
+        host: row.host.clone().unwrap_or_default(),
+        port: row.port.map_or(0, u32::from),
+        transport: transport(row.transport).into(),
+        outbound_proxy: row.outbound_proxy.clone().unwrap_or_default(),
+        created_at: Some(time::timestamp(row.created_at)),
+        updated_at: Some(time::timestamp(row.updated_at)),
+        revision: row.revision.0,
+    }
+}
+
+/// To the wire, without its secret.
+pub fn account(state: &State, row: &SipAccount) -> v1::SipAccount {
+    v1::SipAccount {
+        username: row.key.username.to_string(),
+        pool: row.key.pool.name.to_string(),
+        project: row.key.pool.project.to_string(),
+        realm: row.realm.clone().unwrap_or_default(),
+        has_secret: row.secret.is_some(),
+        used_by_run: state
+            .account_user(&row.key)
+            .map(|run| run.to_string())
+            .unwrap_or_default(),
+        updated_at: Some(time::timestamp(row.updated_at)),
+        revision: row.revision.0,
+    }
+}
+
+/// To the wire. O(accounts).
+pub fn pool(state: &State, pool: &ScopedName) -> v1::AccountPool {
+    let used = state
+        .pool_accounts(pool, None)
+        .filter(|row| state.account_user(&row.key).is_some());
+    v1::AccountPool {
+        name: pool.name.to_string(),
+        project: pool.project.to_string(),
+        accounts: state.pool_size(pool),
+        in_use: u32::try_from(used.count()).unwrap_or(u32::MAX),
+    }
+}
+
+/// To the wire.
+pub fn media(row: &MediaFile) -> v1::MediaFile {
+    v1::MediaFile {
+        name: row.key.name.to_string(),
+        project: row.key.project.to_string(),
+        sha256: to_hex(row.sha256),
+        bytes: row.bytes,
+        duration: Some(time::duration(Millis(row.duration_ms))),
+        created_at: Some(time::timestamp(row.created_at)),
+        updated_at: Some(time::timestamp(row.updated_at)),
+        revision: row.revision.0,
+    }
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use reeve_proto::bearer::{Bearer, Connection};
 use reeve_proto::internal::node_evidence_client::NodeEvidenceClient;
-use reeve_proto::internal::{DeleteRunRequest, GetObjectRequest, LiveSecond, WatchLiveRequest};
+use reeve_proto::internal::{
+    DeleteRunRequest, GetObjectRequest, LiveSecond, PutMediaRequest, WatchLiveRequest,
+};
 use reeve_state::id::{NodeId, RunId};
 use reeve_store::{MemberInfo, Store, shown_secret};
 use tonic::transport::Endpoint;
@@ -56,6 +58,25 @@ impl Peers {
         };
         let answer = tokio::time::timeout(PATIENCE, client.get_object(request)).await;
         Ok(answer.map_err(|_| silent(node))??.into_inner().data)
+    }
+
+    /// Has another node store a media file.
+    pub async fn put_media(
+        &self,
+        store: &Store,
+        node: NodeId,
+        sha256: [u8; 32],
+        data: Bytes,
+    ) -> Result<(), Status> {
+        let mut client = self.client(store, node)?;
+        let request = PutMediaRequest {
+            cluster_id: self.cluster_id.clone(),
+            to_node: node.0,
+            sha256: Bytes::copy_from_slice(&sha256),
+            data,
+        };
+        let answer = tokio::time::timeout(PATIENCE, client.put_media(request)).await;
+        answer.map_err(|_| silent(node))?.map(|_| ())
     }
 
     /// Has another node delete its objects of a run.

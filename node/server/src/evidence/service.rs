@@ -5,7 +5,8 @@ use futures::stream::BoxStream;
 use prost::Message;
 use reeve_proto::internal::node_evidence_server::{NodeEvidence, NodeEvidenceServer};
 use reeve_proto::internal::{
-    DeleteRunRequest, DeleteRunResponse, GetObjectRequest, GetObjectResponse, LiveSecond, WatchLiveRequest,
+    DeleteRunRequest, DeleteRunResponse, GetObjectRequest, GetObjectResponse, LiveSecond, PutMediaRequest,
+    PutMediaResponse, WatchLiveRequest,
 };
 use reeve_state::id::{NodeId, RunId};
 use tonic::{Request, Response, Status};
@@ -58,6 +59,24 @@ impl NodeEvidence for EvidenceService {
         match self.evidence.objects().get(&request.path).await {
             Ok(data) => Ok(Response::new(GetObjectResponse { data })),
             Err(error @ object_store::Error::NotFound { .. }) => Err(Status::not_found(error.to_string())),
+            Err(error) => Err(Status::unavailable(error.to_string())),
+        }
+    }
+
+    async fn put_media(
+        &self,
+        request: Request<PutMediaRequest>,
+    ) -> Result<Response<PutMediaResponse>, Status> {
+        let request = request.into_inner();
+        self.check(&request.cluster_id, request.to_node)?;
+        let sha256 = crate::media::hash(&request.data);
+        if sha256 != *request.sha256 {
+            return Err(Status::invalid_argument("sha256: is not that of the data"));
+        }
+        let path = crate::media::path(&sha256);
+        match self.evidence.objects().put(&path, request.data).await {
+            Ok(Ok(())) => Ok(Response::new(PutMediaResponse {})),
+            Ok(Err(_)) => Err(Status::data_loss(format!("{path} is damaged on this node"))),
             Err(error) => Err(Status::unavailable(error.to_string())),
         }
     }

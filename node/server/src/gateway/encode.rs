@@ -1,6 +1,7 @@
 //! Messages to workers, made from records.
 
 use reeve_proto::v1;
+use reeve_state::State;
 use reeve_state::command::Report;
 use reeve_state::definition::start_offset;
 use reeve_state::id::{AssignmentEpoch, RunId};
@@ -9,13 +10,19 @@ use reeve_state::time::{Millis, Time};
 use reeve_state::transition::endpoint::EndpointOutcome;
 
 use super::sip;
+use crate::seal::Sealer;
 
 /// Everything that a worker needs to execute its part alone; `None` if the run has no such group, which apply rules out.
-pub(super) fn offer(run: &Run, assignment: &Assignment) -> Option<v1::Offer> {
+pub(super) fn offer(
+    state: &State,
+    sealer: Option<&Sealer>,
+    run: &Run,
+    assignment: &Assignment,
+) -> Option<v1::Offer> {
     let group = run.definition.groups.get(assignment.group as usize)?;
     let executor = match &group.executor {
         Executor::Sim(sim) => v1::offer::Executor::Sim(sim_executor(sim)),
-        Executor::Sip(sip) => v1::offer::Executor::Sip(sip::offer(run, assignment, sip)),
+        Executor::Sip(sip) => v1::offer::Executor::Sip(sip::offer(state, sealer, run, assignment, sip)),
     };
     Some(v1::Offer {
         run_id: run.id.to_string(),

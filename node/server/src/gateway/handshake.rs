@@ -25,6 +25,7 @@ use super::session::Session;
 use super::{Gateway, Outbound};
 use crate::convert::time;
 use crate::mutants;
+use crate::seal::Sealer;
 
 /// How long a connect may wait for the log.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,7 +78,10 @@ pub(super) async fn welcome(
         registration,
         token_hash,
         outbound.clone(),
-        Outbox::new(grant.resumed.iter().map(|resumed| (resumed.run, resumed.epoch))),
+        Outbox::new(
+            grant.resumed.iter().map(|resumed| (resumed.run, resumed.epoch)),
+            gateway.context.config.cluster_secret.as_ref().map(Sealer::new),
+        ),
         issues,
     ))
 }

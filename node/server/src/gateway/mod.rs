@@ -24,7 +24,9 @@ use std::sync::Arc;
 
 use metrics::describe_counter;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
-use reeve_proto::v1::{PutChunkRequest, PutChunkResponse, SessionRequest, SessionResponse};
+use reeve_proto::v1::{
+    GetMediaRequest, GetMediaResponse, PutChunkRequest, PutChunkResponse, SessionRequest, SessionResponse,
+};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_stream::wrappers::ReceiverStream;
@@ -121,6 +123,16 @@ impl WorkerGateway for Gateway {
         let token = decode::token_hash(&request.token);
         evidence::put_chunk(&self.context, token, request).await?;
         Ok(Response::new(PutChunkResponse {}))
+    }
+
+    async fn get_media(
+        &self,
+        request: Request<GetMediaRequest>,
+    ) -> Result<Response<GetMediaResponse>, Status> {
+        let request = request.into_inner();
+        let token = decode::token_hash(&request.token);
+        let data = crate::media::for_worker(&self.context, token, &request.sha256).await?;
+        Ok(Response::new(GetMediaResponse { data: data.into() }))
     }
 }
 

@@ -12,6 +12,7 @@ use reeve_state::transition::assignment::AssignmentStatus;
 
 use super::encode;
 use super::notices::Notices;
+use crate::seal::Sealer;
 
 /// What the worker knows of an assignment, as far as this stream can tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +41,13 @@ type Key = (RunId, AssignmentEpoch);
 pub(super) struct Outbox {
     told: BTreeMap<Key, Told>,
     notices: Notices,
+    /// Opens the secrets of accounts; none without a cluster secret.
+    sealer: Option<Sealer>,
 }
 
 impl Outbox {
     /// A stream whose worker already holds some assignments.
-    pub(super) fn new(held: impl IntoIterator<Item = Key>) -> Self {
+    pub(super) fn new(held: impl IntoIterator<Item = Key>, sealer: Option<Sealer>) -> Self {
         let told = held
             .into_iter()
             .map(|key| {
@@ -60,6 +63,7 @@ impl Outbox {
         Self {
             told,
             notices: Notices::default(),
+            sealer,
         }
     }
 
@@ -71,7 +75,7 @@ impl Outbox {
             let key = (assignment.key.run, assignment.epoch);
             let mut known = self.told.get(&key).copied().unwrap_or_default();
             if let Some(due) = next(&mut known, assignment)
-                && let Some(message) = message(state, assignment, due, now)
+                && let Some(message) = message(state, self.sealer.as_ref(), assignment, due, now)
             {
                 messages.push(v1::SessionResponse {
                     message: Some(message),
@@ -112,10 +116,16 @@ fn next(told: &mut Told, assignment: &Assignment) -> Option<Due> {
     first.then_some(due)
 }
 
-fn message(state: &State, assignment: &Assignment, due: Due, now: Time) -> Option<Message> {
+fn message(
+    state: &State,
+    sealer: Option<&Sealer>,
+    assignment: &Assignment,
+    due: Due,
+    now: Time,
+) -> Option<Message> {
     let run = state.run(assignment.key.run)?;
     match due {
-        Due::Offer => encode::offer(run, assignment).map(Message::Offer),
+        Due::Offer => encode::offer(state, sealer, run, assignment).map(Message::Offer),
         Due::Start => encode::start(run, assignment, now).map(Message::Start),
         Due::Stop { abandon } => Some(Message::Stop(encode::stop(run, assignment, abandon))),
     }

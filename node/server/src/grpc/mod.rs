@@ -4,6 +4,7 @@ pub mod health;
 mod probes;
 mod projects;
 mod services;
+mod sip;
 mod webhooks;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub fn routes(api: &Api) -> Result<Routes, tonic_reflection::server::Error> {
         .add_service(v1::keys_server::KeysServer::new(grpc.clone()))
         .add_service(v1::projects_server::ProjectsServer::new(grpc.clone()))
         .add_service(v1::webhooks_server::WebhooksServer::new(grpc.clone()))
+        .add_service(v1::sip_server::SipServer::new(grpc.clone()))
         .add_service(v1::cluster_server::ClusterServer::new(grpc.clone()))
         .add_service(v1::probes_server::ProbesServer::new(grpc.clone()))
         .add_service(v1::watch_server::WatchServer::new(grpc))

@@ -10,6 +10,7 @@ mod plan;
 mod probes;
 mod projects;
 mod runs;
+mod sip;
 mod tests;
 mod webhooks;
 mod workers;
@@ -106,6 +107,16 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::change::resume))
         .routes(routes!(webhooks::change::replay))
         .routes(routes!(webhooks::change::test))
+        .routes(routes!(sip::list_registrars, sip::apply_registrar))
+        .routes(routes!(sip::get_registrar, sip::delete_registrar))
+        .routes(routes!(sip::list_pools))
+        .routes(routes!(
+            sip::list_accounts,
+            sip::apply_accounts,
+            sip::delete_accounts
+        ))
+        .routes(routes!(sip::list_media))
+        .routes(routes!(sip::put_media, sip::delete_media))
 }
 
 async fn no_such_path(request: Request) -> ApiError {

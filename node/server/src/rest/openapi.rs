@@ -61,6 +61,7 @@ const ERRORS: [(&str, &str); 10] = [
         (name = "events", description = "Changes as they happen."),
         (name = "projects", description = "Whose tests and runs are, and what their plans allow."),
         (name = "webhooks", description = "Where events of a project are posted to."),
+        (name = "sip", description = "Registrars, accounts and media files of SIP endpoints."),
         (name = "operations", description = "For those who run a node."),
     )
 )]

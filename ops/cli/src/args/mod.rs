@@ -7,6 +7,7 @@ mod evidence;
 mod key;
 mod probe;
 mod project;
+mod sip;
 mod webhook;
 mod worker;
 
@@ -15,6 +16,7 @@ pub(crate) use evidence::MetricsArgs;
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use probe::{ProbeCommand, ProbeCreateArgs};
 pub(crate) use project::{CreditArgs, LimitArgs, ProjectArgs, ProjectCommand};
+pub(crate) use sip::{AccountCommand, MediaCommand, RegistrarCommand};
 pub(crate) use webhook::{WebhookArgs, WebhookCommand};
 pub(crate) use worker::{CreateArgs, DrainArgs, ListArgs, TokenCommand, WorkerCommand, WorkersCommand};
 
@@ -158,6 +160,15 @@ pub(crate) enum Command {
     /// Webhooks: where events of a project are posted to.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// SIP registrars: where accounts register, and where calls go.
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
+    /// Pools of SIP accounts, one for each endpoint at a time.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Sound files that SIP endpoints send.
+    #[command(subcommand)]
+    Media(MediaCommand),
     /// The nodes themselves.
     #[command(subcommand)]
     Cluster(ClusterCommand),

@@ -10,6 +10,7 @@ pub(crate) mod node;
 pub(crate) mod probe;
 pub(crate) mod project;
 pub(crate) mod run;
+pub(crate) mod sip;
 pub(crate) mod status;
 pub(crate) mod test;
 mod watch;

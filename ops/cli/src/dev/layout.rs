@@ -52,6 +52,9 @@ pub(crate) struct Layout {
     /// The admin key of the cluster; empty in directories of before there were keys.
     #[serde(default)]
     pub(crate) api_key: String,
+    /// What its nodes show each other, and what secrets of SIP accounts are sealed with; empty in directories of before there were any.
+    #[serde(default)]
+    pub(crate) cluster_secret: String,
     pub(crate) nodes: Vec<NodeEntry>,
     pub(crate) workers: Vec<WorkerEntry>,
 }
@@ -59,6 +62,15 @@ pub(crate) struct Layout {
 /// `cmk_` and 32 hex digits: the random bits of a UUID are as good as any.
 fn new_api_key() -> String {
     format!("cmk_{}", uuid::Uuid::new_v4().simple())
+}
+
+/// 64 hex digits.
+fn new_cluster_secret() -> String {
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
 
 /// One node.
@@ -93,8 +105,11 @@ impl Layout {
             return Ok(layout);
         }
         let mut layout = Self::load(&data_dir)?;
-        if layout.api_key.is_empty() {
-            layout.api_key = new_api_key();
+        if layout.api_key.is_empty() || layout.cluster_secret.is_empty() {
+            if layout.api_key.is_empty() {
+                layout.api_key = new_api_key();
+            }
+            layout.cluster_secret = new_cluster_secret();
             layout.save()?;
         }
         if layout.nodes.len() != usize::from(nodes) {
@@ -146,6 +161,7 @@ impl Layout {
             data_dir,
             cluster_id: uuid::Uuid::now_v7().to_string(),
             api_key: new_api_key(),
+            cluster_secret: new_cluster_secret(),
             nodes,
             workers: Vec::new(),
         })
@@ -191,8 +207,11 @@ impl Layout {
     }
 
     /// What a node is told that others must not see.
-    pub(crate) fn node_env(&self) -> [(&'static str, &str); 1] {
-        [("REEVE_BOOTSTRAP_KEY", &self.api_key)]
+    pub(crate) fn node_env(&self) -> [(&'static str, &str); 2] {
+        [
+            ("REEVE_BOOTSTRAP_KEY", &self.api_key),
+            ("REEVE_CLUSTER_SECRET", &self.cluster_secret),
+        ]
     }
 
     /// gRPC addresses of all nodes.

@@ -12,6 +12,7 @@ mod probe;
 mod project;
 mod reading;
 mod run;
+mod sip;
 mod status;
 mod table;
 mod test;

@@ -23,6 +23,7 @@ mod projects;
 mod registry;
 mod runs;
 mod services;
+mod sip;
 mod snapshots;
 mod storm;
 mod tokens;

@@ -67,7 +67,7 @@ pub struct SipAccount {
     pub revision: Revision,
 }
 
-/// A secret as it lies in the log and the state: encrypted by the node that took it, with a key of the cluster secret (ADR 20).
+/// A secret as it lies in the log and the state: encrypted by the node that took it, with a key of the cluster secret (ADR 21).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SealedSecret {
     /// Tells which cluster secret it was sealed with, without telling it.
