@@ -129,8 +129,11 @@ fn report(name: &str, side: Side, calls: usize) -> Result<(), Box<dyn Error>> {
     let mos = intervals
         .iter()
         .filter_map(|interval| interval.mos)
-        .fold(f64::NAN, f64::min);
-    println!("   least MOS {mos:.3}");
+        .reduce(f64::min);
+    println!(
+        "   least MOS {}",
+        mos.map_or("none".into(), |mos| format!("{mos:.3}"))
+    );
     Ok(())
 }
 

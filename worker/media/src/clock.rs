@@ -4,8 +4,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// From 1900, when NTP begins, to 1970.
 const NTP_TO_UNIX_S: u64 = 2_208_988_800;
-/// A step of the wall clock beyond this between two looks makes the kernel's stamps useless for a moment.
-const STEP_NS: i64 = 1_000_000;
+/// A step of the wall clock beyond this between two looks makes the kernel's stamps useless for a while.
+const STEP_NS: u64 = 1_000_000;
+/// That is how long: by then all packets that were stamped before it have been read.
+const CLOUDED: Duration = Duration::from_millis(200);
 
 /// Nanoseconds since the engine started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,26 +89,33 @@ impl Clock {
 pub struct Stamps {
     /// Wall clock minus [`Mono`], ns; the wall clock itself since 1970.
     offset: Option<i64>,
-    stepped: bool,
+    /// Until then stamps may be of the time before a step.
+    clouded_until: Mono,
 }
 
 impl Stamps {
     /// Looks at both clocks, which were read one right after the other.
     pub fn calibrate(&mut self, now: Mono, wall_ns: i64) {
         let offset = wall_ns.saturating_sub_unsigned(now.0);
-        self.stepped = self
+        if self
             .offset
-            .is_some_and(|before| before.abs_diff(offset) > STEP_NS.unsigned_abs());
+            .is_some_and(|before| before.abs_diff(offset) > STEP_NS)
+        {
+            self.clouded_until = now.plus(CLOUDED);
+        }
         self.offset = Some(offset);
     }
 
-    /// When a packet came that the kernel stamped. Now, if that is not known: the wall clock stepped since the last look, or the
-    /// stamp is of the future.
+    /// When a packet came that the kernel stamped. Now, if that is not known: the wall clock has just stepped, or the stamp is
+    /// of the future.
     #[must_use]
     pub fn arrival(&self, stamp_ns: Option<i64>, now: Mono) -> Mono {
-        let (Some(stamp), Some(offset), false) = (stamp_ns, self.offset, self.stepped) else {
+        let (Some(stamp), Some(offset)) = (stamp_ns, self.offset) else {
             return now;
         };
+        if now < self.clouded_until {
+            return now;
+        }
         let at = u64::try_from(stamp.saturating_sub(offset)).unwrap_or(0);
         Mono(at.min(now.0))
     }
@@ -136,13 +145,18 @@ mod tests {
     }
 
     #[test]
-    fn stamps_are_not_believed_right_after_the_wall_clock_stepped() {
+    fn stamps_are_not_believed_for_a_while_after_the_wall_clock_stepped() {
+        let ms = |ms: i64| ms * 1_000_000;
+        let at = |ms: u64| Mono(ms * 1_000_000);
         let mut stamps = Stamps::default();
-        stamps.calibrate(Mono(1_000), 1_000_000);
-        stamps.calibrate(Mono(2_000), 5_001_000_000);
-        assert_eq!(stamps.arrival(Some(1_001_500), Mono(2_100)), Mono(2_100));
-        stamps.calibrate(Mono(3_000), 5_001_001_000);
-        assert_eq!(stamps.arrival(Some(5_001_000_500), Mono(3_100)), Mono(2_500));
+        stamps.calibrate(at(10), ms(1_010));
+        stamps.calibrate(at(11), ms(5_011));
+        assert_eq!(stamps.arrival(Some(ms(1_010)), at(12)), at(12));
+        // Still some from before the step.
+        stamps.calibrate(at(100), ms(5_100));
+        assert_eq!(stamps.arrival(Some(ms(1_010)), at(100)), at(100));
+        stamps.calibrate(at(220), ms(5_220));
+        assert_eq!(stamps.arrival(Some(ms(5_215)), at(220)), at(215));
     }
 
     #[test]

@@ -64,7 +64,8 @@ pub struct Interval {
     pub peer_sent: Option<u32>,
     /// Transmission rating of the reduced E-model.
     pub r: Option<f64>,
-    /// Mean opinion score from `r`, 1.0 to 4.5. `None` if no packet was expected.
+    /// Mean opinion score from `r`, 1.0 to 4.5. `None` if fewer than ten packets were expected; so also in a second in which none came: what
+    /// was lost in it shows when the next one comes, and `rx` says 0.
     pub mos: Option<f64>,
     /// Every packet that was due was sent, none of them too late. Otherwise there are no quality figures.
     pub valid: bool,

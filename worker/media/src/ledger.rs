@@ -10,6 +10,8 @@ use crate::send::packets::{Packets, Sent};
 
 /// Of a full interval.
 pub const INTERVAL: Duration = Duration::from_secs(1);
+/// Fewer packets are not scored. A peer that sends so few is silent, or starved: one late packet of three is no quality of the network.
+pub const SCORED: u32 = 10;
 
 /// What the quality of an interval is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +187,7 @@ impl Ledger {
         let expected = less(counts.expected, counts_before.expected);
         let lost = counts.lost - counts_before.lost;
         let discarded = less(received.discarded, before.discarded);
-        let score = (quality && expected > 0).then(|| {
+        let score = (quality && expected >= SCORED).then(|| {
             let missed = lost.max(0) as f64 + f64::from(discarded);
             emodel::score(
                 missed / f64::from(expected),

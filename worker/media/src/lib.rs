@@ -4,6 +4,35 @@
 //! [`Engine::start`] starts the thread, [`Engine::open`] binds the two ports of a call, [`Session::begin`] starts sending and
 //! measuring. What is measured comes as [`Event`]s.
 //!
+//! ```
+//! use reeve_media::{Codec, Engine, EngineConfig, Event, Source, Stream};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let (tell, events) = std::sync::mpsc::channel();
+//! let engine = Engine::start(EngineConfig::default(), move |event| {
+//!     let _ = tell.send(event);
+//! })?;
+//! let session = engine.open("127.0.0.1".parse().unwrap())?;
+//! let offered = session.local().port();
+//! session.begin(Stream {
+//!     remote_rtp: "127.0.0.1:4000".parse().unwrap(),
+//!     remote_rtcp: "127.0.0.1:4001".parse().unwrap(),
+//!     codec: Codec::Pcmu,
+//!     payload_type: 0,
+//!     dtmf_payload_type: Some(101),
+//!     source: Source::Tone,
+//!     plc: true,
+//! });
+//! session.end();
+//! let totals = events.iter().find_map(|event| match event {
+//!     Event::Ended(id, totals) if id == session.id() => Some(totals),
+//!     Event::Ended(..) | Event::Interval(..) => None,
+//! });
+//! assert!(offered % 2 == 0 && totals.is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Formats ([`rtp`], [`rtcp`], [`dtmf`], [`wav`], [`g711`]), statistics ([`receive`], [`send`]) and the E-model ([`emodel`]) are free
 //! of sockets and clocks.
 

@@ -7,6 +7,9 @@ use crate::receive::Receiver;
 use crate::rtcp::{Block, Compound, Message, Report, SenderInfo};
 use crate::send::packets::Sent;
 
+/// Round trips down to this below zero, in 1/65,536 s, come of rounding three stamps: 61 µs.
+const ROUNDING: i32 = 4;
+
 /// What the peer's reports said.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Heard {
@@ -160,7 +163,7 @@ impl Reports {
                 .wrapping_sub(block.last_report)
                 .wrapping_sub(block.delay);
             let rtt = rtt as i32;
-            self.heard.rtt_negative |= rtt < 0;
+            self.heard.rtt_negative |= rtt < -ROUNDING;
             let rtt = Duration::from_secs(u64::from(rtt.max(0).unsigned_abs())) / 65_536;
             self.heard.last_rtt = Some(rtt);
             self.heard.rtt.add(rtt);

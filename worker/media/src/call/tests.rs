@@ -408,6 +408,26 @@ fn whole_seconds_without_the_thread_are_told_as_invalid_rows_and_not_as_one_way(
 }
 
 #[test]
+fn a_starved_peer_that_sends_a_few_late_packets_is_not_scored() {
+    let mut world = world([0, 0]);
+    world.run(Duration::from_millis(1_950));
+    world.stall(B, Duration::from_millis(950));
+    world.run(Duration::from_millis(1_050));
+    // What it sends next is late by more than any playout buffer has room for.
+    world.paths[B].delay_us = 100_000;
+    world.run(Duration::from_millis(20));
+    world.paths[B].delay_us = 0;
+    world.stall(B, Duration::from_millis(2_000));
+    world.run(Duration::from_millis(2_000));
+    let rows: Vec<_> = world.told[A].iter().filter(|row| row.expected < 10).collect();
+    assert!(rows.iter().any(|row| row.discarded > 0), "{rows:?}");
+    assert!(
+        rows.iter()
+            .all(|row| row.valid && row.r.is_none() && row.mos.is_none())
+    );
+}
+
+#[test]
 fn a_packet_that_the_kernel_refuses_makes_the_interval_invalid_and_no_loss() {
     let mut world = world([0, 0]);
     world.run(Duration::from_millis(500));

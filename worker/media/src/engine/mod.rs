@@ -24,7 +24,7 @@ use crate::health::GeneratorHealth;
 use crate::interval::Event;
 use crate::session::{Session, SessionId};
 
-/// How the engine works.
+/// How the engine works. Write `..EngineConfig::default()` at the end: the feature `testkit` adds a field.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// A packet sent later than this makes its interval invalid.

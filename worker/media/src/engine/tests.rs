@@ -121,8 +121,11 @@ fn two_calls_hear_each_other_and_their_ends() {
     let [a, b] = pair(&rig);
     rig.until("three good rows", |rig| rig.valid(&a) >= 3);
     a.dtmf(Digit::try_from('7').unwrap());
-    let sent = rig.rows(&a).len() + 2;
-    rig.until("two rows more", |rig| rig.rows(&a).len() >= sent);
+    let before = rig.rows(&a).len();
+    rig.until("a second's packets more", |rig| {
+        let rows = rig.rows(&a).iter().skip(before + 1);
+        rows.map(|row| row.tx_sent).sum::<u32>() >= 50
+    });
     let of_a = rig.end(&a);
     // The BYE is on the wire before the end is told.
     let of_b = rig.end(&b);
@@ -140,6 +143,15 @@ fn two_calls_hear_each_other_and_their_ends() {
         let rows = rig.rows(session);
         assert!(rows.iter().enumerate().all(|(n, row)| row.seq as usize == n));
     }
+    // Health goes on without calls.
+    let start = Instant::now();
+    while rig.engine.health().calls > 0 {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let health = rig.engine.health();
+    assert_eq!(health.sent, of_a.tx_sent + of_b.tx_sent);
+    assert_eq!(health.due, health.sent + health.skipped + health.refused);
 }
 
 #[test]
@@ -331,6 +343,13 @@ fn dropping_the_engine_ends_all_calls_and_the_thread() {
     ended.sort();
     assert_eq!(ended, [a.id(), b.id()]);
     a.end();
+}
+
+#[test]
+fn handles_can_be_sent_and_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Engine>();
+    shared::<Session>();
 }
 
 #[test]

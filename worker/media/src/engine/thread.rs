@@ -172,22 +172,19 @@ impl<F: FnMut(Event)> Thread<F> {
         }
     }
 
-    /// Until the next slot with calls, or a command. False: nobody is left who could send one.
+    /// Until the next slot with calls, the next second's health, or a command. False: nobody is left who could send one.
     fn wait(&mut self) -> bool {
-        let command = if self.calls == 0 {
-            self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            let busy =
-                (0..SLOTS).find(|ahead| !self.slots[((self.cursor + ahead) % SLOTS) as usize].is_empty());
-            let due = Mono((self.cursor + busy.unwrap_or(0)) * SLOT_NS);
-            let due = due.min(self.beat.0.plus(BEAT));
-            let left = due.since(self.clock.now());
-            if left.is_zero() {
-                return true;
-            }
-            self.inbox.recv_timeout(left)
-        };
-        match command {
+        let slots = self.cursor..self.cursor + SLOTS;
+        let busy = slots
+            .into_iter()
+            .find(|tick| !self.slots[(tick % SLOTS) as usize].is_empty());
+        let beat = self.beat.0.plus(BEAT);
+        let due = busy.map_or(beat, |tick| beat.min(Mono(tick * SLOT_NS)));
+        let left = due.since(self.clock.now());
+        if left.is_zero() {
+            return true;
+        }
+        match self.inbox.recv_timeout(left) {
             Ok(command) => self.command(command),
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => false,

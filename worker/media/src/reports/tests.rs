@@ -105,25 +105,28 @@ fn the_round_trip_is_what_is_left_without_the_peers_own_delay() {
 }
 
 #[test]
-fn a_negative_round_trip_counts_as_zero_and_is_flagged() {
-    let mut pair = pair();
-    let lies = Report {
-        ssrc: 22,
-        sender: None,
-        block: Some(Block {
-            ssrc: 11,
-            last_report: pair.clock.ntp(ms(1_000)).middle(),
-            delay: 65_536,
-            ..Block::default()
-        }),
-        cname: "them",
-        bye: false,
-    };
-    pair.ours
-        .receive(&write(&lies), ms(1_900), &pair.clock, &pair.from_them);
-    let heard = pair.ours.take();
-    assert_eq!(heard.rtt.get(), Some(Duration::ZERO));
-    assert!(heard.rtt_negative);
+fn a_negative_round_trip_counts_as_zero_and_is_flagged_unless_rounding_explains_it() {
+    // The peer says that it waited for 100 ms and some 65,536ths.
+    for (units, flagged) in [(0, false), (4, false), (7, true), (65_536, true)] {
+        let mut pair = pair();
+        let lies = Report {
+            ssrc: 22,
+            sender: None,
+            block: Some(Block {
+                ssrc: 11,
+                last_report: pair.clock.ntp(ms(1_000)).middle(),
+                delay: 6_553 + units,
+                ..Block::default()
+            }),
+            cname: "them",
+            bye: false,
+        };
+        pair.ours
+            .receive(&write(&lies), ms(1_100), &pair.clock, &pair.from_them);
+        let heard = pair.ours.take();
+        assert!(heard.rtt.get().unwrap() < Duration::from_micros(31), "{units}");
+        assert_eq!(heard.rtt_negative, flagged, "{units}");
+    }
 }
 
 #[test]
