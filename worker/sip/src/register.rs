@@ -94,8 +94,8 @@ impl Registration {
     /// Asks, with credentials if they are wanted, until a final response that is no challenge.
     async fn ask(&mut self, expires: Duration) -> Result<Response, Unregistered> {
         self.seq += 1;
-        let request = self.request(expires).map_err(|_| Unregistered::Silence)?;
-        let mut transaction = self.transaction(request).map_err(|_| Unregistered::Silence)?;
+        let request = self.request(expires)?;
+        let mut transaction = self.transaction(request)?;
         let mut sent = false;
         let mut stale = 0;
         loop {
@@ -137,15 +137,16 @@ impl Registration {
         Err(Unregistered::Silence)
     }
 
-    fn transaction(&self, request: Request) -> rsipstack::Result<Transaction> {
-        let key = TransactionKey::from_request(&request, TransactionRole::Client)?;
+    fn transaction(&self, request: Request) -> Result<Transaction, Unregistered> {
+        let key = TransactionKey::from_request(&request, TransactionRole::Client);
+        let key = key.map_err(|_| Unregistered::Silence)?;
         let endpoint = self.line.stack().endpoint().clone();
         let mut transaction = Transaction::new_client(key, request, endpoint, None);
         transaction.destination = Some(next_hop(&self.plan.registrar));
         Ok(transaction)
     }
 
-    fn request(&self, expires: Duration) -> rsipstack::Result<Request> {
+    fn request(&self, expires: Duration) -> Result<Request, Unregistered> {
         let endpoint = self.line.stack().endpoint();
         let record = address_of_record(&self.plan.registrar, &self.plan.account.username);
         let from = FromHeader {
@@ -158,8 +159,9 @@ impl Registration {
             uri: record,
             params: Vec::new(),
         };
-        let via = endpoint.get_via(None, None)?;
-        let domain = Uri::try_from(format!("sip:{}", self.plan.registrar.domain))?;
+        let via = endpoint.get_via(None, None).map_err(|_| Unregistered::Silence)?;
+        let domain = Uri::try_from(format!("sip:{}", self.plan.registrar.domain));
+        let domain = domain.map_err(|_| Unregistered::Unknown)?;
         let mut request = endpoint.make_request(
             Method::Register,
             domain,

@@ -179,7 +179,16 @@ async fn dispatch(
             Method::Cancel => {
                 tokio::spawn(async move { transaction.reply(StatusCode::CallTransactionDoesNotExist).await });
             }
-            _ => {
+            Method::Bye
+            | Method::Info
+            | Method::Message
+            | Method::Notify
+            | Method::PRack
+            | Method::Publish
+            | Method::Refer
+            | Method::Register
+            | Method::Subscribe
+            | Method::Update => {
                 tokio::spawn(async move { transaction.reply(StatusCode::MethodNotAllowed).await });
             }
         }

@@ -36,6 +36,9 @@ impl Plans {
     /// Checks an offer.
     pub fn of(offer: &SipOffer, work: &Work) -> Result<Self, String> {
         let count = work.endpoints as usize;
+        if !offer.problem.is_empty() {
+            return Err(offer.problem.clone());
+        }
         let registrar = offer.registrar.clone().ok_or("sip.registrar: is required")?;
         if registrar.domain.is_empty() {
             return Err("sip.registrar.domain: must not be empty".to_owned());

@@ -177,7 +177,7 @@ impl Agent {
                 Some(_) => {}
             }
         }
-        let settled = offered.map_or_else(|| self.from_ack(&call), Ok);
+        let settled = offered.map_or_else(|| self.answer_of_ack(&call), Ok);
         match settled {
             Ok((theirs, agreed)) => {
                 self.begin(&mut call, &theirs, agreed);
@@ -194,7 +194,7 @@ impl Agent {
     }
 
     /// The answer to an offer of ours comes with the ACK.
-    fn from_ack(&self, call: &Call) -> Result<(Description, Agreed), Unusable> {
+    fn answer_of_ack(&self, call: &Call) -> Result<(Description, Agreed), Unusable> {
         let body = call
             .dialog
             .last_remote_ack()
