@@ -258,6 +258,7 @@ pub fn hello_as(token: String, incarnation: u128, capacity: u32) -> Hello {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         wall_ms: wall_ms(),
         draining: false,
+        attempt: 0,
     }
 }
 
