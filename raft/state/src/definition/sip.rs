@@ -253,7 +253,7 @@ impl Rules {
             MAX_REGISTER_EXPIRES,
         );
         self.check(
-            expires.0 % 1_000 == 0,
+            expires.0.is_multiple_of(1_000),
             &format!("{path}.register_expires"),
             || format!("must be whole seconds, found {expires}"),
         );
