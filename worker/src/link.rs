@@ -25,7 +25,7 @@ pub enum LinkEvent {
     /// The connection stands; what is beside the session goes over it too.
     Connected(Channel),
     /// A message of the node.
-    Message(session_response::Message),
+    Message(Box<session_response::Message>),
     /// The last event.
     Ended(Cause),
 }
@@ -124,7 +124,7 @@ async fn drive(
         };
         // A message of a kind that this version does not know is skipped.
         if let Some(message) = message
-            && events.send(LinkEvent::Message(message)).await.is_err()
+            && events.send(LinkEvent::Message(Box::new(message))).await.is_err()
         {
             return Cause::new(CauseKind::Broken, "no longer wanted");
         }

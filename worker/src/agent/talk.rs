@@ -52,7 +52,7 @@ impl Agent {
                     session.channel = Some(channel);
                 }
             }
-            LinkEvent::Message(message) => self.on_message(message),
+            LinkEvent::Message(message) => self.on_message(*message),
             LinkEvent::Ended(cause) => self.on_end(cause),
         }
     }
