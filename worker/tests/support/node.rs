@@ -12,8 +12,8 @@ use reeve_proto::v1::session_response::Message as Response;
 use reeve_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
 use reeve_proto::v1::workers_server::WorkersServer;
 use reeve_proto::v1::{
-    DrainAck, HeartbeatAck, Hello, PutChunkRequest, PutChunkResponse, SessionRequest, SessionResponse,
-    Welcome,
+    DrainAck, GetMediaRequest, GetMediaResponse, HeartbeatAck, Hello, PutChunkRequest, PutChunkResponse,
+    SessionRequest, SessionResponse, Welcome,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -125,6 +125,10 @@ impl WorkerGateway for Gateway {
         }
         state.chunks.push(call.into_inner());
         Ok(Answer::new(PutChunkResponse {}))
+    }
+
+    async fn get_media(&self, _: Call<GetMediaRequest>) -> Result<Answer<GetMediaResponse>, Status> {
+        Err(Status::not_found("this node has no media files"))
     }
 }
 

@@ -161,29 +161,26 @@ fn what_a_request_was_about_comes_back() {
 
 #[test]
 fn no_two_names_share_a_key_on_disk() {
-    let registrar = |project: &str, name: &str| {
-        Row::Registrar(Arc::new(Registrar {
-            key: ScopedName::new(&ProjectName::from(project), name),
-            ..match &sip_rows()[0] {
-                Row::Registrar(row) => Registrar::clone(row),
-                other => panic!("{other:?}"),
-            }
-        }))
+    let (Row::Registrar(registrar), Row::SipAccount(account)) = (&sip_rows()[0], &sip_rows()[1]) else {
+        panic!("the rows are in another order")
     };
-    assert_ne!(key_of(&registrar("a", "bc")), key_of(&registrar("ab", "c")));
-    let account = |pool: &str, username: &str| {
-        Row::SipAccount(Arc::new(SipAccount {
+    let of_project = |project: &str, name: &str| {
+        key_of(&Row::Registrar(Arc::new(Registrar {
+            key: ScopedName::new(&ProjectName::from(project), name),
+            ..Registrar::clone(registrar)
+        })))
+    };
+    assert_ne!(of_project("a", "bc"), of_project("ab", "c"));
+    let of_pool = |pool: &str, username: &str| {
+        key_of(&Row::SipAccount(Arc::new(SipAccount {
             key: SipAccountKey {
                 pool: name(pool),
                 username: username.into(),
             },
-            ..match &sip_rows()[1] {
-                Row::SipAccount(row) => SipAccount::clone(row),
-                other => panic!("{other:?}"),
-            }
-        }))
+            ..SipAccount::clone(account)
+        })))
     };
-    assert_ne!(key_of(&account("a", "bc")), key_of(&account("ab", "c")));
+    assert_ne!(of_pool("a", "bc"), of_pool("ab", "c"));
 }
 
 #[test]

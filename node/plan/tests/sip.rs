@@ -1,0 +1,140 @@
+//! PENDING and explain judge SIP groups by what is there (R120–R122), and say what would help.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use reeve_plan::runs::{Verdict, explain_definition, explain_run};
+use reeve_state::command::{Command, NewAccount, PutAccounts, PutRegistrar};
+use reeve_state::definition::{DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES};
+use reeve_state::id::{ProjectName, ScopedName};
+use reeve_state::record::{
+    ChangeKind, Executor, Group, Selector, SipCodec, SipExecutor, SipTransport, TestDefinition,
+};
+use reeve_state::time::Millis;
+use reeve_state::transition::run::{RunReasonCode, RunStatus};
+use support::{World, definition, group};
+
+fn scoped(name: &str) -> ScopedName {
+    ScopedName::new(&ProjectName::default(), name)
+}
+
+fn calls(name: &str, endpoints: u32) -> TestDefinition {
+    let sip = SipExecutor {
+        registrar: "lab".to_owned(),
+        accounts: "pool".to_owned(),
+        uri: None,
+        codecs: SipCodec::ALL.to_vec(),
+        media: None,
+        packet_loss_concealment: true,
+        answer_timeout: DEFAULT_ANSWER_TIMEOUT,
+        ring: Millis(0),
+        register_expires: DEFAULT_REGISTER_EXPIRES,
+        actions: Vec::new(),
+        trace_credentials: false,
+    };
+    let receivers = Group {
+        executor: Executor::Sip(sip),
+        ..group("receivers", endpoints, Selector::default())
+    };
+    TestDefinition {
+        name: name.to_owned(),
+        ..definition(vec![receivers])
+    }
+}
+
+/// A worker, and a pool of so many accounts; the registrar too, if it is wanted.
+fn given(accounts: u32, registrar: bool) -> World {
+    let mut world = World::new();
+    world.worker("eu", 1_000);
+    if registrar {
+        let put = PutRegistrar {
+            key: scoped("lab"),
+            domain: "lab.example".to_owned(),
+            host: None,
+            port: None,
+            transport: SipTransport::Udp,
+            outbound_proxy: None,
+        };
+        world.apply(Command::PutRegistrar(put)).unwrap();
+    }
+    let account = |number| NewAccount {
+        username: format!("{number}").into(),
+        secret: None,
+        realm: None,
+    };
+    let put = PutAccounts {
+        pool: scoped("pool"),
+        accounts: (0..accounts).map(account).collect(),
+    };
+    world.apply(Command::PutAccounts(put)).unwrap();
+    world
+}
+
+// Covers: R120, R126, R128
+#[test]
+fn a_run_without_its_registrar_is_rejected_and_the_dry_run_says_so_before() {
+    let mut world = given(5, false);
+    let (state, config) = (&world.state, &world.config);
+    let dry = explain_definition(state, &calls("a", 3), &ProjectName::default(), world.now, config);
+    assert_eq!(dry.verdict, Verdict::CannotStart);
+    let run = world.submit(calls("a", 3));
+    world.step(run);
+    assert_eq!(world.status(run), RunStatus::CannotRunForNow);
+    let (code, message) = world.reason(run);
+    assert_eq!(code, RunReasonCode::InvalidConfiguration);
+    assert_eq!(
+        message,
+        "group receivers names the registrar \"lab\", which does not exist in project default"
+    );
+    assert_eq!(dry.message, message, "both say the same");
+    assert_eq!(world.suggestion(run), "a registrar lab");
+}
+
+// Covers: R121
+#[test]
+fn a_run_whose_accounts_another_run_has_is_rejected_and_told_which() {
+    let mut world = given(5, true);
+    let first = world.submit(calls("a", 3));
+    world.step(first);
+    assert_eq!(world.status(first), RunStatus::Queued);
+    let second = world.submit(calls("b", 4));
+    let explained = explain_run(&world.state, &world.run(second), world.now, &world.config);
+    world.step(second);
+    assert_eq!(world.status(second), RunStatus::CannotRunForNow);
+    let (code, message) = world.reason(second);
+    assert_eq!(code, RunReasonCode::AccountsUnavailable);
+    assert_eq!(
+        message,
+        format!(
+            "group receivers needs 4 accounts of pool \"pool\" of project default: it has 5, 2 are free, 3 are in use by run {first}"
+        )
+    );
+    assert_eq!(explained.message, message);
+    let kinds: Vec<_> = explained
+        .explanation
+        .changes
+        .iter()
+        .map(|change| (change.kind, change.endpoints))
+        .collect();
+    assert_eq!(kinds, [(ChangeKind::ChangeDefinition, 2), (ChangeKind::Wait, 2)]);
+    assert_eq!(world.suggestion(second), "2 more free accounts in pool pool");
+}
+
+// Covers: R121
+#[test]
+fn a_pool_that_is_too_small_is_not_waited_for() {
+    let mut world = given(2, true);
+    let run = world.submit(calls("a", 3));
+    let explained = explain_run(&world.state, &world.run(run), world.now, &world.config);
+    let kinds: Vec<_> = explained
+        .explanation
+        .changes
+        .iter()
+        .map(|change| change.kind)
+        .collect();
+    assert_eq!(kinds, [ChangeKind::ChangeDefinition]);
+    world.step(run);
+    let (code, message) = world.reason(run);
+    assert_eq!(code, RunReasonCode::AccountsUnavailable);
+    assert!(message.ends_with("it has 2, 2 are free"), "{message}");
+}
