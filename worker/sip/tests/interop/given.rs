@@ -76,17 +76,6 @@ impl Peer {
         }
         panic!("the peer does not end");
     }
-
-    pub fn signal(&self, name: &str) {
-        let signal = format!("-{name}");
-        assert!(
-            Command::new("kill")
-                .args([&signal, &self.child.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
 }
 
 /// The registrar and proxy of the demo. It answers once this returns.

@@ -42,8 +42,8 @@ fn scenario(steps: &[Does]) -> String {
             Does::Says(code) => text.push_str(&says(*code, "")),
             Does::Answers => text.push_str(&says(200, SDP)),
             Does::Rubbish(body) => text.push_str(&says(200, body)),
-            Does::Waits(ms) => write!(text, "<pause milliseconds=\"{ms}\"/>\n").unwrap(),
-            Does::Hears(method) => write!(text, "<recv request=\"{method}\"/>\n").unwrap(),
+            Does::Waits(ms) => writeln!(text, "<pause milliseconds=\"{ms}\"/>").unwrap(),
+            Does::Hears(method) => writeln!(text, "<recv request=\"{method}\"/>").unwrap(),
         }
     }
     text.push_str("</scenario>\n");
