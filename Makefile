@@ -24,8 +24,15 @@ demo: bootstrap ## three nodes, three workers, a run that survives the death of 
 	cargo build --locked -p reeve-cli --bin reeve
 	$(TARGET)/debug/reeve demo
 
+.PHONY: demo-sip
+demo-sip: bootstrap ## 50 callers and 50 receivers talk through Kamailio while the leader dies
+	@ops/bootstrap sip
+	cargo build --locked -p reeve-cli --bin reeve
+	ops/demo/sip/run $(TARGET)/debug/reeve
+
 .PHONY: test
 test: bootstrap ## run every test
+	@ops/bootstrap sip
 	cargo build --locked -p reeve-cli --bin reeve # the end-to-end tests start it
 ifeq ($(NEXTEST),)
 	cargo test --locked --workspace

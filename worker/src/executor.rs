@@ -10,9 +10,11 @@ use std::time::Duration;
 use reeve_proto::v1::offer::Executor as Spec;
 use reeve_proto::v1::{EndpointOutcome, EndpointPhase, Offer};
 use tokio::sync::mpsc;
+use tonic::transport::Channel;
 
 use crate::clock::MonoMs;
 use crate::ramp::Ramp;
+use crate::token::Token;
 
 /// One assignment in one of its epochs (D14).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -212,6 +214,9 @@ pub trait Executor: Send + Sync {
 
     /// Forgets the assignment at once and says nothing more about it.
     fn release(&self, key: &AssignmentKey);
+
+    /// A session stands: what an executor needs from the cluster beside it goes over this connection, with this token.
+    fn connected(&self, _channel: &Channel, _token: &Token) {}
 }
 
 /// The executors of this process.
@@ -224,6 +229,13 @@ pub struct Executors {
 }
 
 impl Executors {
+    /// A session stands, see [`Executor::connected`].
+    pub fn connected(&self, channel: &Channel, token: &Token) {
+        for executor in std::iter::once(&self.sim).chain(&self.sip) {
+            executor.connected(channel, token);
+        }
+    }
+
     /// The one for a piece of work.
     #[must_use]
     pub fn of(&self, work: &Work) -> &dyn Executor {

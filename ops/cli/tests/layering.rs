@@ -6,11 +6,13 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// Each crate of the workspace and its level. A crate may use only crates on lower levels.
-const LEVELS: [(&str, u8); 13] = [
+const LEVELS: [(&str, u8); 14] = [
     ("reeve-proto", 0),
     ("reeve-state", 0),
     // It knows sockets and sound, and nothing of Reeve.
     ("reeve-media", 0),
+    // User agents on top of it; nothing of runs, workers or the cluster.
+    ("reeve-sip", 1),
     ("reeve-store", 1),
     ("reeve-plan", 1),
     ("reeve-node", 2),
@@ -42,7 +44,7 @@ const RESERVED: [(&str, &[&str]); 2] = [
 const MUTANTS: &str = "mutants";
 
 /// The only crates of ours that a worker may know: it is deployed alone and speaks nothing but the wire.
-const WORKER_MAY_USE: [&str; 1] = ["reeve-proto"];
+const WORKER_MAY_USE: [&str; 3] = ["reeve-proto", "reeve-media", "reeve-sip"];
 
 /// One dependency as a manifest states it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -67,8 +67,16 @@ impl Agent {
         self.session.as_ref().is_some_and(|session| session.evidence)
     }
 
-    /// Chunks follow the session.
+    /// Chunks, and what executors ask for, follow the session.
     pub(super) fn open_uploads(&self) {
+        if let Some(Session {
+            stage: Stage::Up(_),
+            channel: Some(channel),
+            ..
+        }) = &self.session
+        {
+            self.fleet.executors().connected(channel, &self.config.token);
+        }
         if let Some(Session {
             stage: Stage::Up(_),
             evidence: true,

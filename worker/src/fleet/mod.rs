@@ -76,6 +76,12 @@ impl Fleet {
         }
     }
 
+    /// What does the work.
+    #[must_use]
+    pub fn executors(&self) -> &Executors {
+        &self.executors
+    }
+
     /// What happened since the last call, in order.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)

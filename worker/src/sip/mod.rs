@@ -3,6 +3,7 @@
 //! It has threads of its own, which start with the first assignment: one for signalling, one for media. Neither the session with
 //! the cluster nor other executors wait for them, or they for those (R46).
 
+mod library;
 mod plan;
 mod samples;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use reeve_media::EngineConfig;
+use reeve_media::{EngineConfig, Source};
 use reeve_proto::v1::offer::Executor as Spec;
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use reeve_sip::ending::Unregistered;
@@ -21,10 +22,13 @@ use reeve_sip::{Agent, Desk, HangUp, Shared, Stack, Update};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tonic::transport::Channel;
 
+use self::library::Library;
 use self::plan::Plans;
 use crate::clock::{Clock, MonoMs};
 use crate::executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Work};
+use crate::token::Token;
 
 /// The executor.
 #[derive(Clone)]
@@ -37,6 +41,7 @@ struct State {
     sink: EventSink,
     engine: Mutex<Option<Engine>>,
     assignments: Mutex<BTreeMap<AssignmentKey, Assignment>>,
+    library: Library,
 }
 
 /// What runs once there is anything to do.
@@ -59,6 +64,7 @@ impl Drop for Engine {
 struct Assignment {
     work: Arc<Work>,
     plans: Arc<Plans>,
+    source: Source,
     orders: watch::Sender<Option<HangUp>>,
     /// Aborted when it is dropped.
     tasks: JoinSet<()>,
@@ -74,6 +80,7 @@ impl Sip {
             sink,
             engine: Mutex::new(None),
             assignments: Mutex::default(),
+            library: Library::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -89,17 +96,24 @@ impl Sip {
         if engine.is_none() {
             *engine = Some(Engine::start().map_err(|error| format!("media engine: {error}"))?);
         }
-        let assignment = Assignment {
+        let runtime = engine.as_ref().and_then(|engine| engine.runtime.as_ref());
+        let runtime = runtime.ok_or("it is shutting down")?;
+        let mut assignment = Assignment {
             work: Arc::clone(work),
             plans: Arc::new(plans),
+            source: Source::Tone,
             orders: watch::Sender::new(None),
             tasks: JoinSet::new(),
             begun: false,
         };
-        self.shared
-            .assignments
-            .lock()
-            .insert(work.key.clone(), assignment);
+        let ready = ready(
+            Arc::clone(&self.shared),
+            work.key.clone(),
+            offer.media_sha256.clone(),
+        );
+        let mut assignments = self.shared.assignments.lock();
+        assignment.tasks.spawn_on(ready, runtime.handle());
+        assignments.insert(work.key.clone(), assignment);
         Ok(())
     }
 }
@@ -157,8 +171,10 @@ fn facing(peer: SocketAddr) -> io::Result<IpAddr> {
 
 impl Executor for Sip {
     fn prepare(&self, work: &Arc<Work>) {
-        let answer = self.prepared(work);
-        self.shared.sink.emit(Event::Prepared(work.key.clone(), answer));
+        // Otherwise the answer comes with the sound.
+        if let Err(why) = self.prepared(work) {
+            self.shared.sink.emit(Event::Prepared(work.key.clone(), Err(why)));
+        }
     }
 
     fn start(&self, key: &AssignmentKey, start: MonoMs) {
@@ -205,6 +221,21 @@ impl Executor for Sip {
     fn release(&self, key: &AssignmentKey) {
         self.shared.assignments.lock().remove(key);
     }
+
+    fn connected(&self, channel: &Channel, token: &Token) {
+        self.shared.library.connected(channel, token);
+    }
+}
+
+/// An assignment is ready when its sound is there.
+async fn ready(state: Arc<State>, key: AssignmentKey, sha256: Vec<u8>) {
+    let source = state.library.source(&sha256).await;
+    let mut assignments = state.assignments.lock();
+    let Some(assignment) = assignments.get_mut(&key) else {
+        return;
+    };
+    let answer = source.map(|source| assignment.source = source);
+    state.sink.emit(Event::Prepared(key, answer));
 }
 
 /// The start of an assignment: names are looked up, and every endpoint gets a task.
@@ -253,7 +284,7 @@ impl Begin {
                 calls: plans.calls(),
             };
             let agent = Agent::new(
-                plans.plan(offset, peer),
+                plans.plan(offset, peer, assignment.source.clone()),
                 shared,
                 plans.user(&self.key, offset),
                 assignment.orders.subscribe(),

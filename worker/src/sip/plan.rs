@@ -62,9 +62,6 @@ impl Plans {
                 offer.targets.len()
             ));
         }
-        if !offer.media_sha256.is_empty() {
-            return Err("sip.media: this worker plays its tone only".to_owned());
-        }
         let accounts = offer.accounts.iter().map(|account| Account {
             username: account.username.clone(),
             secret: account.secret.clone(),
@@ -127,7 +124,7 @@ impl Plans {
     }
 
     /// What one endpoint does.
-    pub fn plan(&self, offset: u32, next_hop: SocketAddr) -> Plan {
+    pub fn plan(&self, offset: u32, next_hop: SocketAddr, source: Source) -> Plan {
         let at = offset as usize;
         let registrar = Registrar {
             domain: self.registrar.domain.clone(),
@@ -157,7 +154,7 @@ impl Plans {
             duration: self.duration,
             lead: LEAD,
             codecs: self.codecs.clone(),
-            source: Source::Tone,
+            source,
             plc: self.plc,
             register: self.register,
         }

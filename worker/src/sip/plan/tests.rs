@@ -42,7 +42,7 @@ fn plans(offer: SipOffer) -> Result<Plans, String> {
 #[test]
 fn each_endpoint_has_its_account_and_its_target() {
     let plans = plans(offer()).unwrap();
-    let second = plans.plan(1, "127.0.0.1:5090".parse().unwrap());
+    let second = plans.plan(1, "127.0.0.1:5090".parse().unwrap(), Source::Tone);
     assert_eq!(second.account.username, "b");
     assert!(matches!(second.role, Role::Caller { target, .. } if target == "sip:y@example.org"));
     assert_eq!(second.register, Some(REGISTER_EXPIRES));
@@ -58,7 +58,7 @@ fn without_targets_they_wait_and_without_a_registration_they_do_not_register() {
         ..offer()
     })
     .unwrap();
-    let first = waiting.plan(0, "127.0.0.1:5090".parse().unwrap());
+    let first = waiting.plan(0, "127.0.0.1:5090".parse().unwrap(), Source::Tone);
     assert!(matches!(first.role, Role::Receiver { wait, .. } if wait == Duration::from_secs(9)));
     assert_eq!(first.register, None);
     assert!(!waiting.calls());
