@@ -217,6 +217,28 @@ pub trait Executor: Send + Sync {
 
     /// A session stands: what an executor needs from the cluster beside it goes over this connection, with this token.
     fn connected(&self, _channel: &Channel, _token: &Token) {}
+
+    /// How it keeps up; `None`: nothing of its own runs.
+    fn load(&self) -> Option<Load> {
+        None
+    }
+}
+
+/// How an executor with a thread of its own keeps up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Of a core, 0 to 100. At 100 it has more to do than there is time for.
+    pub percent: u32,
+    /// Calls whose media it plays.
+    pub calls: usize,
+    /// Packets that were due since its start.
+    pub due: u64,
+    /// Packets that were sent.
+    pub sent: u64,
+    /// Packets that were too late or not sent at all.
+    pub missed: u64,
+    /// How late the latest packet of the last second was.
+    pub lateness: Duration,
 }
 
 /// The executors of this process.
@@ -234,6 +256,12 @@ impl Executors {
         for executor in std::iter::once(&self.sim).chain(&self.sip) {
             executor.connected(channel, token);
         }
+    }
+
+    /// See [`Executor::load`].
+    #[must_use]
+    pub fn load(&self) -> Option<Load> {
+        self.sip.as_ref()?.load()
     }
 
     /// The one for a piece of work.

@@ -10,6 +10,7 @@ use reeve_proto::v1::{EndpointOutcome, HealthReport, report};
 use crate::capacity::{Bound, Capacity};
 use crate::cause::CauseKind;
 use crate::error::ConfigError;
+use crate::executor::Load;
 
 const ROUND_TRIPS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
 
@@ -139,6 +140,19 @@ impl Telemetry {
             .set(f64::from(u32::try_from(assignments).unwrap_or(u32::MAX)));
     }
 
+    /// How the generator of media keeps up. Series appear with the first call.
+    pub fn generator(&self, load: &Load) {
+        metrics::with_local_recorder(&self.recorder, || {
+            let calls = u32::try_from(load.calls).unwrap_or(u32::MAX);
+            metrics::gauge!("reeve_worker_media_calls").set(f64::from(calls));
+            metrics::gauge!("reeve_worker_media_load_ratio").set(f64::from(load.percent) / 100.0);
+            metrics::gauge!("reeve_worker_media_lateness_seconds").set(load.lateness.as_secs_f64());
+            for (end, packets) in [("due", load.due), ("sent", load.sent), ("missed", load.missed)] {
+                metrics::counter!("reeve_worker_media_packets_total", "end" => end).absolute(packets);
+            }
+        });
+    }
+
     /// An answered heartbeat.
     pub fn answered(&self, round_trip: Duration) {
         self.round_trip.record(round_trip.as_secs_f64());
@@ -149,7 +163,24 @@ impl Telemetry {
     }
 }
 
+fn describe_media() {
+    metrics::describe_gauge!("reeve_worker_media_calls", "Calls whose media this worker plays.");
+    metrics::describe_gauge!(
+        "reeve_worker_media_load_ratio",
+        "Use of the media thread's core; 1 if it misses more than one in twenty packets."
+    );
+    metrics::describe_gauge!(
+        "reeve_worker_media_lateness_seconds",
+        "How late the latest packet of the last second was."
+    );
+    metrics::describe_counter!(
+        "reeve_worker_media_packets_total",
+        "RTP packets that were due, were sent, and were too late or not sent at all."
+    );
+}
+
 fn describe() {
+    describe_media();
     metrics::describe_gauge!("reeve_worker_build_info", "The version of this worker; always 1.");
     metrics::describe_gauge!(
         "reeve_worker_capacity_endpoints",

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use reeve_proto::v1::SessionRequest;
 use reeve_proto::v1::session_request::Message as Request;
+use reeve_proto::v1::{HealthReport, SessionRequest};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -302,9 +302,24 @@ impl Agent {
             (Some(_), _) => Some("told to end".to_owned()),
             (None, reason) => reason.map(str::to_owned),
         };
-        let latest = self.health.latest();
+        let latest = self.resources();
         self.telemetry.resources(&latest);
+        if let Some(load) = self.fleet.executors().load() {
+            self.telemetry.generator(&load);
+        }
         shown.resources = latest.into();
+    }
+}
+
+impl Agent {
+    /// What the worker has used of what it has. A generator of media has one core, and what it uses of that counts as CPU: it must not
+    /// get more calls because other cores idle.
+    fn resources(&self) -> HealthReport {
+        let mut report = self.health.latest();
+        if let Some(load) = self.fleet.executors().load() {
+            report.cpu_percent = report.cpu_percent.max(load.percent);
+        }
+        report
     }
 }
 

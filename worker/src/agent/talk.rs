@@ -30,7 +30,7 @@ impl Agent {
             token: self.config.token.reveal().to_owned(),
             incarnation: self.incarnation.clone(),
             capacity: self.capacity,
-            health: Some(self.health.latest()),
+            health: Some(self.resources()),
             held: self.fleet.hello(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             wall_ms: wall_ms(),
@@ -252,7 +252,7 @@ impl Agent {
             seq,
             sent_ms: now.0,
             wall_ms: wall_ms(),
-            health: Some(self.health.latest()),
+            health: Some(self.resources()),
             active_endpoints,
         };
         link.send(request(Request::Heartbeat(heartbeat)));

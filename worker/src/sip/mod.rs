@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use reeve_media::{EngineConfig, Source};
+use reeve_media::{EngineConfig, GeneratorHealth, Source};
 use reeve_proto::v1::offer::Executor as Spec;
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use reeve_sip::ending::Unregistered;
@@ -27,7 +27,7 @@ use tonic::transport::Channel;
 use self::library::Library;
 use self::plan::Plans;
 use crate::clock::{Clock, MonoMs};
-use crate::executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Work};
+use crate::executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Load, Work};
 use crate::token::Token;
 
 /// The executor.
@@ -225,6 +225,31 @@ impl Executor for Sip {
     fn connected(&self, channel: &Channel, token: &Token) {
         self.shared.library.connected(channel, token);
     }
+
+    fn load(&self) -> Option<Load> {
+        let health = self.shared.engine.lock().as_ref()?.desk.health();
+        Some(load_of(&health))
+    }
+}
+
+/// Packets of a call in a second.
+const PACKETS_PER_S: u64 = 50;
+/// A generator that misses more than one in so many packets of a second is overloaded; fewer are a machine that hiccups.
+const MISSED_OF: u64 = 20;
+
+fn load_of(health: &GeneratorHealth) -> Load {
+    let second = PACKETS_PER_S.saturating_mul(health.calls as u64);
+    let overloaded = !health.running || health.missed.saturating_mul(MISSED_OF) > second;
+    // At most 1, so at most 100.
+    let busy = (health.busy.clamp(0.0, 1.0) * 100.0).round() as u32;
+    Load {
+        percent: if overloaded { 100 } else { busy },
+        calls: health.calls,
+        due: health.due,
+        sent: health.sent,
+        missed: health.late + health.skipped + health.refused,
+        lateness: health.lateness_max,
+    }
 }
 
 /// An assignment is ready when its sound is there.
@@ -356,5 +381,41 @@ impl Voice {
         self.state
             .sink
             .emit(Event::Changed(self.key.clone(), now, vec![change]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_that_misses_its_times_is_at_its_limit_whatever_its_cpu_says() {
+        let health = |missed| GeneratorHealth {
+            running: true,
+            calls: 100,
+            busy: 0.31,
+            missed,
+            late: missed,
+            ..GeneratorHealth::default()
+        };
+        assert_eq!(load_of(&health(0)).percent, 31);
+        assert_eq!(load_of(&health(250)).percent, 31, "one in twenty");
+        assert_eq!(load_of(&health(251)).percent, 100);
+        let dead = GeneratorHealth {
+            running: false,
+            ..health(0)
+        };
+        assert_eq!(load_of(&dead).percent, 100);
+    }
+
+    #[test]
+    fn an_address_that_faces_loopback_is_loopback() {
+        for peer in ["127.0.0.1:5060", "[::1]:5060"] {
+            let peer: SocketAddr = peer.parse().unwrap_or_else(|_| unreachable!());
+            // There may be no IPv6 here.
+            if let Ok(local) = facing(peer) {
+                assert!(local.is_loopback());
+            }
+        }
     }
 }
