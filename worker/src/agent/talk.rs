@@ -229,6 +229,7 @@ impl Agent {
     }
 
     pub(super) fn beat(&mut self, now: MonoMs) {
+        let resources = self.resources();
         let active_endpoints = self.fleet.active_endpoints();
         let Some(Session {
             link,
@@ -252,7 +253,7 @@ impl Agent {
             seq,
             sent_ms: now.0,
             wall_ms: wall_ms(),
-            health: Some(self.resources()),
+            health: Some(resources),
             active_endpoints,
         };
         link.send(request(Request::Heartbeat(heartbeat)));
