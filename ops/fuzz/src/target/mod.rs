@@ -6,6 +6,7 @@ mod log;
 mod rest;
 mod row;
 mod session;
+mod sip;
 
 use anyhow::Result;
 use rand::rngs::StdRng;
@@ -28,7 +29,7 @@ pub trait Target {
 }
 
 /// The names of all targets.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "log",
     "row",
     "apply",
@@ -37,6 +38,7 @@ pub const NAMES: [&str; 8] = [
     "definition",
     "session",
     "rest",
+    "sip",
 ];
 
 /// The target of this name.
@@ -53,6 +55,7 @@ pub fn named(name: &str) -> Result<Box<dyn Target>> {
         "definition" => Box::new(definition::Wire),
         "session" => Box::new(session::Session),
         "rest" => Box::new(rest::Rest::start()?),
+        "sip" => Box::new(sip::Sip),
         other => anyhow::bail!("{other} is not one of {}", NAMES.join(", ")),
     })
 }
