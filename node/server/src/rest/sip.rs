@@ -315,7 +315,7 @@ pub async fn list_media(
 
 /// Stores a media file, or replaces the one of this name: WAV of at most 1 MiB, 8,000 Hz, one channel, 16 bit PCM, PCMU or PCMA.
 #[utoipa::path(post, path = "/media/{name}", tag = "sip", params(NamePath, ProjectQuery),
-    request_body(content = Vec<u8>, content_type = "audio/wav"),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, description = "It was replaced.", body = MediaFileJson),
         (status = 201, description = "It is new.", body = MediaFileJson)))]
 pub async fn put_media(
