@@ -293,7 +293,7 @@ impl Fleet {
                     self.notes.push(Note::Complete(key));
                 }
             }
-            Event::Sampled(..) => {}
+            Event::Sampled(..) | Event::Traced(..) => {}
         }
     }
 
