@@ -15,6 +15,7 @@ use tonic::transport::Channel;
 use crate::clock::MonoMs;
 use crate::ramp::Ramp;
 use crate::token::Token;
+use crate::trace::Traced;
 
 /// One assignment in one of its epochs (D14).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +178,8 @@ pub enum Event {
     Changed(AssignmentKey, MonoMs, Vec<EndpointChange>),
     /// Endpoints were measured.
     Sampled(AssignmentKey, Samples),
+    /// Endpoints sent and received messages, or ended. Only of assignments that are not simulated, and before the CLOSED of the endpoint.
+    Traced(AssignmentKey, Traced),
 }
 
 /// Where executors put their events. Cheap to clone; never blocks.

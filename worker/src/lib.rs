@@ -33,6 +33,7 @@ mod sip;
 mod skew;
 mod telemetry;
 mod token;
+pub mod trace;
 pub mod wheel;
 
 pub use agent::{run, run_with};

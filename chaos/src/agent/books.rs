@@ -64,7 +64,7 @@ impl Books {
     fn pass_on(&self, event: Event, agent: &EventSink) {
         let mut held = self.held();
         match &event {
-            Event::Prepared(_, Ok(())) | Event::Sampled(..) => {}
+            Event::Prepared(_, Ok(())) | Event::Sampled(..) | Event::Traced(..) => {}
             Event::Prepared(key, Err(_)) => {
                 held.remove(key);
             }
@@ -192,7 +192,7 @@ mod tests {
             match events.recv().await.unwrap() {
                 Event::Changed(_, _, changes) => return changes,
                 Event::Prepared(_, answer) => answer.unwrap(),
-                Event::Sampled(..) => {}
+                Event::Sampled(..) | Event::Traced(..) => {}
             }
         }
     }

@@ -17,6 +17,7 @@ mod output;
 mod process;
 mod progress;
 mod top;
+mod trace;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{WorkerEventJson, time};
@@ -184,6 +186,85 @@ pub struct EndpointEventJson {
     pub late: bool,
 }
 
+/// The SIP trace of one endpoint, or of more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TraceJson {
+    /// The run.
+    pub run_id: String,
+    /// By group and endpoint, and in the order in which they were sent and received.
+    pub messages: Vec<TraceMessageJson>,
+    /// How endpoints ended.
+    pub endings: Vec<TraceEndingJson>,
+    /// Where evidence is missing, and why.
+    pub gaps: Vec<EvidenceGapJson>,
+}
+
+/// A SIP message that an endpoint sent or received.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TraceMessageJson {
+    /// The group.
+    pub group: String,
+    /// Within the group.
+    pub endpoint: u32,
+    /// RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Counts the endpoint's messages from 0.
+    pub seq: u32,
+    /// Microseconds since the endpoint was made.
+    pub since_us: u64,
+    /// The worker's wall clock, nanoseconds since 1970.
+    pub wall_ns: i64,
+    /// sent or received.
+    pub way: String,
+    /// The endpoint's address.
+    pub local: String,
+    /// The other side's.
+    pub remote: String,
+    /// udp or tcp.
+    pub transport: String,
+    /// It repeats the message of this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u32>,
+    /// It was longer than 64 KiB.
+    pub truncated: bool,
+    /// The digest's response was replaced.
+    pub redacted: bool,
+    /// The first line.
+    pub start_line: String,
+    /// What was on the wire, base64.
+    pub raw: String,
+    /// It came after the epoch was over (D14).
+    pub late: bool,
+}
+
+/// How an endpoint ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TraceEndingJson {
+    /// The group.
+    pub group: String,
+    /// Within the group.
+    pub endpoint: u32,
+    /// RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Why, for people.
+    pub detail: String,
+    /// The final response to INVITE that was on the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// Messages that were not kept, because there were more than 200.
+    pub dropped: u32,
+    /// It came after the epoch was over (D14).
+    pub late: bool,
+}
+
 /// The answer of `/runs/{id}/metrics`: figures, a series, or one endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -322,6 +403,55 @@ impl From<&v1::GetRunSeriesResponse> for RunSeriesJson {
             step_ms: series.step_ms,
             points: series.points.iter().map(point).collect(),
             gaps: gaps(&series.gaps),
+        }
+    }
+}
+
+impl TraceJson {
+    /// Of the parts of a trace put together.
+    pub fn new(run_id: &str, trace: &v1::RunTracePart) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            messages: trace.messages.iter().map(TraceMessageJson::from).collect(),
+            endings: trace.endings.iter().map(TraceEndingJson::from).collect(),
+            gaps: gaps(&trace.gaps),
+        }
+    }
+}
+
+impl From<&v1::TraceMessage> for TraceMessageJson {
+    fn from(message: &v1::TraceMessage) -> Self {
+        Self {
+            group: message.group.clone(),
+            endpoint: message.endpoint,
+            at: time(&message.at),
+            seq: message.seq,
+            since_us: message.since_us,
+            wall_ns: message.wall_ns,
+            way: if message.sent { "sent" } else { "received" }.to_owned(),
+            local: message.local.clone(),
+            remote: message.remote.clone(),
+            transport: message.transport.clone(),
+            repeats: message.repeats,
+            truncated: message.truncated,
+            redacted: message.redacted,
+            start_line: crate::trace::start_line(&message.raw),
+            raw: BASE64_STANDARD.encode(&message.raw),
+            late: message.late,
+        }
+    }
+}
+
+impl From<&v1::TraceEnding> for TraceEndingJson {
+    fn from(ending: &v1::TraceEnding) -> Self {
+        Self {
+            group: ending.group.clone(),
+            endpoint: ending.endpoint,
+            at: time(&ending.at),
+            detail: ending.detail.clone(),
+            code: ending.code,
+            dropped: ending.dropped,
+            late: ending.late,
         }
     }
 }

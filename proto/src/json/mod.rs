@@ -32,7 +32,7 @@ pub use event::{BookmarkJson, DeletedJson, ResetJson};
 pub use evidence::{
     EndpointEventJson, EndpointEvidenceJson, EndpointSampleJson, EvidenceGapJson, GroupDistributionJson,
     LiveMetricJson, MetricJson, MetricsJson, RunMetricsJson, RunSampleJson, RunSeriesJson, RunWorkerJson,
-    SeriesPointJson,
+    SeriesPointJson, TraceEndingJson, TraceJson, TraceMessageJson,
 };
 pub use explain::{
     CapacityHolderJson, PlaceJson, PlannedPartJson, RunExplanationJson, SuggestedChangeJson,

@@ -278,7 +278,7 @@ impl State {
             seq,
         };
         let from = key(0, EvidenceKind::Metrics, 0);
-        let to = key(u32::MAX, EvidenceKind::Events, u32::MAX);
+        let to = key(u32::MAX, EvidenceKind::Trace, u32::MAX);
         self.manifests.range(from..=to).map(|(_, row)| row)
     }
 

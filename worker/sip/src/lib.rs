@@ -9,6 +9,7 @@ pub mod ending;
 pub mod figures;
 pub mod head;
 pub mod plan;
+pub mod redact;
 mod register;
 pub mod sdp;
 mod socket;

@@ -46,6 +46,7 @@ impl Agent {
                     .put(Input::Changed(key.clone(), *at, changes.clone()));
             }
             Event::Sampled(key, samples) => self.recorder.put(Input::Sampled(key.clone(), samples.clone())),
+            Event::Traced(key, traced) => self.recorder.put(Input::Traced(key.clone(), traced.clone())),
         }
     }
 

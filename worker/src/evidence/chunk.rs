@@ -47,6 +47,8 @@ pub struct Chunk {
     pub last_at_ms: i64,
     /// Nothing of this kind follows.
     pub last: bool,
+    /// How many kinds of chunks the assignment has: as many last ones come.
+    pub streams: u8,
     /// Rows that were given up before it.
     pub dropped: u64,
     /// JSON lines, gzip.
@@ -112,6 +114,7 @@ impl Writer {
             first_at_ms,
             last_at_ms,
             last: false,
+            streams: 0,
             dropped: 0,
             data: encoder.finish().unwrap_or_default(),
         }

@@ -11,6 +11,7 @@ use super::row::Rows;
 use super::{CALL_DURATION, Milli, SETUP_TIME, START_LATENESS};
 use crate::clock::MonoMs;
 use crate::executor::{EndpointChange, Samples, Work};
+use crate::trace::Traced;
 
 /// A chunk is closed after this time at the latest, while the assignment is young: a worker that is killed takes no more with it.
 const SHORTEST: Duration = Duration::from_secs(5);
@@ -32,6 +33,21 @@ pub struct Offset(pub i64);
 impl Offset {
     pub fn cluster_ms(self, at: MonoMs) -> i64 {
         at.0.saturating_add(self.0)
+    }
+}
+
+/// Chunks by kind. Only SIP endpoints have a trace.
+struct Streams {
+    metrics: Stream,
+    events: Stream,
+    trace: Option<Stream>,
+}
+
+impl Streams {
+    fn all(&mut self) -> impl Iterator<Item = &mut Stream> {
+        [&mut self.metrics, &mut self.events]
+            .into_iter()
+            .chain(&mut self.trace)
     }
 }
 
@@ -57,8 +73,7 @@ pub struct Collector {
     in_call: Vec<u32>,
     open: u32,
     rows: Rows,
-    metrics: Stream,
-    events: Stream,
+    streams: Streams,
     pub live: Live,
     done: bool,
 }
@@ -84,8 +99,11 @@ impl Collector {
             begun: vec![UNSET; count],
             in_call: vec![UNSET; count],
             open: work.endpoints,
-            metrics: stream(EvidenceKind::Metrics),
-            events: stream(EvidenceKind::Events),
+            streams: Streams {
+                metrics: stream(EvidenceKind::Metrics),
+                events: stream(EvidenceKind::Events),
+                trace: (!work.is_simulated()).then(|| stream(EvidenceKind::Trace)),
+            },
             live,
             done: false,
             work,
@@ -100,8 +118,13 @@ impl Collector {
     /// Rows that were given up on their way here.
     pub fn dropped(&mut self, kind: EvidenceKind, rows: u64) {
         match kind {
-            EvidenceKind::Events => self.events.dropped += rows,
-            EvidenceKind::Metrics | EvidenceKind::Unspecified => self.metrics.dropped += rows,
+            EvidenceKind::Events => self.streams.events.dropped += rows,
+            EvidenceKind::Metrics | EvidenceKind::Unspecified => self.streams.metrics.dropped += rows,
+            EvidenceKind::Trace => {
+                if let Some(trace) = &mut self.streams.trace {
+                    trace.dropped += rows;
+                }
+            }
         }
     }
 
@@ -129,7 +152,7 @@ impl Collector {
         self.count(before, change);
         let at_ms = self.offset.cluster_ms(at);
         let rows = &self.rows;
-        self.events.writer(at).line(at_ms, |line| {
+        self.streams.events.writer(at).line(at_ms, |line| {
             rows.event(line, at_ms, change.offset, change.phase, change.outcome);
         });
         let since_base = u32::try_from(at.0.saturating_sub(self.base.0)).unwrap_or(UNSET - 1);
@@ -171,7 +194,7 @@ impl Collector {
     fn measured(&mut self, at: MonoMs, offset: u32, metric: &'static str, value: Milli) {
         self.live.sample(metric, value);
         let (at_ms, rows) = (self.offset.cluster_ms(at), &self.rows);
-        self.metrics.writer(at).line(at_ms, |line| {
+        self.streams.metrics.writer(at).line(at_ms, |line| {
             rows.sample(line, at_ms, offset, std::iter::once((metric, value)));
         });
     }
@@ -191,10 +214,32 @@ impl Collector {
                 self.live.sample(metric, value);
             }
             let rows = &self.rows;
-            self.metrics
+            self.streams
+                .metrics
                 .writer(samples.at)
                 .line(at_ms, |line| rows.sample(line, at_ms, offset, figures()));
             self.close_full(samples.at, out);
+        }
+    }
+
+    /// Endpoints sent and received messages, or ended.
+    pub fn traced(&mut self, traced: &Traced, out: &mut Vec<Chunk>) {
+        if self.done {
+            return;
+        }
+        for row in traced.rows.iter() {
+            let Some(trace) = &mut self.streams.trace else {
+                return;
+            };
+            if row.offset >= self.work.endpoints {
+                continue;
+            }
+            let at_ms = self.offset.cluster_ms(row.at);
+            let rows = &self.rows;
+            trace
+                .writer(traced.at)
+                .line(at_ms, |line| rows.trace(line, at_ms, row.offset, &row.what));
+            self.close_full(traced.at, out);
         }
     }
 
@@ -203,7 +248,7 @@ impl Collector {
         let age = Duration::from_millis(now.0.saturating_sub(self.base.0).max(0).unsigned_abs());
         let lasts = (age / SHARE_OF_AGE).clamp(SHORTEST, LONGEST);
         let now_ms = self.offset.cluster_ms(now);
-        for stream in [&mut self.metrics, &mut self.events] {
+        for stream in self.streams.all() {
             let due = |writer: &Writer| now >= writer.opened.after(lasts);
             if stream.writer.as_ref().is_some_and(due) {
                 out.extend(stream.close(&self.work, now_ms, false));
@@ -217,7 +262,7 @@ impl Collector {
             return;
         }
         let now_ms = self.offset.cluster_ms(now);
-        for stream in [&mut self.metrics, &mut self.events] {
+        for stream in self.streams.all() {
             stream.writer(now);
             out.extend(stream.close(&self.work, now_ms, true));
         }
@@ -225,7 +270,7 @@ impl Collector {
 
     fn close_full(&mut self, now: MonoMs, out: &mut Vec<Chunk>) {
         let now_ms = self.offset.cluster_ms(now);
-        for stream in [&mut self.metrics, &mut self.events] {
+        for stream in self.streams.all() {
             if stream.writer.as_ref().is_some_and(Writer::is_full) {
                 out.extend(stream.close(&self.work, now_ms, false));
             }
@@ -245,6 +290,7 @@ impl Stream {
         Some(Chunk {
             seq,
             last,
+            streams: if work.is_simulated() { 2 } else { 3 },
             dropped: std::mem::take(&mut self.dropped),
             ..chunk
         })

@@ -3,13 +3,19 @@
 use std::io::Read;
 
 use reeve_proto::v1::offer::Executor as Spec;
-use reeve_proto::v1::{EndpointOutcome as Outcome, SimExecutor};
+use reeve_proto::v1::{EndpointOutcome as Outcome, SimExecutor, SipOffer};
+use reeve_sip::tap::{Message, Transport, Way};
 
 use super::*;
 use crate::executor::AssignmentKey;
 use crate::ramp::Ramp;
+use crate::trace::{TraceItem, TraceRow};
 
 fn collector(endpoints: u32) -> Collector {
+    collector_of(endpoints, Spec::Sim(SimExecutor::default()))
+}
+
+fn collector_of(endpoints: u32, spec: Spec) -> Collector {
     let work = Work {
         key: AssignmentKey::new("r", 3),
         group: "callers".to_owned(),
@@ -20,7 +26,7 @@ fn collector(endpoints: u32) -> Collector {
             group_endpoints: 1_000,
         },
         duration: Duration::from_secs(20),
-        spec: Spec::Sim(SimExecutor::default()),
+        spec,
     };
     Collector::new(Arc::new(work), MonoMs(1_000), MonoMs(900), Offset(1_000_000))
 }
@@ -151,4 +157,105 @@ fn a_second_counts_where_endpoints_are_and_what_was_measured_in_it() {
     let second = collector.live.take(&key);
     assert_eq!(second.phases, [2, 0, 0, 0, 0, 1, 0, 0]);
     assert!(second.metrics.is_empty());
+}
+
+fn message(seq: u32, bytes: &[u8]) -> TraceRow {
+    TraceRow {
+        offset: 0,
+        at: MonoMs(1_020),
+        what: TraceItem::Message {
+            message: Message {
+                seq,
+                wall_ns: 77,
+                since: Duration::from_micros(20_500),
+                way: Way::Received,
+                local: "10.0.0.1:5060".parse().unwrap(),
+                remote: "[::1]:5070".parse().unwrap(),
+                transport: Transport::Udp,
+                bytes: bytes.to_vec(),
+                truncated: false,
+                repeats: Some(1),
+            },
+            redacted: true,
+        },
+    }
+}
+
+fn traced(rows: Vec<TraceRow>) -> Traced {
+    Traced {
+        at: MonoMs(1_030),
+        rows: rows.into(),
+    }
+}
+
+/// Covers: R154.
+#[test]
+fn sip_endpoints_leave_their_messages_and_why_they_ended() {
+    let mut collector = collector_of(1, Spec::Sip(SipOffer::default()));
+    let mut out = Vec::new();
+    let ending = TraceRow {
+        offset: 0,
+        at: MonoMs(1_025),
+        what: TraceItem::Ending {
+            detail: "INVITE: \"486\"".to_owned(),
+            code: Some(486),
+            dropped: 0,
+        },
+    };
+    let stranger = TraceRow {
+        offset: 1,
+        ..ending.clone()
+    };
+    collector.dropped(EvidenceKind::Trace, 4);
+    collector.traced(&traced(vec![message(2, b"BYE"), ending, stranger]), &mut out);
+    collector.changed(MonoMs(1_040), &[change(0, Phase::Closed)], &mut out);
+    collector.traced(&traced(vec![message(3, b"too late")]), &mut out);
+    let kinds: Vec<_> = out
+        .iter()
+        .map(|chunk| (chunk.kind, chunk.last, chunk.streams))
+        .collect();
+    let all = [EvidenceKind::Metrics, EvidenceKind::Events, EvidenceKind::Trace];
+    assert_eq!(kinds, all.map(|kind| (kind, true, 3)));
+    assert_eq!((out[2].rows, out[2].dropped), (2, 4));
+    assert_eq!(
+        lines(&out[2]),
+        [
+            serde_json::json!({"at": 1_001_020, "group": "callers", "endpoint": 100, "seq": 2, "us": 20_500, "wall_ns": 77,
+                "way": "received", "local": "10.0.0.1:5060", "remote": "[::1]:5070", "transport": "udp", "repeats": 1,
+                "redacted": true, "raw": "QllF"}),
+            serde_json::json!({"at": 1_001_025, "group": "callers", "endpoint": 100, "detail": "INVITE: \"486\"", "code": 486}),
+        ]
+    );
+}
+
+#[test]
+fn a_trace_chunk_is_closed_before_it_exceeds_what_a_node_takes() {
+    let mut collector = collector_of(1, Spec::Sip(SipOffer::default()));
+    let mut out = Vec::new();
+    let mut draw = 1u64;
+    for seq in 0..200 {
+        let noise = |_| {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (draw >> 56) as u8
+        };
+        let bytes: Vec<u8> = (0..64 * 1024).map(noise).collect();
+        collector.traced(&traced(vec![message(seq, &bytes)]), &mut out);
+    }
+    collector.finish(MonoMs(2_000), &mut out);
+    let rows: u64 = out.iter().map(|chunk| chunk.rows).sum();
+    assert_eq!(rows, 200);
+    let largest = out.iter().map(|chunk| chunk.data.len()).max().unwrap();
+    assert!((1 << 20..2 << 20).contains(&largest), "{largest} bytes");
+}
+
+#[test]
+fn simulated_endpoints_leave_no_trace() {
+    let mut collector = collector(1);
+    let mut out = Vec::new();
+    collector.traced(&traced(vec![message(0, b"BYE")]), &mut out);
+    collector.finish(MonoMs(2_000), &mut out);
+    assert!(
+        out.iter()
+            .all(|chunk| chunk.kind != EvidenceKind::Trace && chunk.streams == 2)
+    );
 }

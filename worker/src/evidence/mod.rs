@@ -9,6 +9,7 @@ mod live;
 mod queue;
 mod recorder;
 mod row;
+mod trace_row;
 mod upload;
 
 #[cfg(test)]

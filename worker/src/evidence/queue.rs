@@ -27,12 +27,9 @@ pub struct Queue {
     most_bytes: Option<usize>,
     /// Rows that were dropped, to be told with the next chunk of that kind.
     owed: BTreeMap<(AssignmentKey, EvidenceKind), u64>,
-    /// How many last chunks of an assignment came; there is one of each kind.
-    ended: BTreeMap<AssignmentKey, u8>,
+    /// How many last chunks of an assignment have not come; there is one of each kind.
+    open: BTreeMap<AssignmentKey, u8>,
 }
-
-/// One last chunk of each kind.
-const KINDS: u8 = 2;
 
 impl Queue {
     #[cfg(test)]
@@ -48,7 +45,8 @@ impl Queue {
         chunk.dropped += self.owed.remove(&(chunk.key.clone(), chunk.kind)).unwrap_or(0);
         self.bytes += chunk.data.len();
         if chunk.last {
-            *self.ended.entry(chunk.key.clone()).or_default() += 1;
+            let open = self.open.entry(chunk.key.clone()).or_insert(chunk.streams);
+            *open = open.saturating_sub(1);
         }
         self.waiting.push_back(Waiting {
             chunk,
@@ -121,10 +119,10 @@ impl Queue {
     }
 
     fn settled(&mut self, key: &AssignmentKey) -> bool {
-        let ended = self.ended.get(key).is_some_and(|lasts| *lasts >= KINDS);
+        let ended = self.open.get(key) == Some(&0);
         let settled = ended && !self.waiting.iter().any(|waiting| waiting.chunk.key == *key);
         if settled {
-            self.ended.remove(key);
+            self.open.remove(key);
         }
         settled
     }
@@ -172,6 +170,7 @@ mod tests {
             first_at_ms: 0,
             last_at_ms: 0,
             last,
+            streams: 2,
             dropped: 0,
             data: vec![0; bytes],
         }
@@ -236,7 +235,7 @@ mod tests {
         assert!(queue.next(MonoMs(499)).is_none());
         assert!(queue.next(MonoMs(500)).is_some());
         assert!(queue.stored(&first));
-        assert_eq!((queue.bytes, queue.ended.len()), (0, 0));
+        assert_eq!((queue.bytes, queue.open.len()), (0, 0));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::chunk::Chunk;
 use super::collector::{Collector, Offset};
 use crate::clock::{Clock, MonoMs};
 use crate::executor::{AssignmentKey, EndpointChange, Samples, Work};
+use crate::trace::Traced;
 
 /// How often deadlines of chunks and the end of a second are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -20,6 +21,8 @@ const TICK: Duration = Duration::from_millis(100);
 const MOST_SECONDS: usize = 3;
 /// Rows on their way to the thread; beyond, samples are dropped and counted. Changes are not: an endpoint has eight at most.
 const MOST_ROWS: usize = 1_000_000;
+/// Bytes of traces on their way to the thread; beyond, they are dropped and counted.
+const MOST_TRACE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What there is to write down.
 pub enum Input {
@@ -36,8 +39,10 @@ pub enum Input {
     Changed(AssignmentKey, MonoMs, Vec<EndpointChange>),
     /// Endpoints were measured.
     Sampled(AssignmentKey, Samples),
-    /// Samples were given up.
-    Dropped(AssignmentKey, u64),
+    /// Endpoints sent and received messages, or ended.
+    Traced(AssignmentKey, Traced),
+    /// Rows of that kind were given up.
+    Dropped(AssignmentKey, EvidenceKind, u64),
     /// The assignment is not held any more.
     End(AssignmentKey),
 }
@@ -46,6 +51,7 @@ pub enum Input {
 pub struct Recorder {
     inputs: Sender<Input>,
     rows: Arc<AtomicUsize>,
+    trace_bytes: Arc<AtomicUsize>,
     seconds: Arc<Mutex<Vec<LiveReport>>>,
 }
 
@@ -56,12 +62,14 @@ impl Recorder {
         let recorder = Self {
             inputs,
             rows: Arc::default(),
+            trace_bytes: Arc::default(),
             seconds: Arc::default(),
         };
         let desk = Desk {
             clock,
             collectors: BTreeMap::new(),
             rows: Arc::clone(&recorder.rows),
+            trace_bytes: Arc::clone(&recorder.trace_bytes),
             seconds: Arc::clone(&recorder.seconds),
             next_second: MonoMs(0),
             next_tick: MonoMs(0),
@@ -77,11 +85,17 @@ impl Recorder {
         let input = match input {
             Input::Sampled(key, samples) => {
                 let rows = samples.len();
-                if self.rows.load(Ordering::Relaxed) + rows > MOST_ROWS {
-                    Input::Dropped(key, rows as u64)
-                } else {
-                    self.rows.fetch_add(rows, Ordering::Relaxed);
+                if has_room(&self.rows, rows, MOST_ROWS) {
                     Input::Sampled(key, samples)
+                } else {
+                    Input::Dropped(key, EvidenceKind::Metrics, rows as u64)
+                }
+            }
+            Input::Traced(key, traced) => {
+                if has_room(&self.trace_bytes, traced.bytes(), MOST_TRACE_BYTES) {
+                    Input::Traced(key, traced)
+                } else {
+                    Input::Dropped(key, EvidenceKind::Trace, traced.rows.len() as u64)
                 }
             }
             other @ (Input::Begin { .. } | Input::Changed(..) | Input::Dropped(..) | Input::End(_)) => other,
@@ -96,10 +110,20 @@ impl Recorder {
     }
 }
 
+/// Takes the room if there is enough.
+fn has_room(taken: &AtomicUsize, more: usize, most: usize) -> bool {
+    let has_room = taken.load(Ordering::Relaxed) + more <= most;
+    if has_room {
+        taken.fetch_add(more, Ordering::Relaxed);
+    }
+    has_room
+}
+
 struct Desk {
     clock: Clock,
     collectors: BTreeMap<AssignmentKey, Collector>,
     rows: Arc<AtomicUsize>,
+    trace_bytes: Arc<AtomicUsize>,
     seconds: Arc<Mutex<Vec<LiveReport>>>,
     next_second: MonoMs,
     next_tick: MonoMs,
@@ -146,9 +170,15 @@ impl Desk {
                     collector.sampled(&samples, out);
                 }
             }
-            Input::Dropped(key, rows) => {
+            Input::Traced(key, traced) => {
+                self.trace_bytes.fetch_sub(traced.bytes(), Ordering::Relaxed);
                 if let Some(collector) = self.collectors.get_mut(&key) {
-                    collector.dropped(EvidenceKind::Metrics, rows);
+                    collector.traced(&traced, out);
+                }
+            }
+            Input::Dropped(key, kind, rows) => {
+                if let Some(collector) = self.collectors.get_mut(&key) {
+                    collector.dropped(kind, rows);
                 }
             }
             Input::End(key) => {

@@ -5,7 +5,8 @@ use std::io::Write;
 use reeve_proto::names::Named;
 use reeve_proto::v1::{EndpointOutcome, EndpointPhase};
 
-use super::Milli;
+use super::{Milli, trace_row};
+use crate::trace::TraceItem;
 
 /// What the rows of an assignment have in common.
 #[derive(Debug)]
@@ -63,6 +64,14 @@ impl Rows {
             let _ = write!(line, ",\"outcome\":\"{}\"", outcome.name());
         }
         line.extend_from_slice(b"}\n");
+    }
+
+    /// A row of an endpoint's trace.
+    pub fn trace(&self, line: &mut Vec<u8>, at_ms: i64, offset: u32, item: &TraceItem) {
+        self.begin(line, at_ms, offset);
+        line.push(b',');
+        line.extend_from_slice(trace_row::fields(item).trim_start_matches('{').as_bytes());
+        line.push(b'\n');
     }
 
     // Writing to a vector does not fail.

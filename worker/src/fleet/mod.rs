@@ -299,7 +299,7 @@ impl Fleet {
                     self.notes.push(Note::Complete(key));
                 }
             }
-            Event::Sampled(..) => {}
+            Event::Sampled(..) | Event::Traced(..) => {}
         }
     }
 

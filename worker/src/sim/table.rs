@@ -351,7 +351,7 @@ mod tests {
     fn changes(events: Vec<Event>) -> Vec<EndpointChange> {
         let of = |event| match event {
             Event::Changed(_, _, changes) => changes,
-            Event::Prepared(..) | Event::Sampled(..) => panic!("not here"),
+            Event::Prepared(..) | Event::Sampled(..) | Event::Traced(..) => panic!("not here"),
         };
         events.into_iter().flat_map(of).collect()
     }

@@ -6,6 +6,7 @@
 mod library;
 mod plan;
 mod samples;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,9 +27,11 @@ use tonic::transport::Channel;
 
 use self::library::Library;
 use self::plan::Plans;
+use self::traces::Traces;
 use crate::clock::{Clock, MonoMs};
 use crate::executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Load, Work};
 use crate::token::Token;
+use crate::trace::{TraceItem, Traced};
 
 /// The executor.
 #[derive(Clone)]
@@ -212,10 +215,13 @@ impl Executor for Sip {
             phase: Phase::Closed,
             outcome: outcome.unwrap_or(Outcome::CompletedWithWarnings),
         };
-        let all = (0..assignment.work.endpoints).map(closed).collect();
-        self.shared
-            .sink
-            .emit(Event::Changed(key.clone(), self.shared.clock.now(), all));
+        let all = 0..assignment.work.endpoints;
+        let now = self.shared.clock.now();
+        let ending = traces::without_messages("stopped before its start");
+        let endings = traces::endings(now, all.clone(), &ending);
+        self.shared.sink.emit(Event::Traced(key.clone(), endings));
+        let all = all.map(closed).collect();
+        self.shared.sink.emit(Event::Changed(key.clone(), now, all));
     }
 
     fn release(&self, key: &AssignmentKey) {
@@ -307,6 +313,11 @@ impl Begin {
                 key: self.key.clone(),
                 offset,
                 calls: plans.calls(),
+                traces: Traces {
+                    offset,
+                    made: self.state.clock.now(),
+                    credentials: plans.traces_credentials(),
+                },
             };
             let agent = Agent::new(
                 plans.plan(offset, peer, assignment.source.clone()),
@@ -332,10 +343,12 @@ impl Begin {
         let Some(assignment) = assignments.get(&self.key) else {
             return;
         };
-        let all = (0..assignment.work.endpoints).map(closed).collect();
-        self.state
-            .sink
-            .emit(Event::Changed(self.key.clone(), self.state.clock.now(), all));
+        let all = 0..assignment.work.endpoints;
+        let now = self.state.clock.now();
+        let endings = traces::endings(now, all.clone(), &traces::without_messages(why));
+        self.state.sink.emit(Event::Traced(self.key.clone(), endings));
+        let all = all.map(closed).collect();
+        self.state.sink.emit(Event::Changed(self.key.clone(), now, all));
     }
 }
 
@@ -345,6 +358,7 @@ struct Voice {
     key: AssignmentKey,
     offset: u32,
     calls: bool,
+    traces: Traces,
 }
 
 impl Voice {
@@ -361,15 +375,25 @@ impl Voice {
                 let samples = samples::of_interval(now, self.offset, &interval);
                 self.state.sink.emit(Event::Sampled(self.key.clone(), samples));
             }
-            Update::Trace(_) => {}
+            Update::Trace(messages) => self.traced(self.traces.messages(now, messages)),
             Update::Closed(closed) => {
                 let samples = samples::of_call(now, self.offset, &closed, self.calls);
                 if !samples.is_empty() {
                     self.state.sink.emit(Event::Sampled(self.key.clone(), samples));
                 }
+                let ending = TraceItem::Ending {
+                    detail: closed.ending.detail,
+                    code: closed.figures.code,
+                    dropped: closed.dropped,
+                };
+                self.traced(traces::endings(now, std::iter::once(self.offset), &ending));
                 self.moved(now, Phase::Closed, closed.ending.outcome);
             }
         }
+    }
+
+    fn traced(&self, traced: Traced) {
+        self.state.sink.emit(Event::Traced(self.key.clone(), traced));
     }
 
     fn moved(&self, now: MonoMs, phase: Phase, outcome: Outcome) {
@@ -419,3 +443,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "trace_tests.rs"]
+mod trace_tests;

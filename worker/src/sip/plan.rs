@@ -29,6 +29,7 @@ pub struct Plans {
     wait: Duration,
     duration: Duration,
     plc: bool,
+    trace_credentials: bool,
     register: Option<Duration>,
 }
 
@@ -89,6 +90,7 @@ impl Plans {
             wait: Duration::from_millis(offer.wait_ms),
             duration: work.duration,
             plc: offer.packet_loss_concealment,
+            trace_credentials: offer.trace_credentials,
             register: (!offer.without_registration).then_some(expires),
         })
     }
@@ -96,6 +98,11 @@ impl Plans {
     /// Whether the endpoints call, or are called.
     pub fn calls(&self) -> bool {
         !self.targets.is_empty()
+    }
+
+    /// Whether credentials stay in traces.
+    pub fn traces_credentials(&self) -> bool {
+        self.trace_credentials
     }
 
     /// Where requests go, looked up by name.

@@ -1,11 +1,14 @@
 //! Evidence of runs, as people ask for it (R143, R153, R158, R178, R213).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reeve_proto::names::Named;
 use reeve_proto::v1;
 use reeve_state::State;
-use reeve_state::record::{Aggregate, Assignment, EndpointCounts, EvidenceKind, Executor, METRICS, Run};
+use reeve_state::record::{
+    Aggregate, Assignment, EndpointCounts, EvidenceKind, Executor, METRICS, Manifest, Run,
+};
 use reeve_state::transition::run::RunStatus;
 
 use super::read::find_run;
@@ -224,7 +227,10 @@ impl Api {
 
     /// A place among those who read, if what there is to read is not too much.
     fn source(&self, state: &State, run: &Run, call: &Call) -> Result<Reading<'_>, ApiError> {
-        let bytes = state.manifests(run.id).map(|manifest| manifest.bytes).sum();
+        // Traces are read otherwise, chunk by chunk.
+        let read = |manifest: &&Arc<Manifest>| manifest.key.kind != EvidenceKind::Trace;
+        let bytes = state.manifests(run.id).filter(read);
+        let bytes = bytes.map(|manifest| manifest.bytes).sum();
         if bytes > MOST_BYTES {
             return Err(ApiError::EvidenceTooLarge {
                 bytes,
@@ -338,7 +344,7 @@ fn is_simulated(run: &Run) -> bool {
     })
 }
 
-fn of_group<'a>(state: &'a State, run: &Run, name: &str) -> Result<Vec<&'a Assignment>, ApiError> {
+pub(super) fn of_group<'a>(state: &'a State, run: &Run, name: &str) -> Result<Vec<&'a Assignment>, ApiError> {
     let groups = &run.definition.groups;
     let group = groups
         .iter()
@@ -373,7 +379,7 @@ fn groups(state: &State, run: &Run) -> Vec<v1::GroupDistribution> {
         .collect()
 }
 
-fn wire_gap(state: &State, run: &Run, gap: &Gap) -> v1::EvidenceGap {
+pub(super) fn wire_gap(state: &State, run: &Run, gap: &Gap) -> v1::EvidenceGap {
     let reason = GapReason::name(gap.reason).to_owned();
     let detail = gap.detail.clone();
     let assignment = state

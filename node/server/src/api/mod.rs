@@ -19,6 +19,7 @@ mod scope;
 pub mod secret;
 mod sip;
 mod tests;
+mod trace;
 pub mod watch;
 mod webhooks;
 mod workers;

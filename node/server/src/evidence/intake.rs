@@ -86,8 +86,9 @@ fn check(request: &v1::PutChunkRequest) -> Result<(RunId, EvidenceKind), ApiErro
     let kind = match v1::EvidenceKind::try_from(request.kind) {
         Ok(v1::EvidenceKind::Metrics) => EvidenceKind::Metrics,
         Ok(v1::EvidenceKind::Events) => EvidenceKind::Events,
+        Ok(v1::EvidenceKind::Trace) => EvidenceKind::Trace,
         Ok(v1::EvidenceKind::Unspecified) | Err(_) => {
-            return Err(ApiError::invalid("kind", "must be METRICS or EVENTS"));
+            return Err(ApiError::invalid("kind", "must be METRICS, EVENTS or TRACE"));
         }
     };
     if request.data.len() as u64 > MAX_CHUNK_BYTES {

@@ -26,9 +26,9 @@ pub use figures::milli;
 pub(crate) use intake::put_chunk;
 pub use live::{Heard, Live, Merged, distribution, timestamp};
 pub use objects::{Objects, ObjectsSetting};
-pub use rows::Row;
+pub use rows::{Row, read_row};
 pub use service::evidence_service;
-pub use source::{Gap, GapReason, Selection, Source, gaps, late_counts_until};
+pub use source::{Gap, GapReason, Selection, Source, gaps, late_counts_until, selected};
 pub use summary::{figures_of, with_success_rate};
 
 /// How often the leader looks for runs to summarise or to purge. Both are found in an index, so that a look costs what is due.

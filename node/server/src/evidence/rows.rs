@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 /// Most bytes that a chunk may unpack to; a worker's own chunks stay far below.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
-/// Longest line.
-const MOST_LINE_BYTES: u64 = 64 * 1024;
+/// Longest line: a SIP message of 64 KiB in base64, and what is said of it.
+const MOST_LINE_BYTES: u64 = 128 * 1024;
 
 /// A row has a field for each metric; serde's `flatten` would say it shorter and take longer.
 macro_rules! row {
@@ -52,8 +52,13 @@ row! {
     register_time_ms, trying_time_ms, auth_time_ms, pdd_ms, call_setup_time_ms, ring_time_ms, asr, ner, seer,
 }
 
-/// Calls `take` with each row. The error says what is wrong with the chunk; rows before it were taken.
-pub fn for_each_row(data: &[u8], mut take: impl FnMut(&Row<'_>)) -> Result<(), String> {
+/// A row from its line.
+pub fn read_row<'a, R: Deserialize<'a>>(line: &'a [u8]) -> Result<R, String> {
+    serde_json::from_slice(line).map_err(|error| format!("a row cannot be read: {error}"))
+}
+
+/// Calls `take` with each line, until it gives an error. The error says what is wrong with the chunk; lines before it were taken.
+pub fn for_each_line(data: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
     let mut lines = BufReader::new(MultiGzDecoder::new(data).take(MOST_BYTES));
     let mut line = Vec::new();
     loop {
@@ -64,9 +69,7 @@ pub fn for_each_row(data: &[u8], mut take: impl FnMut(&Row<'_>)) -> Result<(), S
             Ok(_) => {}
             Err(error) => return Err(format!("it cannot be unpacked: {error}")),
         }
-        let row: Row<'_> =
-            serde_json::from_slice(&line).map_err(|error| format!("a row cannot be read: {error}"))?;
-        take(&row);
+        take(&line)?;
     }
 }
 
@@ -76,6 +79,10 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    fn for_each_row(data: &[u8], mut take: impl FnMut(&Row<'_>)) -> Result<(), String> {
+        for_each_line(data, |line| read_row(line).map(|row| take(&row)))
+    }
 
     fn packed(text: &str) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -10,7 +10,7 @@ use reeve_state::time::Time;
 use reeve_state::transition::run::RunStatus;
 use sha2::{Digest, Sha256};
 
-use super::rows::{Row, for_each_row};
+use super::rows::{Row, for_each_line, read_row};
 use crate::context::Context;
 
 /// Why evidence is missing.
@@ -78,33 +78,41 @@ impl Source {
         let mut gaps = Vec::new();
         let mut sum = sum;
         for manifest in selected(state, run, selection) {
-            let gap = |detail: String| Gap {
-                ordinal: manifest.key.assignment.ordinal,
-                reason: GapReason::ObjectUnreadable,
-                detail: format!("{}: {detail}", manifest.path),
-            };
-            let data = match self.fetch(&manifest).await {
-                Ok(data) => data,
-                Err(detail) => {
-                    gaps.push(gap(detail));
-                    continue;
-                }
-            };
-            let (take, late) = (Arc::clone(&take), manifest.late);
-            let folded = tokio::task::spawn_blocking(move || {
-                let read = for_each_row(&data, |row| take(&mut sum, row, late));
-                (sum, read)
-            });
-            match folded.await {
-                Ok((folded, read)) => {
-                    sum = folded;
-                    gaps.extend(read.err().map(gap));
-                }
-                // Only a panic ends it, and it is not caught anywhere else either.
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            }
+            let take = Arc::clone(&take);
+            let late = manifest.late;
+            let line = move |sum: &mut A, line: &[u8]| read_row(line).map(|row| take(sum, &row, late));
+            let (folded, gap) = self.fold_chunk(&manifest, sum, line).await;
+            sum = folded;
+            gaps.extend(gap);
         }
         (sum, gaps)
+    }
+
+    /// Folds the lines of one chunk into `sum`, and says if it cannot be read, or not to its end.
+    pub async fn fold_chunk<A: Send + 'static>(
+        &self,
+        manifest: &Manifest,
+        mut sum: A,
+        take: impl Fn(&mut A, &[u8]) -> Result<(), String> + Send + 'static,
+    ) -> (A, Option<Gap>) {
+        let gap = |detail: String| Gap {
+            ordinal: manifest.key.assignment.ordinal,
+            reason: GapReason::ObjectUnreadable,
+            detail: format!("{}: {detail}", manifest.path),
+        };
+        let data = match self.fetch(manifest).await {
+            Ok(data) => data,
+            Err(detail) => return (sum, Some(gap(detail))),
+        };
+        let folded = tokio::task::spawn_blocking(move || {
+            let read = for_each_line(&data, |line| take(&mut sum, line));
+            (sum, read)
+        });
+        match folded.await {
+            Ok((sum, read)) => (sum, read.err().map(gap)),
+            // Only a panic ends it, and it is not caught anywhere else either.
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
     }
 
     /// The bytes of a chunk: from this node's store, else from the node that stored it.
@@ -131,7 +139,8 @@ impl Source {
     }
 }
 
-fn selected(state: &State, run: RunId, selection: &Selection) -> Vec<Arc<Manifest>> {
+/// The chunks that have rows, in the order of assignments and numbers.
+pub fn selected(state: &State, run: RunId, selection: &Selection) -> Vec<Arc<Manifest>> {
     let wanted = |manifest: &&Arc<Manifest>| {
         let key = manifest.key;
         key.kind == selection.kind
@@ -156,8 +165,16 @@ pub fn late_counts_until(run: &Run) -> Option<Time> {
 
 /// Whether the last chunk of each kind is recorded.
 pub fn has_ended(state: &State, assignment: &Assignment) -> bool {
-    let ended = |kind| of(state, assignment, kind).any(|manifest| manifest.last);
-    EvidenceKind::ALL.into_iter().all(ended)
+    let ended = |kind: &EvidenceKind| of(state, assignment, *kind).any(|manifest| manifest.last);
+    kinds(state, assignment).iter().all(ended)
+}
+
+/// What the assignment's endpoints leave: SIP messages are only waited for where there are some.
+fn kinds(state: &State, assignment: &Assignment) -> &'static [EvidenceKind] {
+    let group = state
+        .run(assignment.key.run)
+        .and_then(|run| run.definition.groups.get(assignment.group as usize));
+    group.map_or(&[], |group| EvidenceKind::of(&group.executor))
 }
 
 fn of<'a>(
@@ -187,7 +204,7 @@ fn gaps_of(state: &State, assignment: &Assignment) -> Vec<Gap> {
             detail,
         });
     };
-    for kind in EvidenceKind::ALL {
+    for kind in kinds(state, assignment).iter().copied() {
         let (mut expected, mut last, mut dropped) = (0, false, 0u64);
         for manifest in of(state, assignment, kind) {
             if manifest.key.seq != expected {

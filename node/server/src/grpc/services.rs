@@ -118,6 +118,17 @@ impl v1::runs_server::Runs for Grpc {
         answer(self.0.get_endpoint_evidence(request, &call).await)
     }
 
+    type GetRunTraceStream = Pin<Box<dyn Stream<Item = Result<v1::RunTracePart, Status>> + Send>>;
+
+    async fn get_run_trace(
+        &self,
+        request: Request<v1::GetRunTraceRequest>,
+    ) -> Result<Response<Self::GetRunTraceStream>, Status> {
+        let (request, call) = self.open(request, Access::Read).await?;
+        let parts = self.0.get_run_trace(request, call).await?;
+        answer(Ok(Box::pin(parts.map(|item| item.map_err(Status::from)))))
+    }
+
     type WatchRunMetricsStream = Pin<Box<dyn Stream<Item = Result<v1::RunSample, Status>> + Send>>;
 
     async fn watch_run_metrics(

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use futures::StreamExt;
 use reeve_proto::definition::parse_duration;
 use reeve_proto::json::{
-    EndpointEvidenceJson, ListJson, MetricsJson, RunMetricsJson, RunSeriesJson, RunWorkerJson,
+    EndpointEvidenceJson, ListJson, MetricsJson, RunMetricsJson, RunSeriesJson, RunWorkerJson, TraceJson,
 };
-use reeve_proto::v1;
+use reeve_proto::{trace, v1};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -95,6 +96,46 @@ fn named_endpoint(text: &str) -> Result<(String, u32), ApiError> {
     text.rsplit_once('/')
         .and_then(|(group, index)| Some((group.to_owned(), index.parse().ok()?)))
         .ok_or_else(|| ApiError::invalid("endpoint", format!("{text:?} is not group/index")))
+}
+
+/// Whose trace is asked for.
+#[derive(Deserialize, Default, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TraceQuery {
+    /// group/index: the endpoint. Required.
+    endpoint: Option<String>,
+    /// linearizable, the default, or local.
+    consistency: Option<String>,
+}
+
+/// The SIP messages of one endpoint, and why it ended as it did.
+#[utoipa::path(get, path = "/runs/{id}/trace", tag = "runs", params(IdPath, TraceQuery),
+    responses((status = 200, description = "What the endpoint sent and received.", body = TraceJson)))]
+pub async fn trace(
+    State(api): State<Api>,
+    Reader(call): Reader,
+    Id(id): Id,
+    Query(query): Query<TraceQuery>,
+) -> Result<Json<TraceJson>, ApiError> {
+    let endpoint = query
+        .endpoint
+        .ok_or_else(|| ApiError::invalid("endpoint", "is required"))?;
+    let (group, index) = named_endpoint(&endpoint)?;
+    let request = v1::GetRunTraceRequest {
+        id: id.clone(),
+        group,
+        endpoint: Some(index),
+        consistency: consistency(query.consistency.as_deref())?,
+    };
+    let parts = api.get_run_trace(request, call).await?;
+    let mut whole = v1::RunTracePart::default();
+    let mut parts = std::pin::pin!(parts);
+    while let Some(part) = parts.next().await {
+        trace::add(&mut whole, part?);
+    }
+    trace::sort_by_endpoint(&mut whole);
+    Ok(Json(TraceJson::new(&id, &whole)))
 }
 
 /// The workers of a run with their events while it was under way.

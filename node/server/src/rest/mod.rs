@@ -68,6 +68,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(plan::compare))
         .routes(routes!(runs::stop))
         .routes(routes!(evidence::metrics))
+        .routes(routes!(evidence::trace))
         .routes(routes!(evidence::workers))
         .routes(routes!(workers::list, workers::create))
         .routes(routes!(workers::online))

@@ -53,6 +53,7 @@ const METHODS: &[(&str, &[(&str, Needs)])] = &[
             ("GetRunMetrics", Read),
             ("GetRunSeries", Read),
             ("GetEndpointEvidence", Read),
+            ("GetRunTrace", Read),
             ("WatchRunMetrics", Read),
             ("ListRunWorkers", Read),
         ],

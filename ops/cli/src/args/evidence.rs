@@ -1,4 +1,6 @@
-//! `reeve run metrics`.
+//! `reeve run metrics` and `reeve run trace`.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -23,6 +25,26 @@ pub(crate) struct MetricsArgs {
     /// One line a second until the end of the run.
     #[arg(long)]
     pub(crate) live: bool,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// Id of the run.
+    pub(crate) id: String,
+    /// Only endpoints of this group; otherwise of all groups with executor sip.
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    /// Only this endpoint of the group, counted from 0.
+    #[arg(long, value_name = "INDEX", requires = "group")]
+    pub(crate) endpoint: Option<u32>,
+    /// A capture file, for Wireshark and its like; otherwise a ladder diagram, or JSON with -o json.
+    #[arg(long)]
+    pub(crate) pcap: bool,
+    /// Where to; otherwise to stdout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
 }

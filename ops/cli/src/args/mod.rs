@@ -12,7 +12,7 @@ mod webhook;
 mod worker;
 
 pub(crate) use events::EventsArgs;
-pub(crate) use evidence::MetricsArgs;
+pub(crate) use evidence::{MetricsArgs, TraceArgs};
 pub(crate) use key::{KeyCommand, TokenTtlArgs};
 pub(crate) use probe::{ProbeCommand, ProbeCreateArgs};
 pub(crate) use project::{CreditArgs, LimitArgs, ProjectArgs, ProjectCommand};
@@ -295,6 +295,8 @@ pub(crate) enum RunCommand {
     },
     /// Figures of a run: so far while it runs, partial ones after it FAILED.
     Metrics(MetricsArgs),
+    /// SIP messages that endpoints sent and received, and why each ended as it did: a ladder diagram, JSON or a capture file.
+    Trace(TraceArgs),
     /// The workers of a run, with their events while it was under way.
     Workers {
         /// Id.

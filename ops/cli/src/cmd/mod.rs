@@ -13,6 +13,7 @@ pub(crate) mod run;
 pub(crate) mod sip;
 pub(crate) mod status;
 pub(crate) mod test;
+mod trace;
 mod watch;
 pub(crate) mod webhook;
 pub(crate) mod worker;

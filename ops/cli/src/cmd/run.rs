@@ -102,6 +102,7 @@ pub(crate) async fn run(global: &GlobalArgs, output: &Output, command: RunComman
         RunCommand::Watch { id } => to_the_end(global, output, &id, true).await,
         RunCommand::Wait { id } => to_the_end(global, output, &id, false).await,
         RunCommand::Metrics(args) => metrics::metrics(global, output, args).await,
+        RunCommand::Trace(args) => super::trace::trace(global, output, args).await,
         RunCommand::Workers { id, read } => metrics::workers(global, output, id, read).await,
         RunCommand::Explain { id, read } => super::explain::explain(global, output, id, read).await,
         RunCommand::Plan(args) => super::explain::plan(global, output, &args).await,

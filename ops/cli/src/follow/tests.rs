@@ -93,6 +93,15 @@ impl Runs for Script {
         unused()
     }
 
+    type GetRunTraceStream = ReceiverStream<Result<RunTracePart, Status>>;
+
+    async fn get_run_trace(
+        &self,
+        _: Request<GetRunTraceRequest>,
+    ) -> Result<Response<Self::GetRunTraceStream>, Status> {
+        unused()
+    }
+
     type WatchRunMetricsStream = ReceiverStream<Result<RunSample, Status>>;
 
     async fn watch_run_metrics(

@@ -27,7 +27,7 @@ fn present(counts: &[v1::EndpointDistribution]) -> String {
     parts.join("  ")
 }
 
-fn gaps(text: &mut String, gaps: &[v1::EvidenceGap]) {
+pub(crate) fn gaps(text: &mut String, gaps: &[v1::EvidenceGap]) {
     if gaps.is_empty() {
         return;
     }

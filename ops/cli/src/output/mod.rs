@@ -24,7 +24,9 @@ pub(crate) use cluster::{NodeView, cluster_json, cluster_table, member_table};
 pub(crate) use colour::{Colour, colours};
 pub(crate) use compare::comparison_text;
 pub(crate) use event::print_event;
-pub(crate) use evidence::{endpoint_text, metrics_text, run_workers_text, sample_line, series_table};
+pub(crate) use evidence::{
+    endpoint_text, gaps as gaps_text, metrics_text, run_workers_text, sample_line, series_table,
+};
 pub(crate) use explain::explanation_text;
 pub(crate) use run::{in_phase, outcome_counts, phase_counts, summary};
 pub(crate) use status::{StatusView, status_json, status_text};

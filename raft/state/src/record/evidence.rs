@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{NodeId, Revision, RunId};
-use crate::record::AssignmentKey;
+use crate::record::{AssignmentKey, Executor};
 use crate::time::Time;
 
 /// The metrics of all executors (R153). From `r_factor` on only SIP endpoints have them; the last three are one sample of 0 or 100 for
@@ -46,17 +46,28 @@ pub enum EvidenceKind {
     Metrics,
     /// Changes of phase and outcome.
     Events,
+    /// SIP messages, and why each endpoint ended as it did (R154).
+    Trace,
 }
 
 impl EvidenceKind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Metrics, Self::Events];
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Metrics, Self::Events, Self::Trace];
+
+    /// The kinds that endpoints of an executor leave: only those of SIP have traces.
+    pub const fn of(executor: &Executor) -> &'static [Self] {
+        match executor {
+            Executor::Sim(_) => &[Self::Metrics, Self::Events],
+            Executor::Sip(_) => &Self::ALL,
+        }
+    }
 
     /// The name that users see, in paths too.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
             Self::Events => "events",
+            Self::Trace => "trace",
         }
     }
 }

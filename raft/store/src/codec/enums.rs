@@ -79,7 +79,7 @@ numbered!(WorkerEventKind {
 });
 numbered!(SipCodec { 1 => Pcmu, 2 => Pcma });
 numbered!(SipTransport { 1 => Udp, 2 => Tcp, 3 => Tls });
-numbered!(EvidenceKind { 1 => Metrics, 2 => Events });
+numbered!(EvidenceKind { 1 => Metrics, 2 => Events, 3 => Trace });
 numbered!(WorkerKind { 1 => UserOwned, 2 => Cloud });
 numbered!(LivenessProfile { 1 => Session, 2 => Ping });
 numbered!(AfterDrain { 1 => Disconnect, 2 => Resume });

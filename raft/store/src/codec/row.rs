@@ -136,6 +136,7 @@ fn manifest_key(manifest: &ManifestKey) -> Vec<u8> {
     key.push(match manifest.kind {
         EvidenceKind::Metrics => 1,
         EvidenceKind::Events => 2,
+        EvidenceKind::Trace => 3,
     });
     key.extend_from_slice(&manifest.seq.to_be_bytes());
     key

@@ -78,6 +78,7 @@ pub(super) fn evidence_rows() -> Vec<Row> {
     vec![
         manifest(EvidenceKind::Metrics),
         manifest(EvidenceKind::Events),
+        manifest(EvidenceKind::Trace),
         Row::Summary(Arc::new(RunSummary {
             run: run(),
             metrics: metrics(),

@@ -1,0 +1,181 @@
+#![allow(clippy::unwrap_used)]
+
+use reeve_proto::v1::{SipCredentials, SipOffer, SipRegistrar};
+use reeve_sip::tap::Way;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::ramp::Ramp;
+use crate::trace::TraceRow;
+
+fn work(port: u16, endpoints: u32) -> Arc<Work> {
+    let offer = SipOffer {
+        registrar: Some(SipRegistrar {
+            domain: "lab.example".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: port.into(),
+            ..SipRegistrar::default()
+        }),
+        accounts: vec![
+            SipCredentials {
+                username: "alice".to_owned(),
+                secret: "secret".to_owned(),
+                realm: String::new(),
+            };
+            endpoints as usize
+        ],
+        targets: vec!["sip:bob@lab.example".to_owned(); endpoints as usize],
+        codecs: vec![reeve_proto::v1::SipCodec::Pcmu.into()],
+        without_registration: true,
+        ..SipOffer::default()
+    };
+    Arc::new(Work {
+        key: AssignmentKey::new("r", 1),
+        group: "callers".to_owned(),
+        first_endpoint: 0,
+        endpoints,
+        ramp: Ramp {
+            buildup: Duration::ZERO,
+            group_endpoints: endpoints,
+        },
+        duration: Duration::from_secs(1),
+        spec: Spec::Sip(offer),
+    })
+}
+
+/// Answers every INVITE with 486.
+fn busy(peer: &UdpSocket) {
+    let mut buffer = [0; 4096];
+    while let Ok((length, from)) = peer.recv_from(&mut buffer) {
+        let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+        if !text.starts_with("INVITE ") {
+            return;
+        }
+        let kept = |name: &str| {
+            let line = text.lines().find(|line| line.to_lowercase().starts_with(name));
+            line.unwrap_or_default().to_owned()
+        };
+        let answer = format!(
+            "SIP/2.0 486 Busy Here\r\n{}\r\n{}\r\n{};tag=b\r\n{}\r\n{}\r\nContent-Length: 0\r\n\r\n",
+            kept("via:"),
+            kept("from:"),
+            kept("to:"),
+            kept("call-id:"),
+            kept("cseq:"),
+        );
+        peer.send_to(answer.as_bytes(), from).unwrap();
+    }
+}
+
+/// Rows of traces until every endpoint is closed.
+async fn rows(events: &mut UnboundedReceiver<Event>, endpoints: usize) -> Vec<TraceRow> {
+    let mut rows = Vec::new();
+    let mut closed = 0;
+    while closed < endpoints {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        match event.unwrap().unwrap() {
+            Event::Traced(_, traced) => rows.extend(traced.rows.iter().cloned()),
+            Event::Changed(_, _, changes) => {
+                closed += changes
+                    .iter()
+                    .filter(|change| change.phase == Phase::Closed)
+                    .count();
+            }
+            Event::Prepared(_, answer) => answer.unwrap(),
+            Event::Sampled(..) => {}
+        }
+    }
+    rows
+}
+
+/// Covers: R154.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_on_the_wire_and_why_it_ended_is_handed_over_before_the_endpoint_is_closed() {
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let port = peer.local_addr().unwrap().port();
+    let answering = std::thread::spawn(move || busy(&peer));
+    let (sink, mut events) = EventSink::channel();
+    let clock = Clock::start();
+    let sip = Sip::new(clock.clone(), sink);
+    let work = work(port, 1);
+    sip.prepare(&work);
+    sip.start(&work.key, clock.now());
+    let rows = rows(&mut events, 1).await;
+    let messages: Vec<_> = rows
+        .iter()
+        .filter_map(|row| match &row.what {
+            TraceItem::Message { message, .. } => Some((message.way, message.bytes.clone())),
+            TraceItem::Ending { .. } => None,
+        })
+        .collect();
+    assert!(messages[0].0 == Way::Sent && messages[0].1.starts_with(b"INVITE sip:bob@"));
+    assert!(
+        messages
+            .iter()
+            .any(|(way, bytes)| *way == Way::Received && bytes.starts_with(b"SIP/2.0 486"))
+    );
+    let TraceItem::Ending {
+        detail,
+        code,
+        dropped,
+    } = &rows.last().unwrap().what
+    else {
+        panic!("the last row is the ending");
+    };
+    assert_eq!((detail.as_str(), *code, *dropped), ("INVITE: 486", Some(486), 0));
+    assert!(rows.iter().all(|row| row.at <= clock.now()));
+    answering.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_never_began_say_why() {
+    let (sink, mut events) = EventSink::channel();
+    let clock = Clock::start();
+    let sip = Sip::new(clock, sink);
+    let work = work(9, 3);
+    sip.prepare(&work);
+    sip.hang_up(&work.key, None);
+    let rows = rows(&mut events, 3).await;
+    let endings: Vec<_> = rows.iter().map(|row| (row.offset, row.what.clone())).collect();
+    let ending = traces::without_messages("stopped before its start");
+    assert_eq!(endings, [(0, ending.clone()), (1, ending.clone()), (2, ending)]);
+}
+
+/// Covers: R154.
+#[test]
+fn credentials_stay_only_where_the_offer_says_so() {
+    let message = reeve_sip::tap::Message {
+        seq: 0,
+        wall_ns: 0,
+        since: Duration::from_millis(20),
+        way: Way::Sent,
+        local: ([127, 0, 0, 1], 5060).into(),
+        remote: ([127, 0, 0, 1], 5061).into(),
+        transport: reeve_sip::tap::Transport::Udp,
+        bytes: b"REGISTER sip:x SIP/2.0\r\nAuthorization: Digest response=\"1\"\r\n\r\n".to_vec(),
+        truncated: false,
+        repeats: None,
+    };
+    let of = |credentials| {
+        let traces = Traces {
+            offset: 0,
+            made: MonoMs(100),
+            credentials,
+        };
+        let traced = traces.messages(MonoMs(110), vec![message.clone()]);
+        assert_eq!(traced.rows[0].at, MonoMs(110), "not after it was told");
+        match &traced.rows[0].what {
+            TraceItem::Message { message, redacted } => (message.bytes.clone(), *redacted),
+            TraceItem::Ending { .. } => panic!("a message"),
+        }
+    };
+    assert_eq!(of(true), (message.bytes.clone(), false));
+    let (bytes, redacted) = of(false);
+    assert!(
+        redacted
+            && String::from_utf8(bytes)
+                .unwrap()
+                .contains("response=\"redacted\"")
+    );
+}
