@@ -44,9 +44,11 @@ pub struct Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Kamailio's children end with it.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
+        if let Ok(None) = self.child.try_wait() {
+            // Kamailio's children end with it.
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+            let _ = self.child.wait();
+        }
     }
 }
 

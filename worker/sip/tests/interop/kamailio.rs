@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 
-use crate::given::{caller, kamailio, plan, receiver, start, us};
+use reeve_media::Digit;
+use reeve_sip::plan::{Action, Deed, Role};
+
+use crate::given::{Endpoint, caller, kamailio, plan, receiver, start, us};
 
 /// Covers: R139, R142.
 #[tokio::test]
@@ -111,4 +114,61 @@ async fn a_call_that_is_told_to_hang_up_says_goodbye() {
         (outcome, why.as_str()),
         (Outcome::CompletedWithWarnings, "the other side hung up early")
     );
+}
+
+#[tokio::test]
+async fn a_caller_holds_resumes_and_presses_keys() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut bob = start(&us, plan(peer.address, "bob", receiver()));
+    bob.until(Phase::Registered).await;
+    let at = |ms, what| Action {
+        at: Duration::from_millis(ms),
+        what,
+    };
+    let keys = ['1', '2', '#'].map(|key| Digit::try_from(key).unwrap());
+    let role = Role::Caller {
+        target: "sip:bob@demo.example".into(),
+        answer_timeout: Duration::from_secs(20),
+        actions: vec![
+            at(300, Deed::Hold),
+            at(1_000, Deed::Resume),
+            at(1_400, Deed::Dtmf(keys.into())),
+        ],
+    };
+    let mut alice = start(&us, plan(peer.address, "alice", role));
+    let (outcome, why) = alice.end().await;
+    assert!(!why.contains("hold"), "{why}: {:#?}", alice.lines());
+    assert!(
+        matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings),
+        "{why}"
+    );
+    bob.end().await;
+    let of = |endpoint: &Endpoint| endpoint.closed.as_ref().unwrap().media.clone().unwrap();
+    let (alice, bob) = (of(&alice), of(&bob));
+    assert_eq!((alice.dtmf_sent, bob.dtmf_received), (3, 3));
+    // Held for 0.7 s of 3, in which only she sends.
+    assert!(
+        bob.tx_due + 20 < alice.tx_due,
+        "{} of {}",
+        bob.tx_due,
+        alice.tx_due
+    );
+}
+
+/// Covers: R163.
+#[tokio::test]
+async fn a_registrar_that_is_down_and_a_callee_that_says_nothing_are_silence_not_a_408() {
+    let us = us().await;
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    let mut alice = start(&us, plan(address, "alice", receiver()));
+    let mut direct = plan(address, "bob", caller(&format!("sip:x@{address}")));
+    direct.register = None;
+    let mut bob = start(&us, direct);
+    let (first, second) = tokio::join!(alice.end(), bob.end());
+    assert_eq!(
+        first,
+        (Outcome::RegistrationFailed, "registrar: no response".to_owned())
+    );
+    assert_eq!(second, (Outcome::Timeout, "INVITE: no response".to_owned()));
 }
