@@ -8,4 +8,5 @@ mod fake;
 mod registry;
 mod reports;
 mod runs;
+mod trace;
 mod world;
