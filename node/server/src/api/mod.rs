@@ -19,7 +19,7 @@ mod scope;
 pub mod secret;
 mod sip;
 mod tests;
-mod trace;
+pub(crate) mod trace;
 pub mod watch;
 mod webhooks;
 mod workers;

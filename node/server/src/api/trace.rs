@@ -70,7 +70,11 @@ impl Api {
 }
 
 /// Assignments that started and have what is asked for.
-fn ordinals(state: &State, run: &Run, request: &v1::GetRunTraceRequest) -> Result<Vec<u32>, ApiError> {
+pub(crate) fn ordinals(
+    state: &State,
+    run: &Run,
+    request: &v1::GetRunTraceRequest,
+) -> Result<Vec<u32>, ApiError> {
     let groups = &run.definition.groups;
     let wanted: Vec<&str> = match (request.group.as_str(), request.endpoint) {
         ("", Some(_)) => return Err(ApiError::invalid("group", "is required with endpoint")),

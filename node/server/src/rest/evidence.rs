@@ -1,4 +1,4 @@
-//! `/runs/{id}/metrics` and `/runs/{id}/workers`.
+//! `/runs/{id}/metrics`, `/runs/{id}/trace` and `/runs/{id}/workers`.
 
 use axum::Json;
 use axum::extract::State;

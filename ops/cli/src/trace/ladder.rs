@@ -208,7 +208,7 @@ mod tests {
         let expected = "                    callers/0 10.0.0.1:40000                    10.0.0.5:5060\n   \
             0.000000  #0     |--- INVITE sip:bob@lab.example SIP/2.0 --->|\n   \
             0.500000  #1     |--- INVITE sip:bob@lab.example SIP/2.0 --->|  retransmission of #0\n   \
-            0.510000  #2     |<---------- SIP/2.0 486 Busy Here ----------|\n\
+            0.510000  #2     |<--------- SIP/2.0 486 Busy Here ----------|\n\
             callers/0 ended with 486: INVITE: 486 (2 messages more were not kept)\n";
         assert_eq!(ladder(&refused()), expected);
     }

@@ -11,13 +11,18 @@ use tonic::Code;
 use super::fake::{CLOSED, Fake, READY, hello, progress, report};
 use super::world::{World, patient};
 
-fn packed(text: &str) -> Vec<u8> {
+pub(super) fn packed(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
 }
 
-fn chunk(token: &str, offer: &v1::Offer, kind: v1::EvidenceKind, text: &str) -> v1::PutChunkRequest {
+pub(super) fn chunk(
+    token: &str,
+    offer: &v1::Offer,
+    kind: v1::EvidenceKind,
+    text: &str,
+) -> v1::PutChunkRequest {
     let data = packed(text);
     v1::PutChunkRequest {
         token: token.to_owned(),

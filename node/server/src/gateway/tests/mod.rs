@@ -9,4 +9,5 @@ mod registry;
 mod reports;
 mod runs;
 mod sip;
+mod trace;
 mod world;

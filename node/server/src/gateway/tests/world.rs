@@ -167,6 +167,11 @@ impl World {
             callee: callee.map(str::to_owned),
             executor: Executor::Sim(sim.clone()),
         };
+        self.run_of(name, groups.iter().map(group).collect()).await
+    }
+
+    /// Starts a run of these groups.
+    pub async fn run_of(&self, name: &str, groups: Vec<Group>) -> RunId {
         let definition = TestDefinition {
             name: name.to_owned(),
             duration: Millis(1_000),
@@ -174,7 +179,7 @@ impl World {
             queue_timeout: Millis(5_000),
             max_execution: Millis(60_000),
             on_worker_loss: Default::default(),
-            groups: groups.iter().map(group).collect(),
+            groups,
         };
         let test = TestId::from_bytes(Uuid::now_v7().into_bytes());
         let apply = ApplyTest {
