@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    async fn run_of(&self, definition: TestDefinition) -> RunId {
+    async fn sip_run(&self, definition: TestDefinition) -> RunId {
         let test = TestId::from_bytes(Uuid::now_v7().into_bytes());
         let apply = ApplyTest {
             id: test,
@@ -149,7 +149,7 @@ async fn an_offer_has_the_registrar_the_credentials_and_whom_each_endpoint_calls
     world.resources(&sealer, [7; 32]).await;
     let (_, token) = world.worker("w1").await;
     let (mut fake, _) = Fake::connect(&world, hello(&token)).await;
-    world.run_of(definition()).await;
+    world.sip_run(definition()).await;
     let mut offers = [fake.hear_offer().await, fake.hear_offer().await];
     offers.sort_by(|one, other| one.group.cmp(&other.group));
     let [callers, receivers] = offers;
@@ -200,7 +200,7 @@ async fn an_offer_whose_secrets_cannot_be_read_says_why_and_has_no_credentials()
     world.resources(&Sealer::new(&other), [7; 32]).await;
     let (_, token) = world.worker("w1").await;
     let (mut fake, _) = Fake::connect(&world, hello(&token)).await;
-    world.run_of(definition()).await;
+    world.sip_run(definition()).await;
     let offer = sip(&fake.hear_offer().await);
     assert!(offer.accounts.is_empty());
     assert!(
