@@ -175,6 +175,7 @@ const PATHS: &[(&str, &str, Needs)] = &[
     ("POST", "/runs/plan", Read),
     ("GET", "/runs/x/compare", Read),
     ("GET", "/runs/x/metrics", Read),
+    ("GET", "/runs/x/trace", Read),
     ("GET", "/runs/x/workers", Read),
     ("GET", "/workers", Read),
     ("POST", "/workers", Operate),
