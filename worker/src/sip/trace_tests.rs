@@ -1,12 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use reeve_proto::v1::{SipCredentials, SipOffer, SipRegistrar};
 use reeve_sip::tap::Way;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::traces::Traces;
 use super::*;
 use crate::ramp::Ramp;
-use crate::trace::TraceRow;
+use crate::trace::{TraceItem, TraceRow};
 
 fn work(port: u16, endpoints: u32) -> Arc<Work> {
     let offer = SipOffer {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod asking;
+mod calls;
 mod cluster;
 mod commands;
 mod deaths;

@@ -99,9 +99,10 @@ fn a_run_of_calls_is_judged_by_what_is_there_and_secrets_stay_secret() {
         listed.stdout
     );
 
-    // Everything is there. What the worker makes of it is not judged here: it may know no SIP.
+    // Everything is there. Nobody listens at the registrar's address, and nobody waits for what comes of that.
     let run = cluster.json(&["run", "start", "calls"]);
     let id = run["id"].as_str().unwrap().to_owned();
+    cluster.json(&["run", "stop", &id]);
     until("the run is over", SOON, || {
         let run = cluster.json(&["run", "get", &id]);
         let over = ["COMPLETED", "FAILED", "CANNOT_RUN_FOR_NOW"].contains(&run["status"].as_str().unwrap());
