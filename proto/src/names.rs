@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn every_value_has_a_name_and_every_name_a_value() {
         round_trip::<v1::RunStatus>(6);
-        round_trip::<v1::RunReasonCode>(14);
+        round_trip::<v1::RunReasonCode>(15);
         round_trip::<v1::EndpointPhase>(8);
         round_trip::<v1::EndpointOutcome>(8);
         round_trip::<v1::AssignmentStatus>(6);
