@@ -23,6 +23,7 @@ mod hooks;
 mod http;
 mod key;
 mod link;
+mod log_filter;
 mod nodes;
 mod ping;
 pub mod ramp;
@@ -46,6 +47,7 @@ pub use executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Ex
 pub use health::HealthConfig;
 pub use hooks::{Hooks, MakeExecutors, Observer};
 pub use key::ApiKey;
+pub use log_filter::log_filter;
 pub use ping::{PingConfig, run_ping};
 pub use secret::Secret;
 pub use settings::Settings;

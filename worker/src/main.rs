@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             };
         }
     };
-    let filter = EnvFilter::new(&program.log);
+    let filter = EnvFilter::new(reeve_worker::log_filter(&program.log));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -26,7 +26,8 @@ pub(crate) fn start_agent(parent: &ParentArgs, token: &CancellationToken) -> std
     // Huge pages make a process that holds little take twice the memory. Where that cannot be said, nothing is lost.
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_thp_disable(true);
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=warn"));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info,openraft=warn".to_owned());
+    let filter = EnvFilter::new(reeve_worker::log_filter(&asked));
     // A second initialisation, in tests, changes nothing.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -15,6 +15,8 @@ pub struct Head<'a> {
     pub method: &'a str,
     /// The branch of the topmost Via, which names the transaction.
     pub branch: &'a str,
+    /// The tag in From: that of whoever sent the request, in a response too.
+    pub from_tag: &'a str,
     /// Whether To has a tag: the message belongs to a dialog, if only an early one.
     pub to_tag: bool,
 }
@@ -56,9 +58,10 @@ impl<'a> Head<'a> {
             self.method = method.trim();
         } else if is("Via", "v") && self.branch.is_empty() {
             self.branch = parameter(value, "branch").unwrap_or_default();
+        } else if is("From", "f") {
+            self.from_tag = tag(value).unwrap_or_default();
         } else if is("To", "t") {
-            let after_uri = value.rsplit_once('>').map_or(value, |(_, rest)| rest);
-            self.to_tag = parameter(after_uri, "tag").is_some();
+            self.to_tag = tag(value).is_some();
         }
     }
 
@@ -86,6 +89,12 @@ impl<'a> Head<'a> {
         let (user, _) = rest.split_once('@')?;
         Some(user.split_once(':').map_or(user, |(user, _)| user))
     }
+}
+
+/// Of an address: parameters of the URI in it are not its own.
+fn tag(address: &str) -> Option<&str> {
+    let after_uri = address.rsplit_once('>').map_or(address, |(_, rest)| rest);
+    parameter(after_uri, "tag")
 }
 
 fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
@@ -122,6 +131,7 @@ mod tests {
             ("abc@host", Some(7), "INVITE")
         );
         assert_eq!(head.branch, "z9hG4bKproxy", "the topmost");
+        assert_eq!(head.from_tag, "1");
         assert!(!head.to_tag, "a parameter of the URI is not the tag");
         assert_eq!(head.status(), None);
     }

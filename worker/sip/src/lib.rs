@@ -11,6 +11,7 @@ pub mod head;
 pub mod plan;
 pub mod redact;
 mod register;
+mod routes;
 pub mod sdp;
 mod socket;
 mod stack;

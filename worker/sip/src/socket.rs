@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use rsipstack::platform::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -14,11 +15,16 @@ use crate::taps::Taps;
 /// Bursts of build-ups must fit; the kernel caps it where its limit is lower.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
+/// No datagram is larger.
+const LARGEST_BYTES: usize = 64 * 1024;
+
 /// A socket whose traffic is written down.
 pub struct TappedSocket {
     socket: tokio::net::UdpSocket,
     local: SocketAddr,
     taps: Arc<Taps>,
+    /// Where datagrams are received, so that they are seen whole.
+    whole: Mutex<Box<[u8]>>,
 }
 
 impl TappedSocket {
@@ -34,7 +40,13 @@ impl TappedSocket {
         socket.bind(&address.into())?;
         let socket = tokio::net::UdpSocket::from_std(socket.into())?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, taps })
+        let whole = Mutex::new(vec![0; LARGEST_BYTES].into_boxed_slice());
+        Ok(Self {
+            socket,
+            local,
+            taps,
+            whole,
+        })
     }
 
     fn note(&self, way: Way, at: Instant, remote: SocketAddr, bytes: &[u8]) {
@@ -52,9 +64,22 @@ impl TappedSocket {
 #[async_trait::async_trait]
 impl UdpSocket for TappedSocket {
     async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
-        let (length, from) = self.socket.recv_from(buffer).await?;
-        self.note(Way::Received, Instant::now(), from, &buffer[..length]);
-        Ok((length, from))
+        loop {
+            self.socket.readable().await?;
+            let mut whole = self.whole.lock();
+            let (length, from) = match self.socket.try_recv_from(&mut whole[..]) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error.into()),
+            };
+            self.note(Way::Received, Instant::now(), from, &whole[..length]);
+            // The stack has room for less than the largest datagram. Half a message would be another one.
+            if let Some(room) = buffer.get_mut(..length) {
+                room.copy_from_slice(&whole[..length]);
+                return Ok((length, from));
+            }
+            tracing::debug!(%from, length, "a message is too long and is dropped");
+        }
     }
 
     async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> rsipstack::Result<usize> {

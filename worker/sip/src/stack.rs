@@ -19,6 +19,7 @@ use rsipstack::transport::udp::UdpConnection;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::routes::{Locator, Routes};
 use crate::socket::TappedSocket;
 use crate::tap::Tap;
 use crate::taps::Taps;
@@ -40,6 +41,7 @@ struct Shared {
     local: SocketAddr,
     taps: Arc<Taps>,
     users: Arc<Callers>,
+    routes: Arc<Routes>,
     _ends: DropGuard,
 }
 
@@ -57,10 +59,12 @@ impl Stack {
         let connection = connection.map_err(io::Error::other)?;
         let local = connection.get_addr().get_socketaddr().map_err(io::Error::other)?;
         transports.add_transport(connection.into());
+        let routes = Arc::<Routes>::default();
         let endpoint = EndpointBuilder::new()
             .with_user_agent(USER_AGENT)
             .with_transport_layer(transports)
             .with_cancel_token(token.clone())
+            .with_target_locator(Box::new(Locator(Arc::clone(&routes))))
             .with_option(EndpointOption {
                 callid_format: CallIdFormat::Uuid,
                 ..EndpointOption::default()
@@ -78,6 +82,7 @@ impl Stack {
             local,
             taps,
             users,
+            routes,
             _ends: token.drop_guard(),
         };
         Ok(Self {
@@ -97,6 +102,11 @@ impl Stack {
 
     pub(crate) fn dialogs(&self) -> &Arc<DialogLayer> {
         &self.shared.dialogs
+    }
+
+    /// Which way callees are reached.
+    pub(crate) fn routes(&self) -> &Arc<Routes> {
+        &self.shared.routes
     }
 
     /// An address of ours: requests to `user` at it are this endpoint's. No two of a stack may have the same.

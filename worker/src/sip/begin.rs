@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
@@ -61,6 +62,7 @@ impl Begin {
                 key: self.key.clone(),
                 offset,
                 calls: plans.calls(),
+                closed: AtomicBool::new(false),
                 traces: Traces {
                     offset,
                     made: self.state.clock.now(),

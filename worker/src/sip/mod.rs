@@ -54,7 +54,7 @@ struct Assignment {
     plans: Arc<Plans>,
     source: Source,
     orders: watch::Sender<Option<HangUp>>,
-    /// Aborted when it is dropped.
+    /// Aborted when the executor is dropped.
     tasks: JoinSet<()>,
     begun: bool,
 }
@@ -182,8 +182,14 @@ impl Executor for Sip {
         self.shared.sink.emit(Event::Changed(key.clone(), now, all));
     }
 
+    /// Nothing more is said of it, but calls that are under way are hung up and registrations taken back: nobody else will do that, and
+    /// the other side would wait for them.
     fn release(&self, key: &AssignmentKey) {
-        self.shared.assignments.lock().remove(key);
+        let released = self.shared.assignments.lock().remove(key);
+        if let Some(mut assignment) = released {
+            assignment.orders.send_replace(Some(None));
+            assignment.tasks.detach_all();
+        }
     }
 
     fn connected(&self, channel: &Channel, token: &Token) {

@@ -1,6 +1,7 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::net::UdpSocket;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reeve_proto::v1::{SipCredentials, SipOffer, SipRegistrar};
@@ -8,6 +9,7 @@ use reeve_sip::tap::Way;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::traces::Traces;
+use super::voice::Voice;
 use super::*;
 use crate::ramp::Ramp;
 use crate::trace::{TraceItem, TraceRow};
@@ -55,20 +57,96 @@ fn busy(peer: &UdpSocket) {
         if !text.starts_with("INVITE ") {
             return;
         }
-        let kept = |name: &str| {
-            let line = text.lines().find(|line| line.to_lowercase().starts_with(name));
-            line.unwrap_or_default().to_owned()
-        };
-        let answer = format!(
-            "SIP/2.0 486 Busy Here\r\n{}\r\n{}\r\n{};tag=b\r\n{}\r\n{}\r\nContent-Length: 0\r\n\r\n",
-            kept("via:"),
-            kept("from:"),
-            kept("to:"),
-            kept("call-id:"),
-            kept("cseq:"),
-        );
-        peer.send_to(answer.as_bytes(), from).unwrap();
+        peer.send_to(answer(&text, "486 Busy Here").as_bytes(), from)
+            .unwrap();
     }
+}
+
+fn answer(request: &str, status: &str) -> String {
+    let kept = |name: &str| {
+        let line = request.lines().find(|line| line.to_lowercase().starts_with(name));
+        line.unwrap_or_default().to_owned()
+    };
+    format!(
+        "SIP/2.0 {status}\r\n{}\r\n{}\r\n{};tag=b\r\n{}\r\n{}\r\nContent-Length: 0\r\n\r\n",
+        kept("via:"),
+        kept("from:"),
+        kept("to:"),
+        kept("call-id:"),
+        kept("cseq:"),
+    )
+}
+
+/// What the peer hears next that is a request of this method.
+fn hears(peer: &UdpSocket, method: &str) -> (String, SocketAddr) {
+    let mut buffer = [0; 4096];
+    loop {
+        let (length, from) = peer.recv_from(&mut buffer).unwrap();
+        let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+        if text.starts_with(method) {
+            return (text, from);
+        }
+    }
+}
+
+async fn until_ready(events: &mut UnboundedReceiver<Event>) {
+    loop {
+        if let Event::Prepared(_, answer) = events.recv().await.unwrap() {
+            return answer.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_let_go_of_is_hung_up_and_says_nothing_more() {
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (sink, mut events) = EventSink::channel();
+    let clock = Clock::start();
+    let sip = Sip::new(clock.clone(), sink);
+    let work = work(peer.local_addr().unwrap().port(), 1);
+    sip.prepare(&work);
+    until_ready(&mut events).await;
+    sip.start(&work.key, clock.now());
+    let (invite, from) = hears(&peer, "INVITE ");
+    peer.send_to(answer(&invite, "180 Ringing").as_bytes(), from)
+        .unwrap();
+    sip.release(&work.key);
+    while events.try_recv().is_ok() {}
+    hears(&peer, "CANCEL ");
+    assert!(events.try_recv().is_err(), "nobody asks any more");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_breaks_is_closed_all_the_same() {
+    let (sink, mut events) = EventSink::channel();
+    let clock = Clock::start();
+    let sip = Sip::new(clock, sink);
+    let work = work(9, 1);
+    sip.prepare(&work);
+    until_ready(&mut events).await;
+    drop(Voice {
+        state: Arc::clone(&sip.shared),
+        key: work.key.clone(),
+        offset: 0,
+        calls: true,
+        traces: Traces {
+            offset: 0,
+            made: MonoMs(0),
+            credentials: false,
+        },
+        closed: AtomicBool::new(false),
+    });
+    let _ = events.recv().await;
+    let Some(Event::Changed(_, _, changes)) = events.recv().await else {
+        panic!("it is closed");
+    };
+    let end = EndpointChange {
+        offset: 0,
+        phase: Phase::Closed,
+        outcome: Outcome::Oserror,
+    };
+    assert_eq!(changes, [end]);
 }
 
 /// Rows of traces until every endpoint is closed.

@@ -1,6 +1,7 @@
 //! What one endpoint says goes to the agent's loop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use reeve_sip::Update;
@@ -19,6 +20,8 @@ pub(super) struct Voice {
     /// Whether it calls, or is called.
     pub calls: bool,
     pub traces: Traces,
+    /// Its last word was said.
+    pub closed: AtomicBool,
 }
 
 impl Voice {
@@ -37,6 +40,7 @@ impl Voice {
             }
             Update::Trace(messages) => self.traced(self.traces.messages(now, messages)),
             Update::Closed(closed) => {
+                self.closed.store(true, Ordering::Relaxed);
                 let samples = samples::of_call(now, self.offset, &closed, self.calls);
                 if !samples.is_empty() {
                     self.state.sink.emit(Event::Sampled(self.key.clone(), samples));
@@ -65,5 +69,19 @@ impl Voice {
         self.state
             .sink
             .emit(Event::Changed(self.key.clone(), now, vec![change]));
+    }
+}
+
+/// An endpoint that goes without a last word broke in the middle: that must not leave its run waiting for it.
+impl Drop for Voice {
+    fn drop(&mut self) {
+        if self.closed.load(Ordering::Relaxed) || !self.state.assignments.lock().contains_key(&self.key) {
+            return;
+        }
+        tracing::error!(assignment = %self.key, offset = self.offset, "an endpoint broke");
+        let now = self.state.clock.now();
+        let ending = traces::without_messages("the worker's own fault: see its log");
+        self.traced(traces::endings(now, std::iter::once(self.offset), &ending));
+        self.moved(now, Phase::Closed, Outcome::Oserror);
     }
 }

@@ -8,6 +8,7 @@ use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Response, Uri};
+use rsipstack::transport::SipAddr;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 
@@ -47,7 +48,9 @@ impl Agent {
         };
         let ours = Ours::offer(&self.plan.codecs, media.session.id().0);
         let (sender, mut states) = self.line.stack().dialogs().new_dialog_state_channel();
-        let option = self.invitation(callee, ours.write(&media));
+        let next_hop = next_hop(&self.plan.registrar);
+        let _route = self.line.stack().routes().add(&callee, next_hop.clone());
+        let option = self.invitation(callee, next_hop, ours.write(&media));
         let (dialog, mut inviting) = match self.line.stack().dialogs().do_invite_async(option, sender) {
             Ok(invited) => invited,
             Err(error) => return Ending::new(Outcome::CallFailed, format!("INVITE: {error}")),
@@ -78,12 +81,12 @@ impl Agent {
         }
     }
 
-    fn invitation(&self, callee: Uri, offer: Vec<u8>) -> InviteOption {
+    fn invitation(&self, callee: Uri, next_hop: SipAddr, offer: Vec<u8>) -> InviteOption {
         let registrar = &self.plan.registrar;
         InviteOption {
             caller: address_of_record(registrar, &self.plan.account.username),
             callee,
-            destination: Some(next_hop(registrar)),
+            destination: Some(next_hop),
             offer: Some(offer),
             contact: self.line.contact(),
             credential: Some(credentials(&self.plan.account)),

@@ -6,6 +6,7 @@ use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 
 use reeve_media::Digit;
 use reeve_sip::plan::{Action, Deed, Role};
+use reeve_sip::tap::Way;
 
 use crate::given::{Endpoint, caller, kamailio, plan, receiver, start, us};
 
@@ -33,6 +34,28 @@ async fn a_caller_and_a_receiver_talk_through_the_proxy() {
     ];
     assert!(alice.phases.starts_with(&all), "{:?}", alice.phases);
     assert!(!alice.phases.contains(&Closed), "the last word says it");
+
+    // Each has its own messages, although both are on one socket.
+    let of = |endpoint: &Endpoint, way, start: &str| {
+        let messages = endpoint.trace.iter().filter(|message| message.way == way);
+        messages
+            .filter(|message| message.bytes.starts_with(start.as_bytes()))
+            .count()
+    };
+    let (sent, received) = (Way::Sent, Way::Received);
+    assert_eq!(
+        (of(&alice, sent, "INVITE "), of(&alice, received, "INVITE ")),
+        (2, 0),
+        "{:#?}",
+        alice.lines()
+    );
+    assert_eq!(
+        (of(&bob, sent, "INVITE "), of(&bob, received, "INVITE ")),
+        (0, 1),
+        "{:#?}",
+        bob.lines()
+    );
+    assert_eq!((of(&alice, sent, "BYE "), of(&bob, received, "BYE ")), (1, 1));
 
     let figures = alice.closed.as_ref().unwrap().figures;
     assert_eq!(figures.code, Some(200));
@@ -171,4 +194,58 @@ async fn a_registrar_that_is_down_and_a_callee_that_says_nothing_are_silence_not
         (Outcome::RegistrationFailed, "registrar: no response".to_owned())
     );
     assert_eq!(second, (Outcome::Timeout, "INVITE: no response".to_owned()));
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_is_cancelled_by_way_of_the_proxy() {
+    let (peer, us) = (kamailio().await, us().await);
+    let slow = Role::Receiver {
+        ring: Duration::from_secs(60),
+        wait: Duration::from_secs(30),
+    };
+    let mut bob = start(&us, plan(peer.address, "bob", slow));
+    bob.until(Phase::Registered).await;
+    let role = Role::Caller {
+        target: "sip:bob@demo.example".into(),
+        answer_timeout: Duration::from_millis(500),
+        actions: Vec::new(),
+    };
+    let mut alice = start(&us, plan(peer.address, "alice", role));
+    assert_eq!(
+        alice.end().await,
+        (Outcome::Timeout, "INVITE: not answered in time".to_owned())
+    );
+    assert_eq!(
+        alice.closed.as_ref().unwrap().figures.code,
+        Some(487),
+        "{:#?}",
+        alice.lines()
+    );
+    let (outcome, why) = bob.end().await;
+    assert_eq!(
+        (outcome, why.as_str()),
+        (Outcome::CallFailed, "the caller gave up before it was answered")
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_hangs_up_by_way_of_the_proxy() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut bob = start(&us, plan(peer.address, "bob", receiver()));
+    bob.until(Phase::Registered).await;
+    let mut long = plan(peer.address, "alice", caller("sip:bob@demo.example"));
+    long.duration = Duration::from_secs(600);
+    let mut alice = start(&us, long);
+    alice.until(Phase::Incall).await;
+    bob.until(Phase::Incall).await;
+    bob.hang_up(None);
+    let (outcome, why) = bob.end().await;
+    assert!(
+        matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings),
+        "{why}: {:#?}",
+        bob.lines()
+    );
+    let (outcome, why) = alice.end().await;
+    assert_eq!(outcome, Outcome::CompletedWithWarnings);
+    assert!(why.contains("the other side hung up early"), "{why}");
 }

@@ -221,24 +221,64 @@ async fn a_stranger_calls_a_receiver() {
     let mut bob = start(&us, role);
     bob.until(Phase::Initializing).await;
     answers(us.stack.local()).await;
-    let folder = folder();
-    let port = port();
-    let mut command = Command::new("sipp");
-    let remote = us.stack.local().to_string();
-    command.current_dir(folder.path()).args([
-        "-sn",
-        "uac",
-        "-s",
-        &bob.user,
-        "-i",
-        "127.0.0.1",
-        "-p",
-        &port.to_string(),
-    ]);
-    command.args(["-m", "1", "-d", "1500", "-nostdin", "-timeout", "60", &remote]);
-    let mut peer = Peer::new(command, SocketAddr::from(([127, 0, 0, 1], port)), folder);
+    let mut peer = uac(&bob.user, us.stack.local(), 1_500);
     let (outcome, why) = bob.end().await;
     assert!(peer.content().await, "{why}: {:?}", bob.lines());
     // It sends no media: that is said.
     assert_eq!(outcome, Outcome::CompletedWithWarnings, "{why}");
+}
+
+/// Nonsense, a message of 60,000 bytes and a request for nobody, while a call is under way on the same socket.
+#[tokio::test]
+async fn what_strangers_send_harms_no_call() {
+    let us = us().await;
+    let mut role = plan("127.0.0.1:9".parse().unwrap(), "bob", receiver());
+    role.register = None;
+    role.duration = Duration::from_secs(2);
+    let mut bob = start(&us, role);
+    bob.until(Phase::Initializing).await;
+    let peer = uac(&bob.user, us.stack.local(), 2_000);
+    bob.until(Phase::Incall).await;
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let local = us.stack.local();
+    let head = format!(
+        "INVITE sip:{}@{local} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKlong\r\nFrom: <sip:s@x>;tag=1\r\n\
+         To: <sip:b@x>\r\nCall-ID: long\r\nCSeq: 1 INVITE\r\nSubject: ",
+        bob.user
+    );
+    let long = format!("{head}{}\r\n\r\n", "x".repeat(60_000));
+    for nonsense in [
+        long.as_bytes(),
+        b"",
+        b"\r\n\r\n",
+        b"\0\xff\xfe",
+        b"SIP/2.0 200 OK\r\n\r\n",
+        b"INVITE sip:b SIP/2.0\r\n\r\n",
+    ] {
+        stranger.send_to(nonsense, local).unwrap();
+    }
+    let (outcome, why) = bob.end().await;
+    let mut peer = peer;
+    assert!(peer.content().await, "{why}: {:?}", bob.lines());
+    assert!(
+        matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings),
+        "{why}"
+    );
+    let longest = bob.trace.iter().map(|message| message.bytes.len()).max();
+    assert!(longest > Some(60_000), "it is seen whole");
+    // And the line is not busy or broken for the next one.
+    answers(local).await;
+}
+
+/// SIPp's own caller.
+fn uac(user: &str, remote: SocketAddr, talks_ms: u32) -> Peer {
+    let folder = folder();
+    let port = port();
+    let mut command = Command::new("sipp");
+    command
+        .current_dir(folder.path())
+        .args(["-sn", "uac", "-s", user, "-i", "127.0.0.1"]);
+    command.args(["-p", &port.to_string(), "-m", "1", "-d", &talks_ms.to_string()]);
+    command.args(["-nostdin", "-timeout", "60", &remote.to_string()]);
+    Peer::new(command, SocketAddr::from(([127, 0, 0, 1], port)), folder)
 }
