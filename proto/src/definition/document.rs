@@ -108,7 +108,7 @@ pub struct SipDocument {
     /// How long one that is called rings before it answers: at most 10 min, by default not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ring: Option<DurationText>,
-    /// What REGISTER asks for: whole seconds, 10 s to 24 h, by default 10 min.
+    /// What REGISTER asks for: whole seconds, 10 s to 24 h, by default 10 min. `0s`: a group that calls does not register, as behind a trunk.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "register_expires")]
     pub register_expires: Option<DurationText>,
     /// What callers do in their calls, in order of time; at most 30.

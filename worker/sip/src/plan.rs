@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reeve_media::{Codec, Digit, Source};
+use rsipstack::sip::Uri;
 
 /// Where accounts register, and where calls go first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,15 @@ pub struct Registrar {
     pub next_hop: SocketAddr,
     /// A preloaded route that all requests pass first.
     pub route: Option<String>,
+}
+
+/// Host and port of a SIP URI, for whoever looks names up; no port: that of its scheme. `None`: it is none.
+#[must_use]
+pub fn place(uri: &str) -> Option<(String, Option<u16>)> {
+    let uri = Uri::try_from(uri).ok()?;
+    uri.scheme.as_ref()?;
+    let host = uri.host_with_port.host.to_string();
+    Some((host, uri.host_with_port.port.map(|port| port.value())))
 }
 
 /// Who an endpoint is.
@@ -100,4 +110,27 @@ pub struct Plan {
     pub plc: bool,
     /// What REGISTER asks for. `None`: it does not register; whom it calls knows it by its address, as trunks do.
     pub register: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_uri_is_its_host_and_port() {
+        let place_of = |uri| place(uri).map(|(host, port)| (host, port.unwrap_or(0)));
+        assert_eq!(
+            place_of("sip:10.0.0.5:5090;lr"),
+            Some(("10.0.0.5".to_owned(), 5090))
+        );
+        assert_eq!(
+            place_of("sip:proxy.example"),
+            Some(("proxy.example".to_owned(), 0))
+        );
+        assert_eq!(
+            place_of("sip:u@proxy.example:7"),
+            Some(("proxy.example".to_owned(), 7))
+        );
+        assert_eq!(place_of("proxy.example"), None);
+    }
 }

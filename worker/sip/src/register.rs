@@ -7,7 +7,7 @@ use rsipstack::dialog::authenticate::{Credential, handle_client_authenticate, is
 use rsipstack::sip::headers::Expires;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::typed::{Contact, From as FromHeader, Route, To};
-use rsipstack::sip::{Auth, Header, Method, Request, Response, Scheme, SipMessage, Uri};
+use rsipstack::sip::{Auth, Header, Method, Param, Request, Response, Scheme, SipMessage, Uri};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::make_tag;
 use rsipstack::transaction::transaction::Transaction;
@@ -240,10 +240,16 @@ pub(crate) fn routes(registrar: &Registrar) -> Vec<Route> {
         .route
         .as_ref()
         .and_then(|route| Uri::try_from(route.as_str()).ok());
-    uri.map(|uri| Route {
-        display_name: None,
-        uri,
-        params: Vec::new(),
+    uri.map(|mut uri| {
+        // A proxy of today routes loosely; without the word it would be taken for one of RFC 2543.
+        if !uri.params.contains(&Param::Lr) {
+            uri.params.push(Param::Lr);
+        }
+        Route {
+            display_name: None,
+            uri,
+            params: Vec::new(),
+        }
     })
     .into_iter()
     .collect()

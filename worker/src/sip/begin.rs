@@ -31,7 +31,8 @@ impl Begin {
         let Some(plans) = self.plans() else { return };
         let peer = match plans.next_hop().await {
             Ok(peer) => peer,
-            Err(why) => return self.none(Unregistered::Unknown.ending().outcome, &why),
+            Err(why) if plans.registers() => return self.none(Unregistered::Unknown.ending().outcome, &why),
+            Err(why) => return self.none(Outcome::CallFailed, &why),
         };
         match self.state.facing(peer).await {
             Ok(shared) => self.spawn(&plans, peer, &shared),

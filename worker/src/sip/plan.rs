@@ -14,6 +14,8 @@ use crate::executor::{AssignmentKey, Work};
 const LEAD: Duration = Duration::from_millis(500);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(32);
 const REGISTER_EXPIRES: Duration = Duration::from_secs(600);
+/// Of SIP over UDP.
+const SIP_PORT: u16 = 5060;
 /// Most actions of a call.
 const MOST_ACTIONS: usize = 30;
 
@@ -105,23 +107,27 @@ impl Plans {
         self.trace_credentials
     }
 
-    /// Where requests go, looked up by name.
+    /// Where requests go, looked up by name: the outbound proxy if there is one, else the registrar.
     pub async fn next_hop(&self) -> Result<SocketAddr, String> {
         let registrar = &self.registrar;
+        let proxy = Some(&registrar.outbound_proxy).filter(|proxy| !proxy.is_empty());
+        if let Some(proxy) = proxy {
+            let place = reeve_sip::plan::place(proxy);
+            let (host, port) = place.ok_or_else(|| format!("outbound proxy: {proxy:?} is no SIP URI"))?;
+            return look_up("outbound proxy", &host, port.unwrap_or(SIP_PORT)).await;
+        }
         let host = if registrar.host.is_empty() {
             &registrar.domain
         } else {
             &registrar.host
         };
-        let port = u16::try_from(registrar.port)
-            .ok()
-            .filter(|port| *port != 0)
-            .unwrap_or(5060);
-        let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
-        let mut found = found.map_err(|error| format!("registrar: {host} cannot be looked up: {error}"))?;
-        found
-            .next()
-            .ok_or_else(|| format!("registrar: {host} has no address"))
+        let port = u16::try_from(registrar.port).ok().filter(|port| *port != 0);
+        look_up("registrar", host, port.unwrap_or(SIP_PORT)).await
+    }
+
+    /// Whether the endpoints register.
+    pub fn registers(&self) -> bool {
+        self.register.is_some()
     }
 
     /// The user part of an endpoint's own address: one that no other endpoint of this process has.
@@ -166,6 +172,14 @@ impl Plans {
             register: self.register,
         }
     }
+}
+
+async fn look_up(who: &str, host: &str, port: u16) -> Result<SocketAddr, String> {
+    let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
+    let mut found = found.map_err(|error| format!("{who}: {host} cannot be looked up: {error}"))?;
+    found
+        .next()
+        .ok_or_else(|| format!("{who}: {host} has no address"))
 }
 
 fn millis(ms: u32) -> Duration {

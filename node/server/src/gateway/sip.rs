@@ -32,7 +32,7 @@ pub(super) fn offer(
         }
     };
     v1::SipOffer {
-        without_registration: false,
+        without_registration: sip.register_expires == Millis(0),
         registrar: registrar.map(|row| encode_registrar(row)),
         accounts,
         targets: targets(state, run, assignment, sip),

@@ -222,6 +222,10 @@ impl Rules {
             "a codec is named twice".into()
         });
         self.sip_times(&sip_path, sip);
+        let silent = sip.register_expires == Millis(0);
+        self.check(calls || !silent, &format!("{sip_path}.register_expires"), || {
+            "only a group that calls may do without a registration (0s): nobody finds one that waits for calls".into()
+        });
         let actions = format!("{sip_path}.actions");
         self.check(calls || sip.actions.is_empty(), &actions, || {
             "only a group that calls acts in its calls: it needs a callee".into()
@@ -246,12 +250,15 @@ impl Rules {
         between("answer_timeout", sip.answer_timeout, MIN_ANSWER_TIMEOUT, MAX_RING);
         between("ring", sip.ring, Millis(0), MAX_RING);
         let expires = sip.register_expires;
-        between(
-            "register_expires",
-            expires,
-            MIN_REGISTER_EXPIRES,
-            MAX_REGISTER_EXPIRES,
-        );
+        // 0 is no registration.
+        if expires > Millis(0) {
+            between(
+                "register_expires",
+                expires,
+                MIN_REGISTER_EXPIRES,
+                MAX_REGISTER_EXPIRES,
+            );
+        }
         self.check(
             expires.0.is_multiple_of(1_000),
             &format!("{path}.register_expires"),

@@ -249,3 +249,32 @@ async fn a_receiver_hangs_up_by_way_of_the_proxy() {
     assert_eq!(outcome, Outcome::CompletedWithWarnings);
     assert!(why.contains("the other side hung up early"), "{why}");
 }
+
+#[tokio::test]
+async fn calls_pass_an_outbound_proxy() {
+    let (peer, us) = (kamailio().await, us().await);
+    let behind = |user: &str, role| {
+        let mut plan = plan(peer.address, user, role);
+        plan.registrar.route = Some(format!("sip:{}", peer.address));
+        plan
+    };
+    let mut bob = start(&us, behind("bob", receiver()));
+    bob.until(Phase::Registered).await;
+    let mut alice = start(&us, behind("alice", caller("sip:bob@demo.example")));
+    let (outcome, why) = alice.end().await;
+    assert!(
+        matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings),
+        "{why}: {:#?}",
+        alice.lines()
+    );
+    let invite = alice
+        .trace
+        .iter()
+        .find(|message| message.bytes.starts_with(b"INVITE "));
+    let invite = String::from_utf8_lossy(&invite.unwrap().bytes).into_owned();
+    assert!(
+        invite.contains(&format!("Route: <sip:{};lr>", peer.address)),
+        "{invite}"
+    );
+    bob.end().await;
+}

@@ -107,3 +107,15 @@ async fn a_name_without_an_address_is_named() {
         Ok("127.0.0.1:5090".parse().unwrap())
     );
 }
+
+#[tokio::test]
+async fn an_outbound_proxy_is_where_everything_goes_first() {
+    let mut behind = offer();
+    let registrar = behind.registrar.as_mut().unwrap();
+    registrar.host = "no.such.host.invalid".into();
+    registrar.outbound_proxy = "sip:127.0.0.1:5099".into();
+    let plans = plans(behind).unwrap();
+    assert_eq!(plans.next_hop().await, Ok("127.0.0.1:5099".parse().unwrap()));
+    let plan = plans.plan(0, "127.0.0.1:5099".parse().unwrap(), Source::Tone);
+    assert_eq!(plan.registrar.route.as_deref(), Some("sip:127.0.0.1:5099"));
+}

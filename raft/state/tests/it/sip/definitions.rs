@@ -90,6 +90,17 @@ fn each_rule_of_a_sip_group_names_its_field() {
 }
 
 #[test]
+fn only_who_calls_may_do_without_a_registration() {
+    let mut definition = calls();
+    for caller in [0, 2] {
+        sip(&mut definition.groups[caller]).register_expires = Millis(0);
+    }
+    assert_eq!(fields(&definition), [""; 0]);
+    sip(&mut definition.groups[1]).register_expires = Millis(0);
+    assert_eq!(fields(&definition), ["groups[1].sip.register_expires"]);
+}
+
+#[test]
 fn a_group_that_waits_does_not_act() {
     let mut definition = calls();
     sip(&mut definition.groups[1]).actions = vec![action(1, SipDeed::Hold(true))];
