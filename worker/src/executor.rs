@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reeve_proto::response::Response;
 use reeve_proto::v1::offer::Executor as Spec;
 use reeve_proto::v1::{EndpointOutcome, EndpointPhase, Offer};
 use tokio::sync::mpsc;
@@ -147,6 +148,8 @@ pub struct Samples {
     pub offsets: Vec<u32>,
     /// For each endpoint a value of each metric, in thousandths of its unit.
     pub values: Vec<i64>,
+    /// How requests of each of them were answered.
+    pub responses: Vec<Response>,
 }
 
 impl Samples {
@@ -164,8 +167,10 @@ impl Samples {
 
     /// Each endpoint with its values.
     pub fn rows(&self) -> impl Iterator<Item = (u32, &[i64])> {
-        let values = self.values.chunks_exact(self.metrics.len().max(1));
-        self.offsets.iter().copied().zip(values)
+        let width = self.metrics.len();
+        let values = move |at: usize| self.values.get(at * width..(at + 1) * width);
+        let offsets = self.offsets.iter().copied().enumerate();
+        offsets.filter_map(move |(at, offset)| Some((offset, values(at)?)))
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reeve_media::{Interval, Totals};
+use reeve_proto::response::{Answer, Request, Response};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::desk::{Desk, Media};
-use crate::ending::{Ending, Unregistered, Warning};
+use crate::ending::{Ending, Unregistered, Warning, responses};
 use crate::figures::Figures;
 use crate::plan::{Plan, Role};
 use crate::register::Registration;
@@ -46,6 +47,8 @@ pub struct Closed {
     pub ending: Ending,
     /// The times of its call.
     pub figures: Figures,
+    /// How its requests were answered.
+    pub responses: Vec<Response>,
     /// Sums over its media, if there was any.
     pub media: Option<Totals>,
     /// Messages that the trace has no room for.
@@ -107,9 +110,12 @@ impl Agent {
             () = sleep_until(slot.into()) => self.live(slot).await,
         };
         self.trace();
+        let (times, codes) = (self.line.tap.times(), self.line.tap.codes());
+        let calls = matches!(self.plan.role, Role::Caller { .. });
         let closed = Closed {
+            responses: responses(&times, &codes, calls, &ending),
             ending,
-            figures: Figures::of(&self.line.tap.times(), &self.line.tap.codes()),
+            figures: Figures::of(&times, &codes),
             media: self.totals.take(),
             dropped: self.line.tap.dropped(),
         };
@@ -174,7 +180,8 @@ impl Agent {
     fn unregistered(&self, why: Unregistered) -> Ending {
         match (why, self.line.tap.why_unsent(), self.line.tap.times().register) {
             (Unregistered::Silence, Some(error), None) => {
-                Ending::new(Outcome::Oserror, format!("REGISTER: {error}"))
+                let ending = Ending::new(Outcome::Oserror, format!("REGISTER: {error}"));
+                ending.after(Request::Register, Answer::NotSent)
             }
             _ => why.ending(),
         }

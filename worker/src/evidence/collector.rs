@@ -195,7 +195,7 @@ impl Collector {
         self.live.sample(metric, value);
         let (at_ms, rows) = (self.offset.cluster_ms(at), &self.rows);
         self.streams.metrics.writer(at).line(at_ms, |line| {
-            rows.sample(line, at_ms, offset, std::iter::once((metric, value)));
+            rows.sample(line, at_ms, offset, std::iter::once((metric, value)), &[]);
         });
     }
 
@@ -213,11 +213,14 @@ impl Collector {
             for (metric, value) in figures() {
                 self.live.sample(metric, value);
             }
+            samples
+                .responses
+                .iter()
+                .for_each(|response| self.live.answered(*response));
             let rows = &self.rows;
-            self.streams
-                .metrics
-                .writer(samples.at)
-                .line(at_ms, |line| rows.sample(line, at_ms, offset, figures()));
+            self.streams.metrics.writer(samples.at).line(at_ms, |line| {
+                rows.sample(line, at_ms, offset, figures(), &samples.responses);
+            });
             self.close_full(samples.at, out);
         }
     }

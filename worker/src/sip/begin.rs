@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use reeve_proto::response::{Answer, Request};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
-use reeve_sip::ending::Unregistered;
+use reeve_sip::ending::{Ending, Unregistered};
 use reeve_sip::{Agent, Shared};
 
-use super::State;
 use super::plan::Plans;
 use super::traces::{self, Traces};
 use super::voice::Voice;
+use super::{State, samples};
 use crate::clock::MonoMs;
 use crate::executor::{AssignmentKey, EndpointChange, Event};
 
@@ -31,12 +32,15 @@ impl Begin {
         let Some(plans) = self.plans() else { return };
         let peer = match plans.next_hop().await {
             Ok(peer) => peer,
-            Err(why) if plans.registers() => return self.none(Unregistered::Unknown.ending().outcome, &why),
-            Err(why) => return self.none(Outcome::CallFailed, &why),
+            Err(why) if plans.registers() => return self.none(&told(Unregistered::Unknown.ending(), why)),
+            Err(why) => {
+                let ending = Ending::new(Outcome::CallFailed, why);
+                return self.none(&ending.after(Request::Invite, Answer::NoAddress));
+            }
         };
         match self.state.facing(peer).await {
             Ok(shared) => self.spawn(&plans, peer, &shared),
-            Err(error) => self.none(Outcome::Oserror, &format!("SIP socket: {error}")),
+            Err(error) => self.none(&Ending::new(Outcome::Oserror, format!("SIP socket: {error}"))),
         }
     }
 
@@ -83,7 +87,8 @@ impl Begin {
     }
 
     /// No endpoint can do anything: the registrar has no address, or we have no socket.
-    fn none(&self, outcome: Outcome, why: &str) {
+    fn none(&self, ending: &Ending) {
+        let (outcome, why) = (ending.outcome, ending.detail.as_str());
         tracing::warn!(assignment = %self.key, "no endpoint begins: {why}");
         let closed = |offset| EndpointChange {
             offset,
@@ -96,9 +101,17 @@ impl Begin {
         };
         let all = 0..assignment.work.endpoints;
         let now = self.state.clock.now();
+        if let Some(failed) = ending.failed {
+            let samples = samples::of_responses(now, all.clone(), vec![failed]);
+            self.state.sink.emit(Event::Sampled(self.key.clone(), samples));
+        }
         let endings = traces::endings(now, all.clone(), &traces::without_messages(why));
         self.state.sink.emit(Event::Traced(self.key.clone(), endings));
         let all = all.map(closed).collect();
         self.state.sink.emit(Event::Changed(self.key.clone(), now, all));
     }
+}
+
+fn told(ending: Ending, detail: String) -> Ending {
+    Ending { detail, ..ending }
 }

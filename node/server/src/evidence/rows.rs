@@ -31,6 +31,9 @@ macro_rules! row {
             /// Of a change to CLOSED.
             #[serde(borrow)]
             pub outcome: Option<Cow<'a, str>>,
+            /// How requests of the endpoint were answered; names that are none are left out where they are counted.
+            #[serde(default)]
+            pub responses: Vec<Cow<'a, str>>,
             $($metric: Option<f64>,)*
         }
 

@@ -148,6 +148,17 @@ impl Aggregate {
     }
 }
 
+/// What the evidence of one group comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GroupFigures {
+    /// The group.
+    pub group: String,
+    /// By the metric's name.
+    pub metrics: BTreeMap<String, Aggregate>,
+    /// How requests were answered, such as `INVITE 486`, and how often.
+    pub responses: BTreeMap<String, u64>,
+}
+
 /// What a run's evidence comes to, written once after its end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunSummary {
@@ -159,6 +170,10 @@ pub struct RunSummary {
     pub complete: bool,
     /// What is missing, for people; empty if it is complete.
     pub missing: String,
+    /// How requests were answered, such as `INVITE 486`, and how often.
+    pub responses: BTreeMap<String, u64>,
+    /// The same for groups, in the order of the definition; of the first ones if there are very many.
+    pub groups: Vec<GroupFigures>,
     /// When it was written.
     pub at: Time,
     /// Of its last change.
