@@ -92,6 +92,40 @@ fn an_endpoint_leaves_its_times_and_its_log_and_nothing_is_written_twice() {
     assert_eq!(out.len(), 2, "the end comes once");
 }
 
+/// Covers: R145.
+#[test]
+fn a_registered_endpoint_that_waits_for_its_slot_is_late_only_after_it_and_sets_up_no_longer() {
+    let sip = SipOffer {
+        register_before_ms: Some(100),
+        ..SipOffer::default()
+    };
+    let mut collector = collector_of(1, Spec::Sip(sip));
+    let mut out = Vec::new();
+    // Its registration is due at 900, its call at 1,000.
+    for (at, phase) in [
+        (910, Phase::Initializing),
+        (930, Phase::Registered),
+        (1_003, Phase::Calling),
+        (1_100, Phase::Incall),
+    ] {
+        collector.changed(MonoMs(at), &[change(0, phase)], &mut out);
+    }
+    collector.finish(MonoMs(2_000), &mut out);
+    let rows = lines(&out[0]);
+    let told = |metric: &str| {
+        rows.iter()
+            .filter_map(|row| row[metric].as_f64())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("start_lateness_ms"), [10.0]);
+    assert_eq!(told("call_lateness_ms"), [3.0]);
+    assert_eq!(
+        told("setup_time_ms"),
+        [20.0 + 97.0],
+        "to register, and from the INVITE on"
+    );
+}
+
 #[test]
 fn an_endpoint_that_never_began_has_no_times() {
     let mut collector = collector(2);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reeve_proto::response::{Answer, Request};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
@@ -11,6 +11,7 @@ use reeve_sip::ending::{Ending, Unregistered};
 use reeve_sip::{Agent, Shared};
 
 use super::plan::Plans;
+use super::timetable::Timetable;
 use super::traces::{self, Traces};
 use super::voice::Voice;
 use super::{State, samples};
@@ -23,8 +24,6 @@ pub(super) struct Begin {
     pub key: AssignmentKey,
     /// The common instant of all workers.
     pub start: MonoMs,
-    /// When this worker was told.
-    pub told: MonoMs,
 }
 
 impl Begin {
@@ -57,11 +56,9 @@ impl Begin {
             return;
         };
         let work = Arc::clone(&assignment.work);
-        let (now, instant) = (self.state.clock.now(), Instant::now());
+        let timetable = Timetable::of(&work, self.start, self.state.clock.now(), Instant::now());
         for offset in 0..work.endpoints {
-            let index = work.first_endpoint + offset;
-            let slot = work.ramp.begins(self.start, self.told, index);
-            let wait = u64::try_from(slot.0.saturating_sub(now.0)).unwrap_or(0);
+            let slots = timetable.slots(work.first_endpoint + offset);
             let voice = Voice {
                 state: Arc::clone(&self.state),
                 key: self.key.clone(),
@@ -81,8 +78,7 @@ impl Begin {
                 assignment.orders.subscribe(),
                 Box::new(move |update| voice.say(update)),
             );
-            let life = agent.run(instant + Duration::from_millis(wait));
-            assignment.tasks.spawn(life);
+            assignment.tasks.spawn(agent.run_in(slots));
         }
     }
 

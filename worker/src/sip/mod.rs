@@ -9,6 +9,7 @@ mod library;
 mod load;
 mod plan;
 mod samples;
+mod timetable;
 mod traces;
 mod voice;
 
@@ -154,7 +155,6 @@ impl Executor for Sip {
             state: Arc::clone(&self.shared),
             key: key.clone(),
             start,
-            told: self.shared.clock.now(),
         };
         assignment.tasks.spawn_on(begin.run(), &runtime);
     }
@@ -213,6 +213,9 @@ async fn ready(state: Arc<State>, key: AssignmentKey, sha256: Vec<u8>) {
     state.sink.emit(Event::Prepared(key, answer));
 }
 
+#[cfg(test)]
+#[path = "shape_tests.rs"]
+mod shape_tests;
 #[cfg(test)]
 #[path = "trace_tests.rs"]
 mod trace_tests;

@@ -53,6 +53,7 @@ row! {
     setup_time_ms, call_duration_ms, start_lateness_ms, mos, jitter_ms, rtt_ms, fraction_lost, r_factor, packets_lost, packets_due,
     packets_sent, packets_received, duplicate_packets, out_of_order_packets, late_packets, send_lateness_ms, generator_late,
     register_time_ms, trying_time_ms, auth_time_ms, pdd_ms, call_setup_time_ms, ring_time_ms, asr, ner, seer,
+    call_lateness_ms,
 }
 
 /// A row from its line.

@@ -6,9 +6,9 @@ use crate::id::{NodeId, Revision, RunId};
 use crate::record::{AssignmentKey, Executor};
 use crate::time::Time;
 
-/// The metrics of all executors (R153). From `r_factor` on only SIP endpoints have them; the last three are one sample of 0 or 100 for
-/// each seizure, so that the mean is the ratio (R155, R156).
-pub const METRICS: [&str; 26] = [
+/// The metrics of all executors (R153). From `r_factor` on only SIP endpoints have them; `asr`, `ner` and `seer` are one sample of 0
+/// or 100 for each seizure, so that the mean is the ratio (R155, R156).
+pub const METRICS: [&str; 27] = [
     "setup_time_ms",
     "call_duration_ms",
     "start_lateness_ms",
@@ -35,6 +35,7 @@ pub const METRICS: [&str; 26] = [
     "asr",
     "ner",
     "seer",
+    "call_lateness_ms",
 ];
 /// Share of the endpoints that ended in SUCCESS, in per cent.
 pub const SUCCESS_RATE: &str = "success_rate";
