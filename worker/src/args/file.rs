@@ -16,6 +16,7 @@ pub struct File {
     #[serde(default)]
     pub nodes: Vec<String>,
     pub capacity: Option<u32>,
+    pub sip_capacity: Option<u32>,
     pub endpoints_per_core: Option<u32>,
     pub memory_per_endpoint: Option<String>,
     pub http_addr: Option<String>,

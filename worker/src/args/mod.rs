@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::file::File;
 pub use self::help::AFTER_HELP;
-use crate::capacity::CapacityRules;
+use crate::capacity::{CapacityRules, SipRule};
 use crate::config::WorkerConfig;
 use crate::error::ConfigError;
 use crate::health::HealthConfig;
@@ -63,6 +63,9 @@ struct LimitArgs {
     /// Most endpoints that this worker takes; fewer if CPU or memory allow fewer [default: what they allow; none with --ping]
     #[arg(long, env = "REEVE_WORKER_CAPACITY", value_name = "ENDPOINTS")]
     capacity: Option<u32>,
+    /// Most SIP endpoints among them [default: what the machine carries, measured at the start]
+    #[arg(long, env = "REEVE_WORKER_SIP_CAPACITY", value_name = "ENDPOINTS")]
+    sip_capacity: Option<u32>,
     /// Endpoints for each processor that the worker may use, of its container if that has a limit [default: 50000]
     #[arg(long, env = "REEVE_WORKER_ENDPOINTS_PER_CORE", value_name = "ENDPOINTS")]
     endpoints_per_core: Option<u32>,
@@ -160,6 +163,10 @@ impl WorkerArgs {
                 .map_or(Ok(CapacityRules::MEMORY_PER_ENDPOINT_BYTES), |text| {
                     parse::bytes("memory_per_endpoint", &text)
                 })?,
+            sip: limits
+                .sip_capacity
+                .or(file.sip_capacity)
+                .map_or(SipRule::Measured, SipRule::Given),
         };
         config.http_addr = parse::http_addr(self.http_addr.or(file.http_addr))?;
         if let Some(text) = self.drain_deadline.or(file.drain_deadline) {
@@ -180,6 +187,10 @@ impl WorkerArgs {
         if limits.capacity.or(file.capacity).is_some() {
             let rule = "is for workers with a session: no endpoints are placed on one that pings";
             return Err(ConfigError::field("capacity", rule));
+        }
+        if limits.sip_capacity.or(file.sip_capacity).is_some() {
+            let rule = "is for workers with a session: no endpoints are placed on one that pings";
+            return Err(ConfigError::field("sip_capacity", rule));
         }
         let mut config = PingConfig::new(nodes(self.nodes, file.nodes), ApiKey::parse(key.reveal())?);
         config.name = ping.name.or(file.name).unwrap_or_default();

@@ -56,7 +56,8 @@ fn defaults_are_those_of_the_documents() {
         CapacityRules {
             configured: None,
             endpoints_per_core: 50_000,
-            memory_per_endpoint_bytes: 16_384
+            memory_per_endpoint_bytes: 16_384,
+            sip: SipRule::Measured
         }
     );
     assert_eq!(config.http_addr, Some("127.0.0.1:3030".parse().unwrap()));
@@ -68,7 +69,7 @@ fn defaults_are_those_of_the_documents() {
 fn a_flag_wins_over_the_file() {
     let text = format!(
         "token = \"{}\"\nnodes = [\"a:1\", \"b:2\"]\ncapacity = 5\ndrain_deadline = \"2m\"\n\
-         endpoints_per_core = 9\nmemory_per_endpoint = \"2MiB\"\ndisk_path = \"/tmp\"\nhealth_interval = \"1s\"",
+         endpoints_per_core = 9\nsip_capacity = 3\nmemory_per_endpoint = \"2MiB\"\ndisk_path = \"/tmp\"\nhealth_interval = \"1s\"",
         token()
     );
     let file = file(&text);
@@ -80,7 +81,8 @@ fn a_flag_wins_over_the_file() {
         CapacityRules {
             configured: Some(7),
             endpoints_per_core: 9,
-            memory_per_endpoint_bytes: 2 << 20
+            memory_per_endpoint_bytes: 2 << 20,
+            sip: SipRule::Given(3)
         }
     );
     assert_eq!(config.drain_deadline, Duration::from_secs(120));
@@ -172,6 +174,10 @@ fn errors_name_the_field_and_the_rule() {
     assert_eq!(
         refused(&["--capacity", "0"]),
         "capacity: must be between 1 and 10000000 endpoints, is 0"
+    );
+    assert_eq!(
+        refused(&["--sip-capacity", "0"]),
+        "sip_capacity: must be between 1 and 10000000 endpoints, is 0"
     );
     assert_eq!(
         refused(&["--endpoints-per-core", "0"]),
