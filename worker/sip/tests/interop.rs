@@ -5,5 +5,11 @@
 mod given;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
+#[path = "interop/peer.rs"]
+mod peer;
 #[path = "interop/sipp.rs"]
 mod sipp;
+#[path = "interop/tcp.rs"]
+mod tcp;
+#[path = "interop/tls.rs"]
+mod tls;

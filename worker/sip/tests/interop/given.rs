@@ -10,7 +10,7 @@ use reeve_media::{Codec, EngineConfig, Source};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use reeve_sip::plan::{Account, Plan, Registrar, Role};
 use reeve_sip::tap::Message;
-use reeve_sip::{Agent, Closed, Desk, HangUp, Shared, Stack, Update};
+use reeve_sip::{Agent, Carrier, Closed, Desk, HangUp, Shared, Stack, Update};
 use tokio::sync::{mpsc, watch};
 
 pub const DOMAIN: &str = "demo.example";
@@ -82,7 +82,11 @@ impl Peer {
 
 /// The registrar and proxy of the demo. It answers once this returns.
 pub async fn kamailio() -> Peer {
-    let folder = folder();
+    kamailio_with(|text, _| text, folder()).await
+}
+
+/// The same with its configuration changed. It must go on to listen by UDP too, so that it can be asked whether it is there.
+pub async fn kamailio_with(change: impl Fn(String, u16) -> String, folder: tempfile::TempDir) -> Peer {
     let port = port();
     let template = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../ops/demo/sip/kamailio.cfg");
     let text = std::fs::read_to_string(template).unwrap();
@@ -91,7 +95,7 @@ pub async fn kamailio() -> Peer {
         .replace("@DOMAIN@", DOMAIN)
         .replace("@PASSWORD@", PASSWORD);
     let config = folder.path().join("kamailio.cfg");
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, change(text, port)).unwrap();
     let mut command = Command::new("kamailio");
     command
         .args(["-DD", "-E", "-m", "64", "-M", "8", "-f"])
@@ -127,13 +131,20 @@ pub async fn answers(address: SocketAddr) {
 
 /// A SIP stack and a media engine of our own.
 pub async fn us() -> Shared {
+    us_by(Carrier::Udp).await
+}
+
+/// The same, with another carrier.
+pub async fn us_by(carrier: Carrier) -> Shared {
     let first = 30_000 + u16::try_from(std::process::id() % 100).unwrap() * 300;
     let config = EngineConfig {
         ports: first..=first.saturating_add(298),
         ..EngineConfig::default()
     };
     Shared {
-        stack: Stack::bind("127.0.0.1:0".parse().unwrap()).await.unwrap(),
+        stack: Stack::bind_by("127.0.0.1:0".parse().unwrap(), carrier)
+            .await
+            .unwrap(),
         desk: Desk::start(config).unwrap(),
     }
 }
@@ -264,4 +275,10 @@ pub async fn until(mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it does not come");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The beginning of everything that an endpoint sent or received, as text.
+pub fn texts(endpoint: &Endpoint) -> Vec<String> {
+    let text = |message: &Message| String::from_utf8_lossy(&message.bytes).into_owned();
+    endpoint.trace.iter().map(text).collect()
 }
