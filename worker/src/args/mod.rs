@@ -47,6 +47,9 @@ pub struct WorkerArgs {
     /// How long a drain waits before it hangs up what still runs [default: 60s]
     #[arg(long, env = "REEVE_WORKER_DRAIN_DEADLINE", value_name = "TIME")]
     drain_deadline: Option<String>,
+    /// A PEM file with the certificate authorities of registrars that speak TLS [default: those of this machine]
+    #[arg(long, env = "REEVE_WORKER_SIP_CA", value_name = "FILE")]
+    sip_ca: Option<PathBuf>,
     /// A TOML file with the same settings; names as the flags', with _ for -, lists as nodes, labels, function_blocks
     #[arg(long, env = "REEVE_WORKER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -161,6 +164,7 @@ impl WorkerArgs {
                     parse::bytes("memory_per_endpoint", &text)
                 })?,
         };
+        config.sip_ca = self.sip_ca.or(file.sip_ca);
         config.http_addr = parse::http_addr(self.http_addr.or(file.http_addr))?;
         if let Some(text) = self.drain_deadline.or(file.drain_deadline) {
             config.drain_deadline = parse::time("drain_deadline", &text)?;
@@ -180,6 +184,10 @@ impl WorkerArgs {
         if limits.capacity.or(file.capacity).is_some() {
             let rule = "is for workers with a session: no endpoints are placed on one that pings";
             return Err(ConfigError::field("capacity", rule));
+        }
+        if self.sip_ca.or(file.sip_ca).is_some() {
+            let rule = "is for workers with a session: one that pings makes no calls";
+            return Err(ConfigError::field("sip_ca", rule));
         }
         let mut config = PingConfig::new(nodes(self.nodes, file.nodes), ApiKey::parse(key.reveal())?);
         config.name = ping.name.or(file.name).unwrap_or_default();

@@ -103,7 +103,7 @@ async fn what_is_let_go_of_is_hung_up_and_says_nothing_more() {
     peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock.clone(), sink);
+    let sip = Sip::new(clock.clone(), sink, None);
     let work = work(peer.local_addr().unwrap().port(), 1);
     sip.prepare(&work);
     until_ready(&mut events).await;
@@ -121,7 +121,7 @@ async fn what_is_let_go_of_is_hung_up_and_says_nothing_more() {
 async fn an_endpoint_that_breaks_is_closed_all_the_same() {
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock, sink);
+    let sip = Sip::new(clock, sink, None);
     let work = work(9, 1);
     sip.prepare(&work);
     until_ready(&mut events).await;
@@ -179,7 +179,7 @@ async fn what_was_on_the_wire_and_why_it_ended_is_handed_over_before_the_endpoin
     let answering = std::thread::spawn(move || busy(&peer));
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock.clone(), sink);
+    let sip = Sip::new(clock.clone(), sink, None);
     let work = work(port, 1);
     sip.prepare(&work);
     sip.start(&work.key, clock.now());
@@ -214,7 +214,7 @@ async fn what_was_on_the_wire_and_why_it_ended_is_handed_over_before_the_endpoin
 async fn endpoints_that_never_began_say_why() {
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock, sink);
+    let sip = Sip::new(clock, sink, None);
     let work = work(9, 3);
     sip.prepare(&work);
     sip.hang_up(&work.key, None);
