@@ -356,6 +356,7 @@ mod tests {
                 b"ACK sip:b@x SIP/2.0\r\nCall-ID: c\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n".to_vec();
             again.raw = b"SIP/2.0 200 OK\r\nCall-ID: c\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n".to_vec();
             (ack.seq, again.seq) = (2, 3);
+            (ack.since_us, again.since_us) = (25_007, 28_007);
             messages.splice(2..2, [ack, again]);
             for message in &mut messages {
                 message.transport = transport.to_owned();
@@ -376,6 +377,7 @@ mod tests {
         messages.truncate(2);
         messages.push(messages[0].clone());
         messages[2].seq = 2;
+        messages[2].since_us = 40_007;
         for message in &mut messages {
             message.transport = "tcp".to_owned();
         }

@@ -67,6 +67,11 @@ impl Peer {
         }
     }
 
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end, and says whether it was content.
     pub async fn content(&mut self) -> bool {
         let until = Instant::now() + PATIENCE;
@@ -109,7 +114,8 @@ pub async fn kamailio_with(change: impl Fn(String, u16) -> String, folder: tempf
 
 /// Waits until a SIP peer answers anything at all.
 pub async fn answers(address: SocketAddr) {
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let socket = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
+    socket.connect(address).await.unwrap();
     let local = socket.local_addr().unwrap();
     let ask = format!(
         "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKask\r\nMax-Forwards: 0\r\n\
@@ -119,10 +125,8 @@ pub async fn answers(address: SocketAddr) {
     let mut buffer = [0; 4096];
     while Instant::now() < until {
         // Nothing listens there yet.
-        let _ = socket.send_to(ask.as_bytes(), address).await;
-        if let Ok(Ok(_)) =
-            tokio::time::timeout(Duration::from_millis(100), socket.recv_from(&mut buffer)).await
-        {
+        let _ = socket.send(ask.as_bytes()).await;
+        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_millis(100), socket.recv(&mut buffer)).await {
             return;
         }
     }
@@ -136,15 +140,18 @@ pub async fn us() -> Shared {
 
 /// The same, with another carrier.
 pub async fn us_by(carrier: Carrier) -> Shared {
+    us_at("127.0.0.1:0".parse().unwrap(), carrier).await
+}
+
+/// The same, at another address.
+pub async fn us_at(address: SocketAddr, carrier: Carrier) -> Shared {
     let first = 30_000 + u16::try_from(std::process::id() % 100).unwrap() * 300;
     let config = EngineConfig {
         ports: first..=first.saturating_add(298),
         ..EngineConfig::default()
     };
     Shared {
-        stack: Stack::bind_by("127.0.0.1:0".parse().unwrap(), carrier)
-            .await
-            .unwrap(),
+        stack: Stack::bind_by(address, carrier).await.unwrap(),
         desk: Desk::start(config).unwrap(),
     }
 }
@@ -242,6 +249,14 @@ impl Endpoint {
                 "closed before {phase:?}: {:?}",
                 self.closed
             );
+            self.hear().await;
+        }
+    }
+
+    /// Until its media has been for so long.
+    pub async fn hear_for(&mut self, time: Duration) {
+        while self.intervals.last().is_none_or(|last| last.since_begin < time) {
+            assert!(self.closed.is_none(), "closed: {:?}", self.closed);
             self.hear().await;
         }
     }
