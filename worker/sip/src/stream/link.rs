@@ -85,7 +85,8 @@ impl Link {
                     let messages = batch.drain(..).filter_map(message).collect();
                     self.send(messages).await;
                 }
-                () = sleep(PING_AFTER), if self.writing.is_some() => self.write_raw(PING).await,
+                // Who came keeps its connection alive itself.
+                () = sleep(PING_AFTER), if self.writing.is_some() && !self.theirs => self.write_raw(PING).await,
             }
         }
         self.links.forget(self.peer, &self.ends.channel);

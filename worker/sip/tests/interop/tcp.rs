@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
+use reeve_sip::plan::{Action, Deed, Role};
 use reeve_sip::tap::{Transport, Way};
 use reeve_sip::{Carrier, Shared};
 use tokio::net::TcpListener;
@@ -30,6 +31,12 @@ async fn kamailio() -> Peer {
     let peer = kamailio_with(by_tcp, folder()).await;
     listens(peer.address, "tcp").await;
     peer
+}
+
+/// The call took place. Who sends no media may be told of that, if it did not for a whole second.
+fn good(outcome: Outcome, why: &str, endpoint: &Endpoint) {
+    let good = matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings);
+    assert!(good, "{why}: {:#?}", endpoint.lines());
 }
 
 /// What the trace has of these, one after the other.
@@ -72,6 +79,54 @@ async fn a_caller_and_a_receiver_talk_through_the_proxy_by_tcp() {
     );
     let figures = alice.closed.unwrap().figures;
     assert!(figures.pdd.unwrap() < figures.setup.unwrap(), "{figures:?}");
+}
+
+#[tokio::test]
+async fn a_call_by_tcp_is_held_and_hung_up_by_its_receiver_and_another_is_cancelled() {
+    let (peer, us) = (kamailio().await, us().await);
+    let mut bob = start(&us, plan(peer.address, "bob", receiver()));
+    bob.until(Phase::Registered).await;
+    let held = Action {
+        at: Duration::from_millis(300),
+        what: Deed::Hold,
+    };
+    let calls = |timeout_ms, actions| {
+        let role = Role::Caller {
+            target: "sip:bob@demo.example".into(),
+            answer_timeout: Duration::from_millis(timeout_ms),
+            actions,
+        };
+        let mut plan = plan(peer.address, "alice", role);
+        plan.duration = Duration::from_secs(600);
+        plan
+    };
+    let mut alice = start(&us, calls(20_000, vec![held]));
+    alice.until(Phase::Incall).await;
+    bob.until(Phase::Incall).await;
+    let invites = |endpoint: &Endpoint| {
+        let lines = endpoint.lines();
+        lines.iter().filter(|line| line.starts_with("INVITE ")).count()
+    };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bob.hang_up(None);
+    let (outcome, why) = bob.end().await;
+    good(outcome, &why, &bob);
+    assert_eq!(invites(&bob), 2, "the call, and the hold: {:#?}", bob.lines());
+    let (outcome, why) = alice.end().await;
+    assert_eq!(outcome, Outcome::CompletedWithWarnings);
+    assert!(why.contains("hung up early") && !why.contains("hold"), "{why}");
+
+    let mut slow = plan(peer.address, "bob", receiver());
+    if let Role::Receiver { ring, .. } = &mut slow.role {
+        *ring = Duration::from_secs(60);
+    }
+    let mut bob = start(&us, slow);
+    bob.until(Phase::Registered).await;
+    let mut alice = start(&us, calls(500, Vec::new()));
+    let gave_up = (Outcome::Timeout, "INVITE: not answered in time".to_owned());
+    assert_eq!(alice.end().await, gave_up);
+    assert_eq!(alice.closed.unwrap().figures.code, Some(487));
+    assert_eq!(bob.end().await.0, Outcome::CallFailed);
 }
 
 /// Covers: R154.
@@ -186,9 +241,7 @@ async fn sipp_answers_by_tcp_and_refuses_by_tcp() {
         if code == 486 {
             assert_eq!((outcome, why.as_str()), (Outcome::CallFailed, "INVITE: 486"));
         } else {
-            // It sends no media, which may be said.
-            let good = matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings);
-            assert!(good, "{why}");
+            good(outcome, &why, &alice);
             assert!(!why.contains("retransmissions"), "{why}");
         }
         assert_eq!(alice.closed.as_ref().unwrap().figures.code, Some(code));
@@ -234,12 +287,7 @@ async fn a_connection_that_breaks_in_the_middle_of_a_call_is_opened_again_for_by
     assert_eq!(header(&bye, "Call-ID"), header(&invite, "Call-ID"));
     wire.say(&response(&bye, "200 OK", "", "")).await;
     let (outcome, why) = alice.end().await;
-    assert_eq!(
-        outcome,
-        Outcome::CompletedWithWarnings,
-        "{why}: {:#?}",
-        alice.lines()
-    );
+    good(outcome, &why, &alice);
     assert!(!why.contains("BYE"), "{why}");
 }
 
@@ -289,10 +337,6 @@ async fn a_receiver_whose_caller_lost_its_connection_hangs_up_at_its_contact() {
     assert!(header(&bye, "Via").unwrap().starts_with("SIP/2.0/TCP "), "{bye}");
     wire.say(&response(&bye, "200 OK", "", "")).await;
     let (outcome, why) = bob.end().await;
-    assert!(
-        matches!(outcome, Outcome::Success | Outcome::CompletedWithWarnings),
-        "{why}: {:#?}",
-        bob.lines()
-    );
+    good(outcome, &why, &bob);
     assert!(bob.trace.iter().any(|message| message.bytes.starts_with(b"BYE ")));
 }
