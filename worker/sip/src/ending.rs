@@ -24,7 +24,7 @@ impl Ending {
 }
 
 /// How a registration failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unregistered {
     /// Challenged again after credentials were sent: a wrong password.
     Challenged(u16),
@@ -38,6 +38,8 @@ pub enum Unregistered {
     NotOurs,
     /// Nothing came for 32 s.
     Silence,
+    /// There is no connection to it, for this reason.
+    Unreachable(String),
     /// Its name has no address.
     Unknown,
 }
@@ -53,6 +55,7 @@ impl Unregistered {
             Self::Refused(code) => format!("registrar: {code}"),
             Self::NotOurs => "registrar: 2xx without our contact".to_owned(),
             Self::Silence => "registrar: no response".to_owned(),
+            Self::Unreachable(why) => format!("registrar: {why}"),
             Self::Unknown => "registrar: its name has no address".to_owned(),
         };
         Ending::new(Outcome::RegistrationFailed, detail)
@@ -60,7 +63,7 @@ impl Unregistered {
 }
 
 /// What ended an attempt to call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// This final response, from the wire.
     Code(u16),
@@ -68,7 +71,9 @@ pub enum Refused {
     Silence,
     /// We gave up, because it rang for too long, or was tried for too long.
     Unanswered,
-    /// The datagram could not be sent.
+    /// There is no connection to whoever is called, for this reason.
+    Unreachable(String),
+    /// It could not be sent.
     Unsent,
 }
 
@@ -90,6 +95,7 @@ impl Refused {
             Self::Code(code) => Ending::new(Outcome::CallFailed, format!("INVITE: {code}")),
             Self::Silence => Ending::new(Outcome::Timeout, "INVITE: no response"),
             Self::Unanswered => Ending::new(Outcome::Timeout, "INVITE: not answered in time"),
+            Self::Unreachable(why) => Ending::new(Outcome::CallFailed, format!("INVITE: {why}")),
             Self::Unsent => Ending::new(Outcome::Oserror, "INVITE: it could not be sent"),
         }
     }
@@ -183,6 +189,7 @@ mod tests {
             Unregistered::Refused(403),
             Unregistered::NotOurs,
             Unregistered::Silence,
+            Unregistered::Unreachable("no connection".to_owned()),
             Unregistered::Unknown,
         ];
         for one in all {
@@ -207,6 +214,8 @@ mod tests {
         assert_eq!(Refused::Silence.ending().outcome, Outcome::Timeout);
         assert_eq!(Refused::Unanswered.ending().outcome, Outcome::Timeout);
         assert_eq!(Refused::Unsent.ending().outcome, Outcome::Oserror);
+        let unreachable = Refused::Unreachable("no connection".to_owned());
+        assert_eq!(unreachable.ending().outcome, Outcome::CallFailed);
     }
 
     #[test]

@@ -56,7 +56,8 @@ const EVENTS_PER_TURN: usize = 64;
 /// An unusable configuration, [`WorkerError::Superseded`] if a newer process took the session over, [`WorkerError::Deleted`] if
 /// the worker was deleted, and [`WorkerError::DrainIncomplete`] if the drain could not be completed in time.
 pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
-    run_with(config, Hooks::default(), shutdown).await
+    let hooks = Hooks::with_sip_ca(config.sip_ca.clone());
+    run_with(config, hooks, shutdown).await
 }
 
 /// The same, with hooks of a program around it.

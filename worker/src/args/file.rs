@@ -23,6 +23,7 @@ pub struct File {
     pub drain_deadline: Option<String>,
     pub disk_path: Option<PathBuf>,
     pub health_interval: Option<String>,
+    pub sip_ca: Option<PathBuf>,
     #[serde(default)]
     pub ping: bool,
     pub api_key: Option<Secret>,

@@ -47,6 +47,9 @@ pub struct WorkerArgs {
     /// How long a drain waits before it hangs up what still runs [default: 60s]
     #[arg(long, env = "REEVE_WORKER_DRAIN_DEADLINE", value_name = "TIME")]
     drain_deadline: Option<String>,
+    /// A PEM file with the certificate authorities of registrars that speak TLS [default: those of this machine]
+    #[arg(long, env = "REEVE_WORKER_SIP_CA", value_name = "FILE")]
+    sip_ca: Option<PathBuf>,
     /// A TOML file with the same settings; names as the flags', with _ for -, lists as nodes, labels, function_blocks
     #[arg(long, env = "REEVE_WORKER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -168,6 +171,7 @@ impl WorkerArgs {
                 .or(file.sip_capacity)
                 .map_or(SipRule::Measured, SipRule::Given),
         };
+        config.sip_ca = self.sip_ca.or(file.sip_ca);
         config.http_addr = parse::http_addr(self.http_addr.or(file.http_addr))?;
         if let Some(text) = self.drain_deadline.or(file.drain_deadline) {
             config.drain_deadline = parse::time("drain_deadline", &text)?;
@@ -184,13 +188,20 @@ impl WorkerArgs {
                 "must be given in ping mode, by REEVE_API_KEY or in the configuration file; its role is WORKER",
             )
         })?;
-        if limits.capacity.or(file.capacity).is_some() {
-            let rule = "is for workers with a session: no endpoints are placed on one that pings";
-            return Err(ConfigError::field("capacity", rule));
-        }
-        if limits.sip_capacity.or(file.sip_capacity).is_some() {
-            let rule = "is for workers with a session: no endpoints are placed on one that pings";
-            return Err(ConfigError::field("sip_capacity", rule));
+        let placed = "is for workers with a session: no endpoints are placed on one that pings";
+        let calls = "is for workers with a session: one that pings makes no calls";
+        for (field, given, rule) in [
+            ("capacity", limits.capacity.or(file.capacity).is_some(), placed),
+            (
+                "sip_capacity",
+                limits.sip_capacity.or(file.sip_capacity).is_some(),
+                placed,
+            ),
+            ("sip_ca", self.sip_ca.or(file.sip_ca).is_some(), calls),
+        ] {
+            if given {
+                return Err(ConfigError::field(field, rule));
+            }
         }
         let mut config = PingConfig::new(nodes(self.nodes, file.nodes), ApiKey::parse(key.reveal())?);
         config.name = ping.name.or(file.name).unwrap_or_default();

@@ -198,6 +198,9 @@ fn errors_name_the_field_and_the_rule() {
     assert!(refused(&["--health-interval", "1ms"]).starts_with("health_interval: must be between"));
     assert!(refused(&["--http-addr", "here"]).starts_with("http_addr: must be an address like"));
     assert!(refused(&["--drain-deadline", "soon"]).starts_with("drain_deadline: must be a time like"));
+    assert!(
+        refused(&["--sip-ca", "/nowhere"]).starts_with("sip_ca: /nowhere cannot be read as certificates: ")
+    );
     assert!(refused(&["--config", "/nowhere"]).starts_with("config: cannot read /nowhere: "));
     assert_eq!(
         refused(&["--name", "x"]),
@@ -219,6 +222,9 @@ fn errors_of_ping_mode_name_the_field_and_the_rule() {
     assert_eq!(
         refused(&["--api-key", &key, "--label", "x"]),
         "labels: each must be key=value, \"x\" is not"
+    );
+    assert!(
+        refused(&["--api-key", &key, "--sip-ca", "x"]).starts_with("sip_ca: is for workers with a session")
     );
     assert!(refused(&["--api-key", &key, "--function-block", "x"]).starts_with("function_blocks: each must"));
 }
@@ -263,6 +269,7 @@ fn the_help_names_every_setting_and_how_the_process_ends() {
         "--health-interval",
         "--http-addr",
         "--drain-deadline",
+        "--sip-ca",
         "--config",
         "--ping",
         "--api-key",

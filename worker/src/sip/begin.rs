@@ -34,7 +34,7 @@ impl Begin {
             Err(why) if plans.registers() => return self.none(Unregistered::Unknown.ending().outcome, &why),
             Err(why) => return self.none(Outcome::CallFailed, &why),
         };
-        match self.state.facing(peer).await {
+        match self.state.facing(peer, plans.over()).await {
             Ok(shared) => self.spawn(&plans, peer, &shared),
             Err(error) => self.none(Outcome::Oserror, &format!("SIP socket: {error}")),
         }
