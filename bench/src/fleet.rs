@@ -250,6 +250,7 @@ fn hello(token: String) -> Hello {
 /// The Hello of this process, which holds nothing.
 pub fn hello_as(token: String, incarnation: u128, capacity: u32) -> Hello {
     Hello {
+        sip_capacity: None,
         token,
         incarnation: format!("{incarnation:032x}"),
         capacity,

@@ -27,6 +27,8 @@ pub enum Answer {
     NotAnswered,
     /// It could not be sent.
     NotSent,
+    /// There is no connection to where it was to go.
+    NoConnection,
     /// Where it was to go has no address.
     NoAddress,
     /// Nobody asked, although somebody was to.
@@ -58,10 +60,11 @@ const REQUESTS: [(Request, &str); 4] = [
     (Request::Ack, "ACK"),
     (Request::Bye, "BYE"),
 ];
-const WORDS: [(Answer, &str); 6] = [
+const WORDS: [(Answer, &str); 7] = [
     (Answer::NoResponse, "no response"),
     (Answer::NotAnswered, "not answered"),
     (Answer::NotSent, "not sent"),
+    (Answer::NoConnection, "no connection"),
     (Answer::NoAddress, "no address"),
     (Answer::NoneCame, "none came"),
     (Answer::Cancelled, "cancelled"),

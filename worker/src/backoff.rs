@@ -18,7 +18,8 @@ pub struct BackoffLimits {
     pub refused_max: Duration,
     /// How long a TCP and HTTP/2 connection may take.
     pub connect_timeout: Duration,
-    /// How long a node may take to answer Hello: it lets workers wait for their turn when many come at once.
+    /// How long a node may take to answer Hello: it lets workers wait for their turn when many come at once. Shorter than what the
+    /// connection's pings wait for an answer, so that a listener that says nothing is told as that and not as a connection that broke.
     pub welcome_timeout: Duration,
 }
 
@@ -30,7 +31,7 @@ impl Default for BackoffLimits {
             refused_min: Duration::from_secs(5),
             refused_max: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(2),
-            welcome_timeout: Duration::from_secs(15),
+            welcome_timeout: Duration::from_secs(12),
         }
     }
 }
@@ -89,6 +90,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::connect::{KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT};
 
     #[test]
     fn the_first_retry_is_nearly_immediate_and_later_ones_stay_under_the_cap() {
@@ -128,6 +130,12 @@ mod tests {
             short.refused_min, limits.refused_min,
             "a refusal holds everywhere"
         );
+    }
+
+    #[test]
+    fn a_node_that_says_nothing_is_given_up_before_the_pings_of_its_connection_are() {
+        let pings = KEEPALIVE_EVERY + KEEPALIVE_TIMEOUT;
+        assert!(BackoffLimits::default().welcome_timeout < pings);
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! How many endpoints this process takes (R93): what its processors and its memory allow, and no more than it was told.
 
+mod sip;
+
 use crate::error::ConfigError;
 use crate::health::Allowance;
+
+pub use sip::{SipCapacity, SipRule};
 
 /// Most endpoints that a worker may claim to hold.
 const MOST_CAPACITY: u32 = 10_000_000;
@@ -15,6 +19,8 @@ pub struct CapacityRules {
     pub endpoints_per_core: u32,
     /// Memory of the allowance for each endpoint.
     pub memory_per_endpoint_bytes: u64,
+    /// How many of them may be of SIP.
+    pub sip: SipRule,
 }
 
 impl CapacityRules {
@@ -39,6 +45,9 @@ impl CapacityRules {
             bounded("capacity", configured)?;
         }
         bounded("endpoints_per_core", self.endpoints_per_core)?;
+        if let SipRule::Given(endpoints) = self.sip {
+            bounded("sip_capacity", endpoints)?;
+        }
         if self.memory_per_endpoint_bytes == 0 {
             return Err(ConfigError::field(
                 "memory_per_endpoint",
@@ -48,7 +57,7 @@ impl CapacityRules {
         Ok(())
     }
 
-    /// The smallest of the bounds, and at least one endpoint.
+    /// The smallest of the bounds, and at least one endpoint. Measures what a SIP call costs, if it is to; that takes about 0.1 s of CPU.
     pub fn derive(&self, allowance: Allowance) -> Capacity {
         // Saturating by definition of `as`.
         let by_cpu = (allowance.cores * f64::from(self.endpoints_per_core)).floor() as u32;
@@ -66,6 +75,7 @@ impl CapacityRules {
             bound,
             by_cpu,
             by_memory,
+            sip: self.sip.derive(allowance),
             rules: self.clone(),
             allowance,
         }
@@ -78,6 +88,7 @@ impl Default for CapacityRules {
             configured: None,
             endpoints_per_core: Self::ENDPOINTS_PER_CORE,
             memory_per_endpoint_bytes: Self::MEMORY_PER_ENDPOINT_BYTES,
+            sip: SipRule::default(),
         }
     }
 }
@@ -115,6 +126,8 @@ pub struct Capacity {
     pub by_cpu: u32,
     /// What the memory would allow.
     pub by_memory: u32,
+    /// What it carries of SIP endpoints, if that is limited.
+    pub sip: Option<SipCapacity>,
     rules: CapacityRules,
     allowance: Allowance,
 }
@@ -125,14 +138,29 @@ impl Capacity {
         self.rules.configured
     }
 
+    /// Of the endpoints at most so many of SIP; `None`: any.
+    pub fn sip_endpoints(&self) -> Option<u32> {
+        self.sip.map(|sip| sip.endpoints.min(self.endpoints))
+    }
+
     /// One line for the log: what decided, and what else there was.
     pub fn explanation(&self) -> String {
         let configured = match self.rules.configured {
             Some(configured) => format!("{configured} configured"),
             None => "none configured".to_owned(),
         };
+        let sip = match (self.sip_endpoints(), self.sip.and_then(|sip| sip.cost)) {
+            (None, _) => String::new(),
+            (Some(sip), None) => format!("; {sip} of them may be of SIP, as given"),
+            (Some(sip), Some(cost)) => {
+                let micros = cost.as_micros();
+                format!(
+                    "; {sip} of them may be of SIP, {micros} us of CPU for a second of a call as measured"
+                )
+            }
+        };
         format!(
-            "capacity {} endpoints, bound by {}: {} by CPU ({:.2} cores x {} endpoints), {} by memory ({} MiB / {} bytes), {configured}",
+            "capacity {} endpoints, bound by {}: {} by CPU ({:.2} cores x {} endpoints), {} by memory ({} MiB / {} bytes), {configured}{sip}",
             self.endpoints,
             self.bound.name(),
             self.by_cpu,
@@ -184,6 +212,20 @@ mod tests {
         assert_eq!(
             capacity.explanation(),
             "capacity 32768 endpoints, bound by MEMORY: 75000 by CPU (1.50 cores x 50000 endpoints), 32768 by memory (512 MiB / 16384 bytes), none configured"
+        );
+        let given = CapacityRules {
+            sip: SipRule::Given(40_000),
+            ..CapacityRules::default()
+        };
+        let line = given
+            .derive(Allowance {
+                cores: 1.5,
+                memory_bytes: 512 * MIB,
+            })
+            .explanation();
+        assert!(
+            line.ends_with("none configured; 32768 of them may be of SIP, as given"),
+            "{line}"
         );
     }
 }

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reeve_sip::tls::Trust;
+
 use crate::backoff::BackoffLimits;
 use crate::capacity::CapacityRules;
 use crate::error::ConfigError;
@@ -29,6 +31,8 @@ pub struct WorkerConfig {
     pub drain_deadline: Duration,
     /// Least time between two progress reports of an assignment, where the node names none.
     pub report_interval: Duration,
+    /// The certificate authorities, a PEM file, that registrars within TLS are certified by. None: those of this machine.
+    pub sip_ca: Option<PathBuf>,
     /// Limits of reconnecting.
     pub reconnect: BackoffLimits,
 }
@@ -51,15 +55,19 @@ impl WorkerConfig {
             http_addr: None,
             drain_deadline: Self::DRAIN_DEADLINE,
             report_interval: Duration::from_secs(1),
+            sip_ca: None,
             reconnect: BackoffLimits::default(),
         }
     }
 
-    /// Checks every rule; the error names the field.
+    /// Checks every rule; the error names the field. Reads the file of authorities.
     pub fn validate(&self) -> Result<(), ConfigError> {
         validate_nodes(&self.nodes)?;
         self.capacity.validate()?;
         self.health.validate()?;
+        if let Some(path) = &self.sip_ca {
+            Trust::file(path).map_err(|error| ConfigError::field("sip_ca", error.to_string()))?;
+        }
         if self.drain_deadline > Duration::from_secs(24 * 3600) {
             return Err(ConfigError::field("drain_deadline", "must be at most 24h"));
         }

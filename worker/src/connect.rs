@@ -10,8 +10,8 @@ use crate::backoff::BackoffLimits;
 use crate::cause::{Cause, CauseKind};
 
 /// HTTP/2 pings find a dead connection below a session whose heartbeats are far apart.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a name may take when a connection timed out and the question is why.
 const NAME_TIMEOUT: Duration = Duration::from_millis(500);

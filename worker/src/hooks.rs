@@ -2,6 +2,7 @@
 //! programs of this crate use neither.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -62,9 +63,17 @@ pub struct Hooks {
 impl Default for Hooks {
     /// As in the programs: nobody, scripted endpoints and SIP user agents.
     fn default() -> Self {
+        Self::with_sip_ca(None)
+    }
+}
+
+impl Hooks {
+    /// The same; registrars within TLS are to be certified by this file.
+    #[must_use]
+    pub fn with_sip_ca(ca: Option<PathBuf>) -> Self {
         let all = |clock: Clock, sink: EventSink| Executors {
             sim: Arc::new(Sim::spawn(clock.clone(), sink.clone())),
-            sip: Some(Arc::new(Sip::new(clock, sink))),
+            sip: Some(Arc::new(Sip::new(clock, sink, ca))),
         };
         Self {
             observer: Arc::new(Nobody),

@@ -82,6 +82,8 @@ pub struct ShownCapacity {
     pub by_memory: u32,
     /// What was configured.
     pub configured: Option<u32>,
+    /// Of the endpoints at most so many of SIP; none: any.
+    pub sip: Option<u32>,
 }
 
 impl From<&Capacity> for ShownCapacity {
@@ -92,6 +94,7 @@ impl From<&Capacity> for ShownCapacity {
             by_cpu: capacity.by_cpu,
             by_memory: capacity.by_memory,
             configured: capacity.configured(),
+            sip: capacity.sip_endpoints(),
         }
     }
 }
@@ -167,7 +170,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::capacity::CapacityRules;
+    use crate::capacity::{CapacityRules, SipRule};
     use crate::health::Allowance;
     use crate::telemetry::Telemetry;
 
@@ -183,6 +186,7 @@ mod tests {
     fn capacity() -> Capacity {
         let rules = CapacityRules {
             configured: Some(5),
+            sip: SipRule::Given(3),
             ..CapacityRules::default()
         };
         rules.derive(Allowance {
@@ -214,7 +218,8 @@ mod tests {
                             port, and REEVE_NODES (--node)",
             },
             "capacity": {
-                "endpoints": 5, "boundBy": "CONFIGURED", "byCpu": 100_000, "byMemory": 65_536, "configured": 5
+                "endpoints": 5, "boundBy": "CONFIGURED", "byCpu": 100_000, "byMemory": 65_536, "configured": 5,
+                "sip": 3
             },
             "resources": {"cpuPercent": 0, "memoryPercent": 12, "diskPercent": 0},
         });
@@ -237,6 +242,7 @@ mod tests {
             "# TYPE reeve_worker_heartbeats_total counter",
             "reeve_worker_heartbeats_total 2",
             "reeve_worker_capacity_endpoints 5",
+            "reeve_worker_sip_capacity_endpoints 3",
             "reeve_worker_capacity_bound_endpoints{bound=\"MEMORY\"} 65536",
             "reeve_worker_resource_used_ratio{resource=\"CPU\"} 0.5",
             "reeve_worker_endpoint_outcomes_total{outcome=\"CALL_FAILED\"} 1",

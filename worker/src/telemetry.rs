@@ -77,6 +77,9 @@ impl Telemetry {
         let telemetry = Self::new()?;
         metrics::with_local_recorder(&telemetry.recorder, || {
             metrics::gauge!("reeve_worker_capacity_endpoints").set(f64::from(capacity.endpoints));
+            if let Some(sip) = capacity.sip_endpoints() {
+                metrics::gauge!("reeve_worker_sip_capacity_endpoints").set(f64::from(sip));
+            }
             let bounds = [
                 (Bound::Cpu, Some(capacity.by_cpu)),
                 (Bound::Memory, Some(capacity.by_memory)),
@@ -185,6 +188,10 @@ fn describe() {
     metrics::describe_gauge!(
         "reeve_worker_capacity_endpoints",
         "Most endpoints that this worker takes."
+    );
+    metrics::describe_gauge!(
+        "reeve_worker_sip_capacity_endpoints",
+        "Of the capacity at most so many endpoints of SIP, as measured at the start or given."
     );
     metrics::describe_gauge!(
         "reeve_worker_capacity_bound_endpoints",

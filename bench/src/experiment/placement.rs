@@ -199,6 +199,7 @@ fn connect(number: u64) -> ConnectWorker {
         node: NodeId(1 + number % 3),
         incarnation: Incarnation(bytes(number)),
         capacity: CAPACITY,
+        sip_capacity: None,
         health: Vec::new(),
         held: Vec::new(),
         draining: None,

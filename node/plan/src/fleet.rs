@@ -1,12 +1,13 @@
 //! The workers as placement sees them: one look at the state, shared by all runs of a pass.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_state::State;
 use reeve_state::command::Placement;
 use reeve_state::id::WorkerId;
 use reeve_state::mutant::{self, Mutant};
-use reeve_state::record::{PlacementFilter, Selector, Worker};
+use reeve_state::record::{Group, PlacementFilter, Selector, TestDefinition, Worker};
 use reeve_state::transition::worker::WorkerStatus;
 
 /// Endpoints that earlier plans of the same pass took, and that the state does not know of yet.
@@ -40,12 +41,44 @@ pub(crate) struct Seat<'a> {
     pub(crate) used: u32,
     /// Endpoints held back for an older run that waits.
     pub(crate) held: u32,
+    /// Where to look up what SIP endpoints take of it, once somebody asks.
+    state: &'a State,
+    sip_used: OnceCell<u32>,
 }
 
 impl Seat<'_> {
+    /// Most endpoints on it at once; of a run with SIP endpoints what its machine carries of those.
+    pub(crate) fn capacity(&self, sip: bool) -> u32 {
+        if sip {
+            self.worker.sip_capacity()
+        } else {
+            self.capacity
+        }
+    }
+
     /// What could still be placed on it, what is held back included.
-    pub(crate) fn free(&self) -> u32 {
-        self.capacity.saturating_sub(self.used)
+    pub(crate) fn free(&self, sip: bool) -> u32 {
+        let free = self.capacity.saturating_sub(self.used);
+        if sip && self.worker.sip_capacity.is_some() {
+            let used = *self
+                .sip_used
+                .get_or_init(|| self.state.sip_reserved(self.worker.id));
+            free.min(self.capacity(sip).saturating_sub(used))
+        } else {
+            free
+        }
+    }
+
+    /// Takes endpoints, or gives them back.
+    fn change(&mut self, count: u32, sip: bool, change: fn(u32, u32) -> u32) {
+        self.used = change(self.used, count);
+        if sip {
+            let (state, id) = (self.state, self.worker.id);
+            self.sip_used.get_or_init(|| state.sip_reserved(id));
+            if let Some(used) = self.sip_used.get_mut() {
+                *used = change(*used, count);
+            }
+        }
     }
 }
 
@@ -62,6 +95,8 @@ pub(crate) struct View<'a> {
     pub(crate) exclude: &'a BTreeSet<WorkerId>,
     /// Whether what is held back for older runs may be used.
     pub(crate) use_held: bool,
+    /// Whether the run has SIP endpoints. All of its endpoints are counted as such then, also those of its other groups.
+    pub(crate) sip: bool,
 }
 
 impl<'a> Fleet<'a> {
@@ -78,28 +113,34 @@ impl<'a> Fleet<'a> {
                     capacity: worker.capacity(),
                     used: state.reserved(worker.id).saturating_add(overlay.on(worker.id)),
                     held: 0,
+                    state,
+                    sip_used: OnceCell::new(),
                 })
             })
             .collect();
         Self { seats }
     }
 
-    /// Takes what was placed, so that no later plan of the pass takes it too.
-    pub(crate) fn reserve(&mut self, placements: &[Placement]) {
+    /// Takes what was placed for a definition, so that no later plan of the pass takes it too.
+    pub(crate) fn reserve(&mut self, definition: &TestDefinition, placements: &[Placement]) {
         if mutant::is(Mutant::CapacityAtPropose) {
             return;
         }
         for placement in placements {
-            if let Some(seat) = self.seat_mut(placement.worker) {
-                seat.used = seat.used.saturating_add(placement.count);
-            }
+            self.change(definition, placement, u32::saturating_add);
         }
     }
 
     /// Takes back what a placement reserved.
-    pub(crate) fn give_back(&mut self, placement: &Placement) {
+    pub(crate) fn give_back(&mut self, definition: &TestDefinition, placement: &Placement) {
+        self.change(definition, placement, u32::saturating_sub);
+    }
+
+    fn change(&mut self, definition: &TestDefinition, placement: &Placement, change: fn(u32, u32) -> u32) {
+        let group = definition.groups.get(placement.group as usize);
+        let sip = group.is_some_and(Group::is_sip);
         if let Some(seat) = self.seat_mut(placement.worker) {
-            seat.used = seat.used.saturating_sub(placement.count);
+            seat.change(placement.count, sip, change);
         }
     }
 
@@ -150,5 +191,5 @@ impl<'a> Fleet<'a> {
 /// What may be placed on a worker within a view.
 pub(crate) fn room(seat: &Seat<'_>, view: View<'_>) -> u32 {
     let held = if view.use_held { 0 } else { seat.held };
-    seat.free().saturating_sub(held)
+    seat.free(view.sip).saturating_sub(held)
 }

@@ -56,6 +56,7 @@ fn fleet(specs: &[Spec]) -> (State, Reservations) {
             labels: BTreeMap::new(),
             configured_capacity: Some(*capacity),
             reported_capacity: None,
+            sip_capacity: None,
             token_hash: Some(hash_of(id)),
             token_expires_at: None,
             function_blocks: Default::default(),

@@ -82,6 +82,7 @@ fn with_token(world: &mut World, number: u64, ttl: Millis) -> WorkerId {
         node: NodeId(1),
         incarnation: Incarnation(bytes(number)),
         capacity: 1,
+        sip_capacity: None,
         health: Vec::new(),
         held: Vec::new(),
         draining: None,

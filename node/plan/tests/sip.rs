@@ -3,10 +3,10 @@
 
 mod support;
 
-use reeve_plan::runs::{Verdict, explain_definition, explain_run};
+use reeve_plan::runs::{Verdict, explain_definition, explain_run, plan_pass};
 use reeve_state::command::{Command, NewAccount, PutAccounts, PutRegistrar};
 use reeve_state::definition::{DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES};
-use reeve_state::id::{ProjectName, ScopedName};
+use reeve_state::id::{ProjectName, RunId, ScopedName};
 use reeve_state::record::{
     ChangeKind, Executor, Group, Selector, SipCodec, SipExecutor, SipTransport, TestDefinition,
 };
@@ -138,4 +138,82 @@ fn a_pool_that_is_too_small_is_not_waited_for() {
     let (code, message) = world.reason(run);
     assert_eq!(code, RunReasonCode::AccountsUnavailable);
     assert!(message.ends_with("it has 2, 2 are free"), "{message}");
+}
+
+/// Two workers for 1,000 endpoints each that carry so many of SIP, and accounts for all.
+fn measured(first: u32, second: u32) -> World {
+    let mut world = given(100, true);
+    let one = world.state.workers().next().unwrap().id;
+    let two = world.worker("eu", 1_000);
+    for (worker, sip) in [(one, first), (two, second)] {
+        world.connect_with(worker, Vec::new(), Some(sip));
+    }
+    world
+}
+
+fn step_twice(world: &mut World, run: RunId) {
+    world.step(run);
+    world.step(run);
+}
+
+// Covers: R93, R97, R133
+#[test]
+fn sip_endpoints_are_spread_by_what_the_machines_carry_of_them() {
+    let mut world = measured(30, 10);
+    let run = world.submit(calls("a", 40));
+    step_twice(&mut world, run);
+    let mut counts: Vec<u32> = world.current(run).iter().map(|part| part.count).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [10, 30]);
+    let scripted = world.submit(definition(vec![group("g", 1_900, Selector::default())]));
+    step_twice(&mut world, scripted);
+    assert_eq!(
+        world.current(scripted).iter().map(|part| part.count).sum::<u32>(),
+        1_900
+    );
+}
+
+// Covers: R192
+#[test]
+fn a_run_that_the_machines_cannot_carry_is_told_how_much_is_missing() {
+    let mut world = measured(30, 10);
+    let run = world.submit(calls("a", 41));
+    let explained = explain_run(&world.state, &world.run(run), world.now, &world.config);
+    assert_eq!(explained.verdict, Verdict::CannotStart);
+    world.step(run);
+    let (code, message) = world.reason(run);
+    assert_eq!(code, RunReasonCode::InsufficientCapacity);
+    assert_eq!(
+        message,
+        "the workers that match cannot hold 41 SIP endpoints, even when idle"
+    );
+    assert_eq!(
+        world.suggestion(run),
+        "1 more endpoint of SIP capacity in any region"
+    );
+    let group = &explained.explanation.groups[0];
+    assert_eq!((group.capacity_total, group.capacity_free), (40, 40));
+}
+
+// Covers: R137
+#[test]
+fn two_runs_of_one_pass_do_not_take_the_same_sip_capacity() {
+    let mut world = measured(30, 10);
+    let runs = [world.submit(calls("a", 25)), world.submit(calls("b", 25))];
+    for run in runs {
+        world.step(run);
+    }
+    let pass = plan_pass(&world.state, runs, world.now, world.leader_since, &world.config);
+    for (_, plan) in &pass.runs {
+        world.execute(&plan.commands);
+    }
+    assert!(!world.current(runs[0]).is_empty());
+    assert!(world.current(runs[1]).is_empty(), "it waits");
+    let waits = explain_run(&world.state, &world.run(runs[1]), world.now, &world.config);
+    assert_eq!(waits.verdict, Verdict::Waits);
+    assert_eq!(
+        waits.message,
+        "the workers that match are busy: not enough of their capacity is free for 25 SIP endpoints"
+    );
+    assert_eq!(waits.holders.len(), 1);
 }

@@ -46,6 +46,7 @@ fn worker(number: u64) -> Row {
         labels: BTreeMap::new(),
         configured_capacity: Some(500),
         reported_capacity: None,
+        sip_capacity: None,
         token_hash: Some(TokenHash(hash)),
         token_expires_at: None,
         function_blocks: Default::default(),

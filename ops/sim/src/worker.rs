@@ -113,7 +113,7 @@ impl Worker {
         Self {
             incarnation: uuid::Uuid::from_u64_pair(high, low).to_string(),
             attempts: 0,
-            fleet: Fleet::new(post.capacity, executors),
+            fleet: Fleet::new(post.capacity, None, executors),
             post,
             random,
             clock,

@@ -87,6 +87,8 @@ fn a_worker_has_the_shape_of_the_interface() {
             free: 3,
             configured: 5,
             reported: 8,
+            sip_total: Some(4),
+            sip_reserved: 1,
         }),
         profile: v1::LivenessProfile::Ping.into(),
         function_blocks: vec!["web/fetch:1.0.0".into()],
@@ -122,7 +124,9 @@ fn a_worker_has_the_shape_of_the_interface() {
     assert_eq!(json["status"], "ONLINE");
     assert_eq!(
         json["capacity"],
-        json!({"total": 5, "reserved": 2, "free": 3, "configured": 5, "reported": 8})
+        json!({
+            "total": 5, "reserved": 2, "free": 3, "configured": 5, "reported": 8, "sipTotal": 4, "sipReserved": 1
+        })
     );
     assert_eq!(
         (&json["profile"], &json["functionBlocks"]),

@@ -133,6 +133,12 @@ pub struct CapacityJson {
     pub configured: u32,
     /// As its process said; 0: it did not yet.
     pub reported: u32,
+    /// Of the total at most so many endpoints with executor sip, as the worker measured; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_total: Option<u32>,
+    /// Of those, reserved.
+    #[serde(default)]
+    pub sip_reserved: u32,
 }
 
 impl From<&v1::Worker> for WorkerJson {
@@ -152,6 +158,8 @@ impl From<&v1::Worker> for WorkerJson {
                 free: capacity.free,
                 configured: capacity.configured,
                 reported: capacity.reported,
+                sip_total: capacity.sip_total,
+                sip_reserved: capacity.sip_reserved,
             },
             active_endpoints: worker.active_endpoints,
             missed_heartbeats: worker.missed_heartbeats,

@@ -400,6 +400,11 @@ fn no_overcommit(before: &State, after: &State, broken: &mut Vec<String>) {
         if is > was && is > worker.capacity() {
             broken.push(format!("{id:?}: {is} reserved of {}", worker.capacity()));
         }
+        let (was, is) = (before.sip_reserved(*id), after.sip_reserved(*id));
+        if is > was && is > worker.sip_capacity() {
+            let most = worker.sip_capacity();
+            broken.push(format!("{id:?}: {is} reserved for SIP of {most}"));
+        }
     }
 }
 

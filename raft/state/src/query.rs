@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::change::Row;
 use crate::id::{AssignmentEpoch, KeyHash, KeyId, ProbeId, ProjectName, RunId, TestId, TokenHash, WorkerId};
 use crate::record::{
-    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Manifest, ManifestKey, Probe,
-    ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker,
+    ApiKey, Assignment, AssignmentKey, ChunkKey, EndpointCounts, EvidenceKind, Group, Manifest, ManifestKey,
+    Probe, ProbeSlot, ProbeSlotKey, Project, RequestKey, RequestRecord, Run, RunSummary, Test, Usage, Worker,
     WorkerEvent, WorkerEventKey,
 };
 use crate::state::{Meta, State};
@@ -175,6 +175,23 @@ impl State {
     /// Endpoints that a worker could still take, its status left aside.
     pub fn free(&self, worker: &Worker) -> u32 {
         worker.capacity().saturating_sub(self.reserved(worker.id))
+    }
+
+    /// Endpoints with executor `sip` that assignments reserve on a worker. O(its assignments).
+    pub fn sip_reserved(&self, worker: WorkerId) -> u32 {
+        self.worker_assignments(worker)
+            .filter(|assignment| {
+                self.run(assignment.key.run)
+                    .and_then(|run| run.definition.groups.get(assignment.group as usize))
+                    .is_some_and(Group::is_sip)
+            })
+            .fold(0, |sum, assignment| sum.saturating_add(assignment.count))
+    }
+
+    /// Endpoints with executor `sip` that a worker could still take, its status left aside.
+    pub fn sip_free(&self, worker: &Worker) -> u32 {
+        let free = worker.sip_capacity().saturating_sub(self.sip_reserved(worker.id));
+        free.min(self.free(worker))
     }
 
     /// The remembered answer to a request.

@@ -61,7 +61,7 @@ pub mod wav;
 
 pub use clip::{Clip, Source};
 pub use dtmf::Digit;
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, cost_of_a_call};
 pub use health::GeneratorHealth;
 pub use interval::{Event, Interval, Summary, Totals};
 pub use session::{Session, SessionId};

@@ -21,7 +21,7 @@ use crate::pace::{Slot, Slots};
 use crate::plan::{Plan, Role};
 use crate::register::Registration;
 use crate::stack::{Line, Stack};
-use crate::tap::Message;
+use crate::tap::{Fault, Message};
 
 /// Longest time that a farewell to the registrar may take.
 const FAREWELL: Duration = Duration::from_secs(4);
@@ -185,14 +185,19 @@ impl Agent {
         }
     }
 
-    /// A registration that could not even be sent is the system's fault, not the registrar's.
+    /// A registration that could not even be sent may be the system's fault, not the registrar's.
     fn unregistered(&self, why: Unregistered) -> Ending {
-        match (why, self.line.tap.why_unsent(), self.line.tap.times().register) {
-            (Unregistered::Silence, Some(error), None) => {
-                let ending = Ending::new(Outcome::Oserror, format!("REGISTER: {error}"));
+        let unsent = match (&why, self.line.tap.times().register) {
+            (Unregistered::Silence, None) => self.line.tap.why_unsent(),
+            (_, _) => None,
+        };
+        match unsent {
+            Some(unsent) if unsent.fault == Fault::Ours => {
+                let ending = Ending::new(Outcome::Oserror, format!("REGISTER: {}", unsent.why));
                 ending.after(Request::Register, Answer::NotSent)
             }
-            _ => why.ending(),
+            Some(unsent) => Unregistered::Unreachable(unsent.why).ending(),
+            None => why.ending(),
         }
     }
 

@@ -39,7 +39,7 @@ impl Ending {
 }
 
 /// How a registration failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unregistered {
     /// Challenged again after credentials were sent: a wrong password.
     Challenged(u16),
@@ -53,6 +53,8 @@ pub enum Unregistered {
     NotOurs,
     /// Nothing came for 32 s.
     Silence,
+    /// There is no connection to it, for this reason.
+    Unreachable(String),
     /// Its name has no address.
     Unknown,
 }
@@ -61,21 +63,23 @@ impl Unregistered {
     /// REGISTRATION_FAILED, whatever it was (R163).
     #[must_use]
     pub fn ending(self) -> Ending {
-        let detail = match self {
+        let detail = match &self {
             Self::Challenged(code) => format!("registrar: {code} again after credentials were sent"),
             Self::OtherRealm => "registrar: it asks for credentials of another realm".to_owned(),
             Self::TooBrief => "registrar: 423 again with the interval that it asked for".to_owned(),
             Self::Refused(code) => format!("registrar: {code}"),
             Self::NotOurs => "registrar: 2xx without our contact".to_owned(),
             Self::Silence => "registrar: no response".to_owned(),
+            Self::Unreachable(why) => format!("registrar: {why}"),
             Self::Unknown => "registrar: its name has no address".to_owned(),
         };
-        let answer = match self {
-            Self::Challenged(code) | Self::Refused(code) => Answer::Code(code),
+        let answer = match &self {
+            Self::Challenged(code) | Self::Refused(code) => Answer::Code(*code),
             Self::OtherRealm => Answer::Code(401),
             Self::TooBrief => Answer::Code(423),
             Self::NotOurs => Answer::Code(200),
             Self::Silence => Answer::NoResponse,
+            Self::Unreachable(_) => Answer::NoConnection,
             Self::Unknown => Answer::NoAddress,
         };
         Ending::new(Outcome::RegistrationFailed, detail).after(Request::Register, answer)
@@ -83,7 +87,7 @@ impl Unregistered {
 }
 
 /// What ended an attempt to call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// This final response, from the wire.
     Code(u16),
@@ -91,7 +95,9 @@ pub enum Refused {
     Silence,
     /// We gave up, because it rang for too long, or was tried for too long.
     Unanswered,
-    /// The datagram could not be sent.
+    /// There is no connection to whoever is called, for this reason.
+    Unreachable(String),
+    /// It could not be sent.
     Unsent,
 }
 
@@ -99,10 +105,11 @@ impl Refused {
     /// CALL_FAILED, NEGOTIATION_FAILED or TIMEOUT (R164, R165).
     #[must_use]
     pub fn ending(self) -> Ending {
-        let answer = match self {
-            Self::Code(code) => Answer::Code(code),
+        let answer = match &self {
+            Self::Code(code) => Answer::Code(*code),
             Self::Silence => Answer::NoResponse,
             Self::Unanswered => Answer::NotAnswered,
+            Self::Unreachable(_) => Answer::NoConnection,
             Self::Unsent => Answer::NotSent,
         };
         self.reason().after(Request::Invite, answer)
@@ -123,6 +130,7 @@ impl Refused {
             Self::Code(code) => Ending::new(Outcome::CallFailed, format!("INVITE: {code}")),
             Self::Silence => Ending::new(Outcome::Timeout, "INVITE: no response"),
             Self::Unanswered => Ending::new(Outcome::Timeout, "INVITE: not answered in time"),
+            Self::Unreachable(why) => Ending::new(Outcome::CallFailed, format!("INVITE: {why}")),
             Self::Unsent => Ending::new(Outcome::Oserror, "INVITE: it could not be sent"),
         }
     }
@@ -241,6 +249,7 @@ mod tests {
             Unregistered::Refused(403),
             Unregistered::NotOurs,
             Unregistered::Silence,
+            Unregistered::Unreachable("no connection".to_owned()),
             Unregistered::Unknown,
         ];
         for one in all {
@@ -292,6 +301,10 @@ mod tests {
             (Unregistered::Silence, "REGISTER no response"),
             (Unregistered::Challenged(407), "REGISTER 407"),
             (Unregistered::Unknown, "REGISTER no address"),
+            (
+                Unregistered::Unreachable("refused".to_owned()),
+                "REGISTER no connection",
+            ),
         ] {
             let ending = unregistered.ending();
             assert_eq!(names(&nothing, &Codes::default(), true, &ending), name);
@@ -300,6 +313,7 @@ mod tests {
             (Refused::Silence, "INVITE no response"),
             (Refused::Unanswered, "INVITE not answered"),
             (Refused::Unsent, "INVITE not sent"),
+            (Refused::Unreachable("refused".to_owned()), "INVITE no connection"),
         ] {
             assert_eq!(names(&nothing, &Codes::default(), true, &refused.ending()), name);
         }
@@ -320,6 +334,8 @@ mod tests {
         assert_eq!(Refused::Silence.ending().outcome, Outcome::Timeout);
         assert_eq!(Refused::Unanswered.ending().outcome, Outcome::Timeout);
         assert_eq!(Refused::Unsent.ending().outcome, Outcome::Oserror);
+        let unreachable = Refused::Unreachable("no connection".to_owned());
+        assert_eq!(unreachable.ending().outcome, Outcome::CallFailed);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use rsipstack::sip::{Auth, Header, Method, Param, Request, Response, Scheme, Sip
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::make_tag;
 use rsipstack::transaction::transaction::Transaction;
-use rsipstack::transport::SipAddr;
 
 use crate::ending::Unregistered;
 use crate::plan::{Account, Plan, Registrar};
@@ -95,7 +94,7 @@ impl Registration {
     async fn ask(&mut self, expires: Duration) -> Result<Response, Unregistered> {
         self.seq += 1;
         let request = self.request(expires)?;
-        let mut transaction = self.transaction(request)?;
+        let mut transaction = self.transaction(request).await?;
         let mut sent = false;
         let mut stale = 0;
         loop {
@@ -137,12 +136,15 @@ impl Registration {
         Err(Unregistered::Silence)
     }
 
-    fn transaction(&self, request: Request) -> Result<Transaction, Unregistered> {
+    async fn transaction(&self, request: Request) -> Result<Transaction, Unregistered> {
         let key = TransactionKey::from_request(&request, TransactionRole::Client);
         let key = key.map_err(|_| Unregistered::Silence)?;
-        let endpoint = self.line.stack().endpoint().clone();
+        let stack = self.line.stack();
+        let next_hop = stack.reach(self.plan.registrar.next_hop).await;
+        let next_hop = next_hop.map_err(|_| Unregistered::Silence)?;
+        let endpoint = stack.endpoint().clone();
         let mut transaction = Transaction::new_client(key, request, endpoint, None);
-        transaction.destination = Some(next_hop(&self.plan.registrar));
+        transaction.destination = Some(next_hop);
         Ok(transaction)
     }
 
@@ -228,10 +230,6 @@ pub(crate) fn address_of_record(registrar: &Registrar, user: &str) -> Uri {
         }),
         ..domain
     }
-}
-
-pub(crate) fn next_hop(registrar: &Registrar) -> SipAddr {
-    SipAddr::new(rsipstack::sip::Transport::Udp, registrar.next_hop.into())
 }
 
 /// Routes that requests are loaded with before anybody has said so.

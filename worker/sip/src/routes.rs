@@ -11,6 +11,8 @@ use rsipstack::sip::Uri;
 use rsipstack::transaction::endpoint::TargetLocator;
 use rsipstack::transport::SipAddr;
 
+use crate::stream::Links;
+
 /// Next hops by callee, for as long as somebody calls it.
 #[derive(Debug, Default)]
 pub(crate) struct Routes(Mutex<HashMap<String, (SipAddr, usize)>>);
@@ -58,14 +60,22 @@ impl Drop for Route {
 }
 
 /// What the stack asks.
-pub(crate) struct Locator(pub Arc<Routes>);
+pub(crate) struct Locator {
+    pub routes: Arc<Routes>,
+    /// The connections, if requests travel by some.
+    pub links: Option<Arc<Links>>,
+}
 
 #[async_trait::async_trait]
 impl TargetLocator for Locator {
     async fn locate(&self, uri: &Uri) -> rsipstack::Result<SipAddr> {
-        match self.0.find(uri) {
-            Some(next_hop) => Ok(next_hop),
-            None => SipAddr::try_from(uri),
+        if let Some(next_hop) = self.routes.find(uri) {
+            return Ok(next_hop);
+        }
+        let address = SipAddr::try_from(uri)?;
+        match (&self.links, address.get_socketaddr()) {
+            (Some(links), Ok(peer)) => links.reach(peer).await,
+            (Some(_) | None, _) => Ok(address),
         }
     }
 }
@@ -84,7 +94,10 @@ mod tests {
         let hop = SipAddr::from("127.0.0.1:5090".parse::<SocketAddr>().unwrap());
         let (bob, ann) = (uri("sip:bob@lab.example"), uri("sip:ann@10.0.0.9:5070"));
         let (one, two) = (routes.add(&bob, hop.clone()), routes.add(&bob, hop.clone()));
-        let locator = Locator(Arc::clone(&routes));
+        let locator = Locator {
+            routes: Arc::clone(&routes),
+            links: None,
+        };
         assert_eq!(locator.locate(&bob).await.unwrap(), hop);
         assert_eq!(
             locator.locate(&ann).await.unwrap(),

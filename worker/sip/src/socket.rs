@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rsipstack::platform::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::tap::{Seen, Transport, Way};
+use crate::tap::{Fault, Seen, Transport, Unsent, Way};
 use crate::taps::Taps;
 
 /// Bursts of build-ups must fit; the kernel caps it where its limit is lower.
@@ -87,7 +87,13 @@ impl UdpSocket for TappedSocket {
         let sent = self.socket.send_to(bytes, to).await;
         match &sent {
             Ok(_) => self.note(Way::Sent, at, to, bytes),
-            Err(error) => self.taps.unsent(bytes, error),
+            Err(error) => self.taps.unsent(
+                bytes,
+                &Unsent {
+                    fault: Fault::Ours,
+                    why: error.to_string(),
+                },
+            ),
         }
         Ok(sent?)
     }

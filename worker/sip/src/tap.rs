@@ -1,10 +1,9 @@
 //! What an endpoint sent and received, byte by byte, and when: the trace, and the times that follow from it.
 //!
-//! Filled by the socket, so that times are those of the wire and bytes those of the datagram, also of messages that the stack
+//! Filled by the socket or the connection, so that times are those of the wire and bytes those that were on it, also of messages that the stack
 //! above never shows: retransmissions, and what it answers by itself.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -33,6 +32,39 @@ pub enum Transport {
     Udp,
     /// Within a stream.
     Tcp,
+    /// Within a stream, and that within TLS. What is kept is the plain text.
+    Tls,
+}
+
+impl Transport {
+    /// In the stack's terms.
+    pub(crate) fn word(self) -> rsipstack::sip::Transport {
+        match self {
+            Self::Udp => rsipstack::sip::Transport::Udp,
+            Self::Tcp => rsipstack::sip::Transport::Tcp,
+            Self::Tls => rsipstack::sip::Transport::Tls,
+        }
+    }
+}
+
+/// Whose fault it is that a message could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// This machine's: no descriptors are left, there is no route.
+    Ours,
+    /// The peer's: it refuses connections, or its certificate is not good.
+    Theirs,
+    /// The peer's, which says nothing at all.
+    Silence,
+}
+
+/// Why a message could not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// In words.
+    pub why: String,
 }
 
 /// One message of the trace.
@@ -109,7 +141,7 @@ struct Record {
     repeated: u32,
     times: Times,
     codes: Codes,
-    unsent: Option<String>,
+    unsent: Option<Unsent>,
 }
 
 /// The tap of one endpoint.
@@ -202,14 +234,14 @@ impl Tap {
         self.record.lock().repeated
     }
 
-    /// A message could not be handed to the system.
-    pub fn unsent(&self, error: &io::Error) {
-        self.record.lock().unsent = Some(error.to_string());
+    /// A message could not be sent.
+    pub fn unsent(&self, why: &Unsent) {
+        self.record.lock().unsent = Some(why.clone());
     }
 
-    /// Why a message could not be handed to the system, the last time that one could not.
+    /// Why a message could not be sent, the last time that one could not.
     #[must_use]
-    pub fn why_unsent(&self) -> Option<String> {
+    pub fn why_unsent(&self) -> Option<Unsent> {
         self.record.lock().unsent.clone()
     }
 

@@ -4,13 +4,12 @@
 //! the same Call-ID. Whose it is follows from who sent the request that it is, or answers.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::head::Head;
-use crate::tap::{Seen, Tap, Way};
+use crate::tap::{Seen, Tap, Unsent, Way};
 
 /// The taps of all endpoints of a socket.
 #[derive(Debug, Default)]
@@ -77,10 +76,10 @@ impl Taps {
     }
 
     /// A message did not leave.
-    pub fn unsent(&self, bytes: &[u8], error: &io::Error) {
+    pub fn unsent(&self, bytes: &[u8], why: &Unsent) {
         let head = Head::of(bytes);
         if let Some(tap) = self.owner(Way::Sent, &head) {
-            tap.unsent(error);
+            tap.unsent(why);
         }
     }
 

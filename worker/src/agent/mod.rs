@@ -35,7 +35,7 @@ use crate::error::WorkerError;
 use crate::evidence::{Recorder, Uploader};
 use crate::executor::{AssignmentKey, Event, EventSink};
 use crate::fleet::Fleet;
-use crate::health::HealthProbe;
+use crate::health::{Allowance, HealthProbe};
 use crate::hooks::{Hooks, Observer};
 use crate::http::{self, SharedHealth};
 use crate::nodes::NodeList;
@@ -56,7 +56,8 @@ const EVENTS_PER_TURN: usize = 64;
 /// An unusable configuration, [`WorkerError::Superseded`] if a newer process took the session over, [`WorkerError::Deleted`] if
 /// the worker was deleted, and [`WorkerError::DrainIncomplete`] if the drain could not be completed in time.
 pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
-    run_with(config, Hooks::default(), shutdown).await
+    let hooks = Hooks::with_sip_ca(config.sip_ca.clone());
+    run_with(config, hooks, shutdown).await
 }
 
 /// The same, with hooks of a program around it.
@@ -69,8 +70,9 @@ pub async fn run_with(
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
     config.validate()?;
+    // Before anything else is under way, health too: what measuring takes of the CPU is no sign of overload.
+    let capacity = config.capacity.derive(Allowance::of_this_process());
     let health = HealthProbe::start(&config.health).await;
-    let capacity = config.capacity.derive(health.allowance());
     info!("{}", capacity.explanation());
     let telemetry = Telemetry::of_session(&capacity)?;
     let shown = SharedHealth::default();
@@ -109,7 +111,8 @@ struct Agent {
     limits: BackoffLimits,
     /// Why the process must end although nobody told it to.
     over: Option<WorkerError>,
-    capacity: u32,
+    /// Most endpoints, and most of SIP among them.
+    capacity: (u32, Option<u32>),
     telemetry: Telemetry,
     shown: SharedHealth,
     health: HealthProbe,
@@ -138,7 +141,7 @@ impl Agent {
         Ok(Self {
             nodes: NodeList::new(config.nodes.clone()),
             backoff: Backoff::default(),
-            fleet: Fleet::new(capacity.endpoints, executors),
+            fleet: Fleet::new(capacity.endpoints, capacity.sip_endpoints(), executors),
             events,
             clock,
             cluster: ClusterClock::default(),
@@ -155,7 +158,7 @@ impl Agent {
             skew: Skew::default(),
             limits: config.reconnect.clone(),
             over: None,
-            capacity: capacity.endpoints,
+            capacity: (capacity.endpoints, capacity.sip_endpoints()),
             telemetry,
             shown,
             health,

@@ -29,7 +29,8 @@ impl Agent {
         let hello = Hello {
             token: self.config.token.reveal().to_owned(),
             incarnation: self.incarnation.clone(),
-            capacity: self.capacity,
+            capacity: self.capacity.0,
+            sip_capacity: self.capacity.1,
             health: Some(self.resources()),
             held: self.fleet.hello(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

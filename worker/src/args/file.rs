@@ -16,12 +16,14 @@ pub struct File {
     #[serde(default)]
     pub nodes: Vec<String>,
     pub capacity: Option<u32>,
+    pub sip_capacity: Option<u32>,
     pub endpoints_per_core: Option<u32>,
     pub memory_per_endpoint: Option<String>,
     pub http_addr: Option<String>,
     pub drain_deadline: Option<String>,
     pub disk_path: Option<PathBuf>,
     pub health_interval: Option<String>,
+    pub sip_ca: Option<PathBuf>,
     #[serde(default)]
     pub ping: bool,
     pub api_key: Option<Secret>,

@@ -10,6 +10,8 @@ How it connects:
 Capacity:
   The smallest of: cores x --endpoints-per-core, memory / --memory-per-endpoint, --capacity. Cores and memory are those of the
   container if it has limits (cgroup v1 and v2), else of the host, as of the start. The log says which of them decided.
+  SIP endpoints cost far more than scripted ones. How many of the endpoints may be of SIP is measured: what a call costs on this
+  machine, and how much of a processor there is for it. --sip-capacity sets it instead.
 
 Status page:
   GET /healthz shows the session, what is held, the capacity and the figures of CPU, memory and disk; GET /metrics is for

@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::file::File;
 pub use self::help::AFTER_HELP;
-use crate::capacity::CapacityRules;
+use crate::capacity::{CapacityRules, SipRule};
 use crate::config::WorkerConfig;
 use crate::error::ConfigError;
 use crate::health::HealthConfig;
@@ -47,6 +47,9 @@ pub struct WorkerArgs {
     /// How long a drain waits before it hangs up what still runs [default: 60s]
     #[arg(long, env = "REEVE_WORKER_DRAIN_DEADLINE", value_name = "TIME")]
     drain_deadline: Option<String>,
+    /// A PEM file with the certificate authorities of registrars that speak TLS [default: those of this machine]
+    #[arg(long, env = "REEVE_WORKER_SIP_CA", value_name = "FILE")]
+    sip_ca: Option<PathBuf>,
     /// A TOML file with the same settings; names as the flags', with _ for -, lists as nodes, labels, function_blocks
     #[arg(long, env = "REEVE_WORKER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -63,6 +66,9 @@ struct LimitArgs {
     /// Most endpoints that this worker takes; fewer if CPU or memory allow fewer [default: what they allow; none with --ping]
     #[arg(long, env = "REEVE_WORKER_CAPACITY", value_name = "ENDPOINTS")]
     capacity: Option<u32>,
+    /// Most SIP endpoints among them [default: what the machine carries, measured at the start]
+    #[arg(long, env = "REEVE_WORKER_SIP_CAPACITY", value_name = "ENDPOINTS")]
+    sip_capacity: Option<u32>,
     /// Endpoints for each processor that the worker may use, of its container if that has a limit [default: 50000]
     #[arg(long, env = "REEVE_WORKER_ENDPOINTS_PER_CORE", value_name = "ENDPOINTS")]
     endpoints_per_core: Option<u32>,
@@ -160,7 +166,12 @@ impl WorkerArgs {
                 .map_or(Ok(CapacityRules::MEMORY_PER_ENDPOINT_BYTES), |text| {
                     parse::bytes("memory_per_endpoint", &text)
                 })?,
+            sip: limits
+                .sip_capacity
+                .or(file.sip_capacity)
+                .map_or(SipRule::Measured, SipRule::Given),
         };
+        config.sip_ca = self.sip_ca.or(file.sip_ca);
         config.http_addr = parse::http_addr(self.http_addr.or(file.http_addr))?;
         if let Some(text) = self.drain_deadline.or(file.drain_deadline) {
             config.drain_deadline = parse::time("drain_deadline", &text)?;
@@ -177,9 +188,20 @@ impl WorkerArgs {
                 "must be given in ping mode, by REEVE_API_KEY or in the configuration file; its role is WORKER",
             )
         })?;
-        if limits.capacity.or(file.capacity).is_some() {
-            let rule = "is for workers with a session: no endpoints are placed on one that pings";
-            return Err(ConfigError::field("capacity", rule));
+        let placed = "is for workers with a session: no endpoints are placed on one that pings";
+        let calls = "is for workers with a session: one that pings makes no calls";
+        for (field, given, rule) in [
+            ("capacity", limits.capacity.or(file.capacity).is_some(), placed),
+            (
+                "sip_capacity",
+                limits.sip_capacity.or(file.sip_capacity).is_some(),
+                placed,
+            ),
+            ("sip_ca", self.sip_ca.or(file.sip_ca).is_some(), calls),
+        ] {
+            if given {
+                return Err(ConfigError::field(field, rule));
+            }
         }
         let mut config = PingConfig::new(nodes(self.nodes, file.nodes), ApiKey::parse(key.reveal())?);
         config.name = ping.name.or(file.name).unwrap_or_default();

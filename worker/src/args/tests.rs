@@ -56,7 +56,8 @@ fn defaults_are_those_of_the_documents() {
         CapacityRules {
             configured: None,
             endpoints_per_core: 50_000,
-            memory_per_endpoint_bytes: 16_384
+            memory_per_endpoint_bytes: 16_384,
+            sip: SipRule::Measured
         }
     );
     assert_eq!(config.http_addr, Some("127.0.0.1:3030".parse().unwrap()));
@@ -68,7 +69,7 @@ fn defaults_are_those_of_the_documents() {
 fn a_flag_wins_over_the_file() {
     let text = format!(
         "token = \"{}\"\nnodes = [\"a:1\", \"b:2\"]\ncapacity = 5\ndrain_deadline = \"2m\"\n\
-         endpoints_per_core = 9\nmemory_per_endpoint = \"2MiB\"\ndisk_path = \"/tmp\"\nhealth_interval = \"1s\"",
+         endpoints_per_core = 9\nsip_capacity = 3\nmemory_per_endpoint = \"2MiB\"\ndisk_path = \"/tmp\"\nhealth_interval = \"1s\"",
         token()
     );
     let file = file(&text);
@@ -80,7 +81,8 @@ fn a_flag_wins_over_the_file() {
         CapacityRules {
             configured: Some(7),
             endpoints_per_core: 9,
-            memory_per_endpoint_bytes: 2 << 20
+            memory_per_endpoint_bytes: 2 << 20,
+            sip: SipRule::Given(3)
         }
     );
     assert_eq!(config.drain_deadline, Duration::from_secs(120));
@@ -174,6 +176,10 @@ fn errors_name_the_field_and_the_rule() {
         "capacity: must be between 1 and 10000000 endpoints, is 0"
     );
     assert_eq!(
+        refused(&["--sip-capacity", "0"]),
+        "sip_capacity: must be between 1 and 10000000 endpoints, is 0"
+    );
+    assert_eq!(
         refused(&["--endpoints-per-core", "0"]),
         "endpoints_per_core: must be between 1 and 10000000 endpoints, is 0"
     );
@@ -192,6 +198,9 @@ fn errors_name_the_field_and_the_rule() {
     assert!(refused(&["--health-interval", "1ms"]).starts_with("health_interval: must be between"));
     assert!(refused(&["--http-addr", "here"]).starts_with("http_addr: must be an address like"));
     assert!(refused(&["--drain-deadline", "soon"]).starts_with("drain_deadline: must be a time like"));
+    assert!(
+        refused(&["--sip-ca", "/nowhere"]).starts_with("sip_ca: /nowhere cannot be read as certificates: ")
+    );
     assert!(refused(&["--config", "/nowhere"]).starts_with("config: cannot read /nowhere: "));
     assert_eq!(
         refused(&["--name", "x"]),
@@ -213,6 +222,9 @@ fn errors_of_ping_mode_name_the_field_and_the_rule() {
     assert_eq!(
         refused(&["--api-key", &key, "--label", "x"]),
         "labels: each must be key=value, \"x\" is not"
+    );
+    assert!(
+        refused(&["--api-key", &key, "--sip-ca", "x"]).starts_with("sip_ca: is for workers with a session")
     );
     assert!(refused(&["--api-key", &key, "--function-block", "x"]).starts_with("function_blocks: each must"));
 }
@@ -257,6 +269,7 @@ fn the_help_names_every_setting_and_how_the_process_ends() {
         "--health-interval",
         "--http-addr",
         "--drain-deadline",
+        "--sip-ca",
         "--config",
         "--ping",
         "--api-key",

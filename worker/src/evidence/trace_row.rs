@@ -77,6 +77,7 @@ fn of_message(message: &Message, redacted: bool) -> MessageFields<'static> {
         transport: match message.transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
         },
         repeats: message.repeats,
         truncated: message.truncated,

@@ -46,6 +46,8 @@ struct Held {
 /// The assignments of this process.
 pub struct Fleet {
     capacity: u32,
+    /// Of those; none: any.
+    sip_capacity: Option<u32>,
     executors: Executors,
     held: BTreeMap<AssignmentKey, Held>,
     draining: bool,
@@ -66,9 +68,10 @@ pub enum Note {
 impl Fleet {
     /// Holds nothing.
     #[must_use]
-    pub fn new(capacity: u32, executors: Executors) -> Self {
+    pub fn new(capacity: u32, sip_capacity: Option<u32>, executors: Executors) -> Self {
         Self {
             capacity,
+            sip_capacity,
             executors,
             held: BTreeMap::new(),
             draining: false,
@@ -201,14 +204,34 @@ impl Fleet {
         if self.draining {
             return Err("draining".to_owned());
         }
-        let reserved: u64 = self.held.values().filter_map(Held::reserves).map(u64::from).sum();
-        if reserved + u64::from(offer.endpoints) > u64::from(self.capacity) {
-            return Err(format!(
-                "capacity: {} more endpoints do not fit, {reserved} of {} are reserved",
-                offer.endpoints, self.capacity
-            ));
+        let work = Work::from_offer(offer)?;
+        let fits = |kind: &str, reserved: u64, capacity: u32| {
+            if reserved + u64::from(work.endpoints) > u64::from(capacity) {
+                return Err(format!(
+                    "{kind}: {} more endpoints do not fit, {reserved} of {capacity} are reserved",
+                    work.endpoints
+                ));
+            }
+            Ok(())
+        };
+        fits("capacity", self.reserved(|_| true), self.capacity)?;
+        if let Some(capacity) = self.sip_capacity.filter(|_| !work.is_simulated()) {
+            fits(
+                "SIP capacity",
+                self.reserved(|held| !held.is_simulated()),
+                capacity,
+            )?;
         }
-        Work::from_offer(offer).map(Arc::new)
+        Ok(Arc::new(work))
+    }
+
+    /// Endpoints of what is held.
+    fn reserved(&self, counts: impl Fn(&Work) -> bool) -> u64 {
+        let works = self.held.values().filter_map(|held| held.work.as_ref());
+        works
+            .filter(|work| counts(work))
+            .map(|work| u64::from(work.endpoints))
+            .sum()
     }
 
     /// The common start instant is set. Repeated starts change nothing.
@@ -371,11 +394,6 @@ impl Fleet {
 }
 
 impl Held {
-    /// Endpoints that count against the capacity.
-    fn reserves(&self) -> Option<u32> {
-        self.work.as_ref().map(|work| work.endpoints)
-    }
-
     fn begin(
         &mut self,
         executors: &Executors,

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use reeve_proto::v1::offer::Executor as Spec;
 use reeve_proto::v1::report::Event as Reported;
 use reeve_proto::v1::{
-    EndpointOutcome, EndpointPhase, HeldAssignment, Offer, ReportAck, SimExecutor, Start, Stop,
+    EndpointOutcome, EndpointPhase, HeldAssignment, Offer, ReportAck, SimExecutor, SipOffer, Start, Stop,
 };
 
 use super::Fleet;
@@ -49,10 +49,10 @@ impl World {
         cluster.welcome(1_000_000, MonoMs(0));
         let executors = Executors {
             sim: Arc::clone(&told) as Arc<dyn Executor>,
-            sip: None,
+            sip: Some(Arc::clone(&told) as Arc<dyn Executor>),
         };
         Self {
-            fleet: Fleet::new(capacity, executors),
+            fleet: Fleet::new(capacity, Some(4), executors),
             told,
             cluster,
             now: 0,
@@ -60,6 +60,10 @@ impl World {
     }
 
     fn offer(&mut self, epoch: u64, endpoints: u32) {
+        self.offer_of(epoch, endpoints, Spec::Sim(SimExecutor::default()));
+    }
+
+    fn offer_of(&mut self, epoch: u64, endpoints: u32, executor: Spec) {
         self.fleet.offer(Offer {
             run_id: "r".to_owned(),
             epoch,
@@ -69,7 +73,7 @@ impl World {
             group_endpoints: endpoints,
             buildup_ms: 0,
             duration_ms: 0,
-            executor: Some(Spec::Sim(SimExecutor::default())),
+            executor: Some(executor),
         });
     }
 
@@ -190,6 +194,22 @@ fn what_does_not_fit_is_not_taken_until_there_is_room() {
     assert_eq!(world.report().unwrap(), "2/2 closed");
     world.offer(3, 4);
     assert_eq!(world.told(), ["prepare r#1", "prepare r#3"]);
+}
+
+// Covers: R93, R97
+#[test]
+fn no_more_sip_endpoints_are_taken_than_the_machine_carries() {
+    let mut world = World::new(10);
+    let sip = || Spec::Sip(SipOffer::default());
+    world.offer_of(1, 3, sip());
+    world.offer_of(2, 2, sip());
+    assert_eq!(
+        world.report().unwrap(),
+        "2/1 not ready: SIP capacity: 2 more endpoints do not fit, 3 of 4 are reserved"
+    );
+    world.offer(3, 5);
+    world.offer_of(4, 1, sip());
+    assert_eq!(world.told(), ["prepare r#1", "prepare r#3", "prepare r#4"]);
 }
 
 // Covers: R26, R27, R34

@@ -59,11 +59,17 @@ pub struct Allowance {
     pub memory_bytes: u64,
 }
 
+impl Allowance {
+    /// As of now.
+    pub fn of_this_process() -> Self {
+        Sampler::new(PathBuf::from("/")).allowance()
+    }
+}
+
 /// The latest sample.
 #[derive(Debug)]
 pub struct HealthProbe {
     latest: watch::Receiver<HealthReport>,
-    allowance: Allowance,
     task: AbortHandle,
 }
 
@@ -72,7 +78,7 @@ impl HealthProbe {
     /// difference of two looks.
     pub async fn start(config: &HealthConfig) -> Self {
         let mut sampler = Sampler::new(config.disk_path.clone());
-        let (allowance, interval) = (sampler.allowance(), config.interval);
+        let interval = config.interval;
         tokio::time::sleep(MINIMUM_CPU_UPDATE_INTERVAL).await;
         let (sender, latest) = watch::channel(sampler.sample());
         let task = tokio::spawn(async move {
@@ -92,7 +98,6 @@ impl HealthProbe {
         });
         Self {
             latest,
-            allowance,
             task: task.abort_handle(),
         }
     }
@@ -100,11 +105,6 @@ impl HealthProbe {
     /// The latest report.
     pub fn latest(&self) -> HealthReport {
         *self.latest.borrow()
-    }
-
-    /// What this process may use, as of its start.
-    pub fn allowance(&self) -> Allowance {
-        self.allowance
     }
 }
 
@@ -141,7 +141,8 @@ mod tests {
             "{report:?}"
         );
         assert!((1..=100).contains(&report.memory_percent), "{report:?}");
-        assert!(probe.allowance().cores > 0.0 && probe.allowance().memory_bytes > 0);
+        let allowance = Allowance::of_this_process();
+        assert!(allowance.cores > 0.0 && allowance.memory_bytes > 0);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Begin {
                 return self.none(&ending.after(Request::Invite, Answer::NoAddress));
             }
         };
-        match self.state.facing(peer).await {
+        match self.state.facing(peer, plans.over()).await {
             Ok(shared) => self.spawn(&plans, peer, &shared),
             Err(error) => self.none(&Ending::new(Outcome::Oserror, format!("SIP socket: {error}"))),
         }

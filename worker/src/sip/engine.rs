@@ -1,4 +1,5 @@
-//! What runs once there is anything to do: a thread for signalling, one for media, and a SIP stack for each address of ours.
+//! What runs once there is anything to do: a thread for signalling, one for media, and a SIP stack for each address of ours
+//! and each transport.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,12 +9,14 @@ use reeve_media::EngineConfig;
 use reeve_sip::{Desk, Stack};
 use tokio::runtime::Runtime;
 
+use super::over::Over;
+
 /// See the module.
 pub(super) struct Engine {
     pub runtime: Option<Runtime>,
     pub desk: Desk,
-    /// By our address.
-    pub stacks: BTreeMap<IpAddr, Stack>,
+    /// By our address, and what messages travel by.
+    pub stacks: BTreeMap<(IpAddr, Over), Stack>,
 }
 
 impl Drop for Engine {

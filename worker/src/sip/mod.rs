@@ -7,6 +7,7 @@ mod begin;
 mod engine;
 mod library;
 mod load;
+mod over;
 mod plan;
 mod samples;
 mod timetable;
@@ -16,6 +17,7 @@ mod voice;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -31,6 +33,7 @@ use self::begin::Begin;
 use self::engine::{Engine, facing};
 use self::library::Library;
 use self::load::load_of;
+use self::over::Over;
 use self::plan::Plans;
 use crate::clock::{Clock, MonoMs};
 use crate::executor::{AssignmentKey, EndpointChange, Event, EventSink, Executor, Load, Work};
@@ -48,6 +51,8 @@ struct State {
     engine: Mutex<Option<Engine>>,
     assignments: Mutex<BTreeMap<AssignmentKey, Assignment>>,
     library: Library,
+    /// Who certifies registrars; none: whom this machine trusts.
+    ca: Option<PathBuf>,
 }
 
 struct Assignment {
@@ -61,15 +66,16 @@ struct Assignment {
 }
 
 impl Sip {
-    /// Nothing runs yet.
+    /// Nothing runs yet. Registrars within TLS are to be certified by `ca`, a file; none: by whom this machine trusts.
     #[must_use]
-    pub fn new(clock: Clock, sink: EventSink) -> Self {
+    pub fn new(clock: Clock, sink: EventSink, ca: Option<PathBuf>) -> Self {
         let shared = State {
             clock,
             sink,
             engine: Mutex::new(None),
             assignments: Mutex::default(),
             library: Library::default(),
+            ca,
         };
         Self {
             shared: Arc::new(shared),
@@ -81,6 +87,8 @@ impl Sip {
             return Err("executor: this one is for SIP".to_owned());
         };
         let plans = Plans::of(offer, work)?;
+        // Whether it can be had is known now, not when the endpoints begin.
+        plans.over().carrier(self.shared.ca.as_deref())?;
         let mut engine = self.shared.engine.lock();
         if engine.is_none() {
             *engine = Some(Engine::start().map_err(|error| format!("media engine: {error}"))?);
@@ -109,23 +117,27 @@ impl Sip {
 
 impl State {
     /// The stack at our address that faces this peer, and the media engine.
-    async fn facing(&self, peer: SocketAddr) -> io::Result<Shared> {
+    async fn facing(&self, peer: SocketAddr, over: &Over) -> io::Result<Shared> {
         let local = facing(peer)?;
+        let way = (local, over.clone());
         let known = self
             .engine
             .lock()
             .as_ref()
-            .and_then(|engine| engine.stacks.get(&local).cloned());
+            .and_then(|engine| engine.stacks.get(&way).cloned());
         let stack = match known {
             Some(stack) => stack,
-            None => Stack::bind(SocketAddr::new(local, 0)).await?,
+            None => {
+                let carrier = over.carrier(self.ca.as_deref()).map_err(io::Error::other)?;
+                Stack::bind_by(SocketAddr::new(local, 0), carrier).await?
+            }
         };
         let mut engine = self.engine.lock();
         let engine = engine
             .as_mut()
             .ok_or_else(|| io::Error::other("it is shutting down"))?;
         // Another assignment may have been faster.
-        let stack = engine.stacks.entry(local).or_insert(stack).clone();
+        let stack = engine.stacks.entry(way).or_insert(stack).clone();
         let desk = engine.desk.clone();
         Ok(Shared { stack, desk })
     }

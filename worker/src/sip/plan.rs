@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use reeve_media::{Codec, Digit, Source};
 use reeve_proto::v1::sip_action::Action as Wish;
-use reeve_proto::v1::{SipAction, SipCodec, SipOffer, SipRegistrar, SipTransport};
+use reeve_proto::v1::{SipAction, SipCodec, SipOffer, SipRegistrar};
 use reeve_sip::plan::{Account, Action, Deed, Plan, Registrar, Role};
 
+use super::over::Over;
 use crate::executor::{AssignmentKey, Work};
 
 /// From an endpoint's registration to its call, where the node does not say when it registers: registrations as a rule take less, so calls
@@ -15,14 +16,13 @@ use crate::executor::{AssignmentKey, Work};
 const LEAD: Duration = Duration::from_millis(500);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(32);
 const REGISTER_EXPIRES: Duration = Duration::from_secs(600);
-/// Of SIP over UDP.
-const SIP_PORT: u16 = 5060;
 /// Most actions of a call.
 const MOST_ACTIONS: usize = 30;
 
 /// What the endpoints of an assignment do.
 pub struct Plans {
     registrar: SipRegistrar,
+    over: Over,
     accounts: Vec<Account>,
     targets: Vec<String>,
     codecs: Vec<Codec>,
@@ -47,13 +47,7 @@ impl Plans {
         if registrar.domain.is_empty() {
             return Err("sip.registrar.domain: must not be empty".to_owned());
         }
-        match SipTransport::try_from(registrar.transport) {
-            Ok(SipTransport::Udp | SipTransport::Unspecified) => {}
-            Ok(SipTransport::Tcp | SipTransport::Tls) => {
-                return Err("sip.registrar.transport: this worker speaks SIP over UDP only".to_owned());
-            }
-            Err(_) => return Err("sip.registrar.transport: this worker does not know it".to_owned()),
-        }
+        let over = Over::of(&registrar)?;
         if offer.accounts.len() != count {
             return Err(format!(
                 "sip.accounts: {count} endpoints need as many, there are {}",
@@ -80,6 +74,7 @@ impl Plans {
         let answer_timeout = millis(offer.answer_timeout_ms);
         Ok(Self {
             registrar,
+            over,
             accounts: accounts.collect(),
             targets: offer.targets.clone(),
             codecs: codecs(offer)?,
@@ -108,6 +103,11 @@ impl Plans {
         self.trace_credentials
     }
 
+    /// What messages travel by.
+    pub fn over(&self) -> &Over {
+        &self.over
+    }
+
     /// Where requests go, looked up by name: the outbound proxy if there is one, else the registrar.
     pub async fn next_hop(&self) -> Result<SocketAddr, String> {
         let registrar = &self.registrar;
@@ -115,7 +115,7 @@ impl Plans {
         if let Some(proxy) = proxy {
             let place = reeve_sip::plan::place(proxy);
             let (host, port) = place.ok_or_else(|| format!("outbound proxy: {proxy:?} is no SIP URI"))?;
-            return look_up("outbound proxy", &host, port.unwrap_or(SIP_PORT)).await;
+            return look_up("outbound proxy", &host, port.unwrap_or(self.over.port())).await;
         }
         let host = if registrar.host.is_empty() {
             &registrar.domain
@@ -123,7 +123,7 @@ impl Plans {
             &registrar.host
         };
         let port = u16::try_from(registrar.port).ok().filter(|port| *port != 0);
-        look_up("registrar", host, port.unwrap_or(SIP_PORT)).await
+        look_up("registrar", host, port.unwrap_or(self.over.port())).await
     }
 
     /// Whether the endpoints register.

@@ -114,7 +114,7 @@ async fn the_other_side_sees_registrations_first_and_then_calls_in_their_slots()
     peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock.clone(), sink);
+    let sip = Sip::new(clock.clone(), sink, None);
     let work = work(peer.local_addr().unwrap().port());
     sip.prepare(&work);
     until_ready(&mut events).await;

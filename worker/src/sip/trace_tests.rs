@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use reeve_proto::v1::{SipCredentials, SipOffer, SipRegistrar};
-use reeve_sip::tap::Way;
+use reeve_proto::v1::{SipCredentials, SipOffer, SipRegistrar, SipTransport};
+use reeve_sip::tap::{Transport, Way};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::traces::Traces;
@@ -103,7 +104,7 @@ async fn what_is_let_go_of_is_hung_up_and_says_nothing_more() {
     peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock.clone(), sink);
+    let sip = Sip::new(clock.clone(), sink, None);
     let work = work(peer.local_addr().unwrap().port(), 1);
     sip.prepare(&work);
     until_ready(&mut events).await;
@@ -121,7 +122,7 @@ async fn what_is_let_go_of_is_hung_up_and_says_nothing_more() {
 async fn an_endpoint_that_breaks_is_closed_all_the_same() {
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock, sink);
+    let sip = Sip::new(clock, sink, None);
     let work = work(9, 1);
     sip.prepare(&work);
     until_ready(&mut events).await;
@@ -179,7 +180,7 @@ async fn what_was_on_the_wire_and_why_it_ended_is_handed_over_before_the_endpoin
     let answering = std::thread::spawn(move || busy(&peer));
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock.clone(), sink);
+    let sip = Sip::new(clock.clone(), sink, None);
     let work = work(port, 1);
     sip.prepare(&work);
     sip.start(&work.key, clock.now());
@@ -214,7 +215,7 @@ async fn what_was_on_the_wire_and_why_it_ended_is_handed_over_before_the_endpoin
 async fn endpoints_that_never_began_say_why() {
     let (sink, mut events) = EventSink::channel();
     let clock = Clock::start();
-    let sip = Sip::new(clock, sink);
+    let sip = Sip::new(clock, sink, None);
     let work = work(9, 3);
     sip.prepare(&work);
     sip.hang_up(&work.key, None);
@@ -260,4 +261,51 @@ fn credentials_stay_only_where_the_offer_says_so() {
                 .unwrap()
                 .contains("response=\"redacted\"")
     );
+}
+
+/// Covers: R154.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_go_by_tcp_goes_by_tcp_and_a_peer_that_refuses_it_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).unwrap();
+        let invite = String::from_utf8(buffer[..length].to_vec()).unwrap();
+        stream
+            .write_all(answer(&invite, "486 Busy Here").as_bytes())
+            .unwrap();
+        // The ACK.
+        let _ = stream.read(&mut buffer);
+    });
+    let clock = Clock::start();
+    let mut details = Vec::new();
+    // The peer is gone when the second one calls.
+    for _ in 0..2 {
+        let (sink, mut events) = EventSink::channel();
+        let sip = Sip::new(clock.clone(), sink, None);
+        let mut work = work(port, 1);
+        if let Spec::Sip(offer) = &mut Arc::get_mut(&mut work).unwrap().spec {
+            offer.registrar.as_mut().unwrap().transport = SipTransport::Tcp.into();
+        }
+        sip.prepare(&work);
+        until_ready(&mut events).await;
+        sip.start(&work.key, clock.now());
+        for row in rows(&mut events, 1).await {
+            match row.what {
+                TraceItem::Message { message, .. } => assert_eq!(message.transport, Transport::Tcp),
+                TraceItem::Ending { detail, .. } => details.push(detail),
+            }
+        }
+        until_finished(&peer);
+    }
+    let refused = format!("INVITE: no connection to 127.0.0.1:{port}: Connection refused (os error 111)");
+    assert_eq!(details, ["INVITE: 486", &refused]);
+}
+
+fn until_finished(peer: &std::thread::JoinHandle<()>) {
+    while !peer.is_finished() {
+        std::thread::yield_now();
+    }
 }

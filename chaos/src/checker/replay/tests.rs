@@ -214,6 +214,7 @@ fn worker_row() -> wire::Row {
             id: id(WORKER),
             name: "w".to_owned(),
             reported_capacity: Some(10),
+            sip_capacity: None,
             token_hash: Some(vec![7; 32].into()),
             link: Some(wire::LinkFact {
                 link: 2,

@@ -20,6 +20,8 @@ struct Missing {
     groups: Vec<String>,
     /// Any of them would do; at least one.
     places: Vec<Selector>,
+    /// Whether it is of what workers carry of SIP endpoints.
+    sip: bool,
 }
 
 impl Ask<'_> {
@@ -79,6 +81,7 @@ impl Ask<'_> {
                     endpoints: shortage.short,
                     groups: self.names(shortage.tight.iter().map(|demand| groups[*demand])),
                     places,
+                    sip: self.has_sip(),
                 });
             }
         }
@@ -103,6 +106,7 @@ impl Ask<'_> {
                 endpoints: count,
                 groups: name,
                 places: vec![place],
+                sip: self.has_sip(),
             }),
         }
     }
@@ -184,9 +188,10 @@ impl Missing {
     }
 
     fn at(&self, place: &str) -> String {
+        let kind = if self.sip { "SIP capacity" } else { "capacity" };
         if self.kind == ChangeKind::AddWorker {
             return format!(
-                "an ONLINE worker {place} with capacity for {}",
+                "an ONLINE worker {place} with {kind} for {}",
                 endpoints(self.endpoints)
             );
         }
@@ -195,7 +200,7 @@ impl Missing {
         } else {
             format!("{} more endpoints", self.endpoints)
         };
-        format!("{more} of capacity {place}")
+        format!("{more} of {kind} {place}")
     }
 
     fn step(&self, place: &Selector) -> SuggestedChange {

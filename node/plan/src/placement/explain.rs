@@ -27,7 +27,7 @@ impl Ask<'_> {
             .map(|(group, _)| *group)
             .collect();
         let (code, message) = if deserted.is_empty() {
-            let enough = solve::shortage(&idle_rooms(fleet), &online).is_empty();
+            let enough = solve::shortage(&idle_rooms(fleet, view.sip), &online).is_empty();
             self.crowded(enough)
         } else {
             (RunReasonCode::NoOnlineWorkers, self.deserted_message(&deserted))
@@ -78,7 +78,7 @@ impl Ask<'_> {
                 .filter(|count| Some(count.filter) == filter)
                 .for_each(|count| count.workers += 1);
             if matches!(filter, None | Some(PlacementFilter::NoFreeCapacity)) {
-                explained.capacity_total += u64::from(seat.capacity);
+                explained.capacity_total += u64::from(seat.capacity(view.sip));
                 explained.capacity_free += u64::from(room(seat, view));
             }
         }
@@ -95,13 +95,18 @@ impl Ask<'_> {
             .iter()
             .map(|range| u64::from(range.count))
             .sum::<u64>();
+        let kind = if self.has_sip() {
+            "SIP endpoints"
+        } else {
+            "endpoints"
+        };
         if enough {
             let message = format!(
-                "the workers that match are busy: not enough of their capacity is free for {asked} endpoints"
+                "the workers that match are busy: not enough of their capacity is free for {asked} {kind}"
             );
             (RunReasonCode::WorkersBusy, message)
         } else {
-            let message = format!("the workers that match cannot hold {asked} endpoints, even when idle");
+            let message = format!("the workers that match cannot hold {asked} {kind}, even when idle");
             (RunReasonCode::InsufficientCapacity, message)
         }
     }
@@ -146,12 +151,12 @@ impl Fate {
             region: seat.worker.region.clone(),
             status: seat.worker.status(),
             filter: self.filter,
-            capacity: seat.capacity,
+            capacity: seat.capacity(view.sip),
             free: room(seat, view),
             held: if view.use_held {
                 0
             } else {
-                seat.held.min(seat.free())
+                seat.held.min(seat.free(view.sip))
             },
         }
     }

@@ -47,6 +47,7 @@ pub(crate) const LISTED_LIVE: usize = 1_000;
 pub(crate) const EVERYONE: View<'static> = View {
     exclude: &NOBODY,
     use_held: false,
+    sip: false,
 };
 
 /// Places every endpoint of a definition, by group, then first endpoint.
@@ -61,8 +62,9 @@ pub fn place(
 ) -> Result<Vec<Placement>, Unplaceable> {
     let fleet = Fleet::new(state, overlay);
     let ask = Ask::whole(definition);
-    ask.place(&fleet, EVERYONE, config)
-        .ok_or_else(|| ask.explain(&fleet, EVERYONE, LISTED_STORED))
+    let everyone = ask.everyone();
+    ask.place(&fleet, everyone, config)
+        .ok_or_else(|| ask.explain(&fleet, everyone, LISTED_STORED))
 }
 
 /// Places again what no assignment covers any more once `withdraw` are gone, on workers that had none of it.
@@ -85,6 +87,7 @@ pub fn replace(
     let view = View {
         exclude: &exclude,
         use_held: true,
+        sip: ask.has_sip(),
     };
     ask.place(&fleet, view, config)
         .ok_or_else(|| ask.explain(&fleet, view, LISTED_STORED))
@@ -93,9 +96,8 @@ pub fn replace(
 /// How the workers would fall away for a definition, placeable or not; the suggestion is empty if it is.
 pub fn explain(state: &State, definition: &TestDefinition, overlay: &Reservations) -> Explanation {
     let fleet = Fleet::new(state, overlay);
-    Ask::whole(definition)
-        .explain(&fleet, EVERYONE, LISTED_LIVE)
-        .explanation
+    let ask = Ask::whole(definition);
+    ask.explain(&fleet, ask.everyone(), LISTED_LIVE).explanation
 }
 
 /// What is to be placed: ranges of endpoints of the groups of a definition.
@@ -115,6 +117,19 @@ impl<'a> Ask<'a> {
         Self {
             definition,
             ranges: ranges.filter(|range| range.count > 0).collect(),
+        }
+    }
+
+    /// Whether any group of the run has SIP endpoints, asked for or not: what a worker carries of those counts then.
+    pub(crate) fn has_sip(&self) -> bool {
+        self.definition.groups.iter().any(Group::is_sip)
+    }
+
+    /// All workers, as this run sees them.
+    pub(crate) fn everyone(&self) -> View<'static> {
+        View {
+            sip: self.has_sip(),
+            ..EVERYONE
         }
     }
 
@@ -228,14 +243,14 @@ impl<'a> Ask<'a> {
 
     /// Whether it could ever be placed on the workers that are ONLINE, were they idle.
     pub(crate) fn hopeless(&self, fleet: &Fleet<'_>) -> bool {
-        let (_, demands) = self.online_demands(fleet, EVERYONE);
+        let (_, demands) = self.online_demands(fleet, self.everyone());
         demands.iter().any(|demand| demand.seats.is_empty())
-            || !solve::shortage(&idle_rooms(fleet), &demands).is_empty()
+            || !solve::shortage(&idle_rooms(fleet, self.has_sip()), &demands).is_empty()
     }
 
     /// The ONLINE workers that some group may use, each once for every group that may.
     pub(crate) fn candidates(&self, fleet: &Fleet<'_>) -> impl Iterator<Item = WorkerId> {
-        let (_, demands) = self.online_demands(fleet, EVERYONE);
+        let (_, demands) = self.online_demands(fleet, self.everyone());
         let seats = demands.into_iter().flat_map(|demand| demand.seats.to_vec());
         let ids: Vec<WorkerId> = seats.map(|seat| fleet.seats[seat].worker.id).collect();
         ids.into_iter()
@@ -243,8 +258,9 @@ impl<'a> Ask<'a> {
 
     /// Holds back from younger runs what this one could use: where it is short all that is free, elsewhere what it asks for.
     pub(crate) fn hold(&self, fleet: &mut Fleet<'_>, config: &PlanConfig) {
-        let (_, demands) = self.free_demands(fleet, EVERYONE);
-        let rooms = rooms(fleet, EVERYONE);
+        let view = self.everyone();
+        let (_, demands) = self.free_demands(fleet, view);
+        let rooms = rooms(fleet, view);
         for members in solve::components(rooms.len(), &demands) {
             let part: Vec<Demand> = members.iter().map(|member| demands[*member].clone()).collect();
             match solve::solve(&rooms, &part, config.min_chunk) {
@@ -255,7 +271,7 @@ impl<'a> Ask<'a> {
                 }
                 None => {
                     for seat in part.iter().flat_map(|demand| demand.seats.iter()) {
-                        fleet.seats[*seat].held = fleet.seats[*seat].free();
+                        fleet.seats[*seat].held = fleet.seats[*seat].free(view.sip);
                     }
                 }
             }
@@ -266,19 +282,19 @@ impl<'a> Ask<'a> {
 /// What is left on each worker within a view.
 fn rooms(fleet: &Fleet<'_>, view: View<'_>) -> Vec<Room> {
     let room = |seat: &Seat<'_>| Room {
-        capacity: seat.capacity,
-        used: seat.capacity.saturating_sub(room(seat, view)),
+        capacity: seat.capacity(view.sip),
+        used: seat.capacity(view.sip).saturating_sub(room(seat, view)),
     };
     fleet.seats.iter().map(room).collect()
 }
 
 /// What each worker could take if it were idle.
-fn idle_rooms(fleet: &Fleet<'_>) -> Vec<Room> {
+fn idle_rooms(fleet: &Fleet<'_>, sip: bool) -> Vec<Room> {
     fleet
         .seats
         .iter()
         .map(|seat| Room {
-            capacity: seat.capacity,
+            capacity: seat.capacity(sip),
             used: 0,
         })
         .collect()

@@ -24,7 +24,7 @@ use super::sip::unavailable;
 use super::{Pass, pending};
 use crate::config::PlanConfig;
 use crate::fleet::{Fleet, Reservations};
-use crate::placement::{Ask, EVERYONE, LISTED_LIVE, Unplaceable};
+use crate::placement::{Ask, LISTED_LIVE, Unplaceable};
 
 /// Most runs that are named as holding the capacity that another waits for.
 const HOLDERS: usize = 10;
@@ -182,9 +182,9 @@ impl Pass<'_> {
         let (state, config) = (self.state, self.config);
         let ask = Ask::whole(definition);
         let fleet = self.fleet();
-        let why = ask.explain(fleet, EVERYONE, LISTED_LIVE);
-        if let Some(placements) = ask.place(fleet, EVERYONE, config) {
-            fleet.reserve(&placements);
+        let why = ask.explain(fleet, ask.everyone(), LISTED_LIVE);
+        if let Some(placements) = ask.place(fleet, ask.everyone(), config) {
+            fleet.reserve(definition, &placements);
             let parts = parts(fleet, &placements);
             return Explained {
                 verdict: Verdict::CanStart,
@@ -228,11 +228,10 @@ impl Pass<'_> {
         let all: Vec<Placement> = own.iter().map(|assignment| placement(assignment)).collect();
         let parts = parts(&fleet, &all);
         for assignment in own.iter().copied().filter(held) {
-            fleet.give_back(&placement(assignment));
+            fleet.give_back(&run.definition, &placement(assignment));
         }
-        let explanation = Ask::whole(&run.definition)
-            .explain(&fleet, EVERYONE, LISTED_LIVE)
-            .explanation;
+        let ask = Ask::whole(&run.definition);
+        let explanation = ask.explain(&fleet, ask.everyone(), LISTED_LIVE).explanation;
         Explained {
             verdict: Verdict::Placed,
             reason: run.life.reason().cloned(),

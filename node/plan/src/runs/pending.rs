@@ -15,7 +15,7 @@ use super::limits::not_allowed;
 use super::sip::unavailable;
 use super::{Pass, RunPlan};
 use crate::Planned;
-use crate::placement::{Ask, EVERYONE, LISTED_STORED, Unplaceable};
+use crate::placement::{Ask, LISTED_STORED, Unplaceable};
 
 impl Pass<'_> {
     /// QUEUED if the workers that are ONLINE could take it, were they idle; else CANNOT_RUN_FOR_NOW.
@@ -46,7 +46,7 @@ impl Pass<'_> {
         let ask = Ask::whole(&run.definition);
         let fleet = self.fleet();
         if ask.hopeless(fleet) {
-            let why = ask.explain(fleet, EVERYONE, LISTED_STORED);
+            let why = ask.explain(fleet, ask.everyone(), LISTED_STORED);
             return self.reject(run, why);
         }
         self.note_queued(run, reserved);

@@ -14,7 +14,7 @@ use super::{Pass, RunPlan};
 use crate::Planned;
 use crate::fleet::View;
 use crate::placement::gaps::{self, Range};
-use crate::placement::{Ask, EVERYONE, LISTED_STORED, Unplaceable};
+use crate::placement::{Ask, LISTED_STORED, Unplaceable};
 
 /// Rounds of replacement that a run gets.
 const REPLACEMENTS: u32 = 1;
@@ -36,8 +36,8 @@ impl Pass<'_> {
         let now = self.now;
         let ask = Ask::whole(&run.definition);
         let fleet = self.fleet();
-        if let Some(placements) = ask.place(fleet, EVERYONE, config) {
-            fleet.reserve(&placements);
+        if let Some(placements) = ask.place(fleet, ask.everyone(), config) {
+            fleet.reserve(&run.definition, &placements);
             let reason = format!("{} assignments fit", placements.len());
             let command = PlaceRun {
                 run: run.id,
@@ -49,7 +49,7 @@ impl Pass<'_> {
             return self.act(Planned::new(Command::PlaceRun(command), reason));
         }
         if now >= deadline {
-            let why = ask.explain(fleet, EVERYONE, LISTED_STORED);
+            let why = ask.explain(fleet, ask.everyone(), LISTED_STORED);
             return self.reject(run, why);
         }
         if now.since(queued_at) >= config.hold_after && !ask.hopeless(fleet) {
@@ -88,18 +88,19 @@ impl Pass<'_> {
     fn replace(&mut self, run: &Run, unready: Unready, judged: Time) -> RunPlan {
         let (state, config, now) = (self.state, self.config, self.now);
         let exclude = gaps::workers_of(state, run, &unready.ordinals);
-        let view = View {
-            exclude: &exclude,
-            use_held: true,
-        };
         let ask = Ask {
             definition: &run.definition,
             ranges: unready.gaps,
         };
+        let view = View {
+            exclude: &exclude,
+            use_held: true,
+            sip: ask.has_sip(),
+        };
         let fleet = self.fleet();
         let may_replace = run.replacements < REPLACEMENTS;
         if let Some(placements) = may_replace.then(|| ask.place(fleet, view, config)).flatten() {
-            fleet.reserve(&placements);
+            fleet.reserve(&run.definition, &placements);
             let command = PlaceRun {
                 run: run.id,
                 revision: run.revision,

@@ -158,11 +158,22 @@ impl World {
 
     /// The worker says Hello, as the same process.
     pub fn connect(&mut self, id: WorkerId, held: Vec<(RunId, AssignmentEpoch)>) {
+        self.connect_with(id, held, None);
+    }
+
+    /// The same, with what its machine carries of SIP endpoints.
+    pub fn connect_with(
+        &mut self,
+        id: WorkerId,
+        held: Vec<(RunId, AssignmentEpoch)>,
+        sip_capacity: Option<u32>,
+    ) {
         let connect = ConnectWorker {
             token_hash: hash_of(id),
             node: NodeId(1),
             incarnation: Incarnation(*id.as_bytes()),
             capacity: u32::MAX,
+            sip_capacity,
             health: Vec::new(),
             held,
             draining: None,

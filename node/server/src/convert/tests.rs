@@ -199,6 +199,7 @@ fn registered() -> Worker {
         labels: BTreeMap::new(),
         configured_capacity: Some(100),
         reported_capacity: Some(80),
+        sip_capacity: None,
         token_hash: Some(TokenHash([0; 32])),
         token_expires_at: None,
         function_blocks: Default::default(),

@@ -55,6 +55,8 @@ pub fn worker(view: View<'_>, worker: &Worker) -> v1::Worker {
             free: total.saturating_sub(reserved),
             configured: worker.configured_capacity.unwrap_or(0),
             reported: worker.reported_capacity.unwrap_or(0),
+            sip_total: worker.sip_capacity.map(|_| worker.sip_capacity()),
+            sip_reserved: view.state.sip_reserved(worker.id),
         }),
         active_endpoints: vitals.active_endpoints,
         missed_heartbeats: heard.as_ref().map_or(0, |heard| heard.missed),

@@ -12,6 +12,7 @@ mod rows;
 mod service;
 mod source;
 mod summary;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub use rows::{Row, read_row};
 pub use service::evidence_service;
 pub use source::{Gap, GapReason, Selection, Source, gaps, late_counts_until, selected};
 pub use summary::{figures_for, figures_of, group_counts, group_figures, with_success_rate};
+#[cfg(test)]
+pub(crate) use sweep::sweep;
 
 /// How often the leader looks for runs to summarise or to purge. Both are found in an index, so that a look costs what is due.
 const LOOK: Duration = Duration::from_millis(500);
@@ -88,12 +91,14 @@ impl Evidence {
     }
 }
 
-/// What the leader does about evidence, until the node stops: summaries of runs that ended, and the end of runs whose time has passed.
+/// What is done about evidence until the node stops. By the leader: summaries of runs that ended, and the end of runs whose time has passed.
+/// By every node: the end of media files that nobody knows any more.
 pub async fn run(context: Context) {
     let shutdown = context.shutdown.clone();
     tokio::select! {
         () = shutdown.cancelled() => {}
-        () = look_while_leading(context) => {}
+        () = look_while_leading(context.clone()) => {}
+        () = sweep::run(context) => {}
     }
 }
 

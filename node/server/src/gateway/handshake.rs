@@ -156,6 +156,7 @@ fn connect_command(gateway: &Gateway, hello: &Hello) -> Result<ConnectWorker, Se
         node: gateway.context.config.id,
         incarnation: decode::incarnation(&hello.incarnation)?,
         capacity: hello.capacity,
+        sip_capacity: hello.sip_capacity,
         health: health::assess(&before, &report, gateway.context.config.unhealthy_above),
         held: decode::held(&hello.held)?,
         draining: hello.draining.then_some(DEFAULT_DRAIN),

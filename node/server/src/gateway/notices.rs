@@ -84,6 +84,7 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             configured_capacity: None,
             reported_capacity: None,
+            sip_capacity: None,
             token_hash: None,
             token_expires_at: None,
             function_blocks: std::collections::BTreeSet::new(),

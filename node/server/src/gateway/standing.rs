@@ -93,6 +93,7 @@ mod tests {
             node: NodeId(1),
             incarnation,
             capacity: 10,
+            sip_capacity: None,
             health: Vec::new(),
             held: Vec::new(),
             draining: None,

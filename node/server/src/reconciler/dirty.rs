@@ -229,6 +229,7 @@ mod tests {
             labels: BTreeMap::new(),
             configured_capacity: None,
             reported_capacity: None,
+            sip_capacity: None,
             token_hash: None,
             token_expires_at: Some(Time(9)),
             function_blocks: BTreeSet::new(),

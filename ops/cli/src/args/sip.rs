@@ -37,7 +37,7 @@ pub(crate) enum RegistrarCommand {
         /// Which port [default: 5060, or 5061 for tls].
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
         port: Option<u16>,
-        /// udp, tcp or tls.
+        /// How SIP travels to it: udp, tcp or tls. The certificate must be for the outbound proxy's host, else --host, else the domain.
         #[arg(long, default_value = "udp", value_parser = parse_transport)]
         transport: SipTransport,
         /// A SIP URI that all requests pass first.

@@ -1,6 +1,6 @@
-//! A trace as a capture file: pcap with nanoseconds, each message a UDP datagram in a packet made up around it.
+//! A trace as a capture file: pcap with nanoseconds, each message a UDP datagram or a TCP segment in a packet made up around it.
 //!
-//! Messages that travelled in a stream are shown as datagrams too. What one endpoint sent and another received is one packet.
+//! What travelled within TLS is a segment in plain text. What one endpoint sent and another received is one packet.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,6 +15,10 @@ const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 const UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
+const TCP: u8 = 6;
+const TCP_HEADER: usize = 20;
+/// The header's length in words of 32 bits, then what it says: PSH and ACK.
+const TCP_FLAGS: [u8; 2] = [0x50, 0x18];
 const IPV4_HEADER: usize = 20;
 /// What an IP packet's length can say.
 const MOST_LENGTH: usize = 65_535;
@@ -44,6 +48,7 @@ pub(crate) fn pcap(all: &[Timed<'_>]) -> Capture {
     for timed in all.iter().filter(|timed| timed.message.sent) {
         *sent.entry(key(timed)).or_default() += 1;
     }
+    let mut streams = Streams::default();
     for timed in all {
         if !timed.message.sent
             && let Some(times) = sent.get_mut(&key(timed)).filter(|times| **times > 0)
@@ -53,7 +58,13 @@ pub(crate) fn pcap(all: &[Timed<'_>]) -> Capture {
         }
         let (from, to) = timed.ends();
         match (from.parse(), to.parse()) {
-            (Ok(from), Ok(to)) => record(&mut bytes, timed.at_us, &packet(from, to, &timed.message.raw)),
+            (Ok(from), Ok(to)) => {
+                let payload = match timed.message.transport.as_str() {
+                    "tcp" | "tls" => Payload::tcp(&mut streams, from, to, &timed.message.raw),
+                    _ => Payload::udp(from, to, &timed.message.raw),
+                };
+                record(&mut bytes, timed.at_us, &packet(from, to, &payload));
+            }
             (Err(_), _) | (_, Err(_)) => left_out += 1,
         }
     }
@@ -75,25 +86,101 @@ fn record(bytes: &mut Vec<u8>, at_us: i64, packet: &[u8]) {
     bytes.extend(packet);
 }
 
-fn packet(from: SocketAddr, to: SocketAddr, raw: &[u8]) -> Vec<u8> {
+/// How many bytes went each way between two ends.
+#[derive(Default)]
+struct Streams(HashMap<(SocketAddr, SocketAddr), u32>);
+
+impl Streams {
+    /// The numbers of the next byte and of the one that is awaited from the other side. Streams begin at 1, since nobody saw them begin.
+    fn advance(&mut self, from: SocketAddr, to: SocketAddr, length: usize) -> (u32, u32) {
+        let awaited = self.0.get(&(to, from)).copied().unwrap_or(1);
+        let next = self.0.entry((from, to)).or_insert(1);
+        let seq = *next;
+        *next = next.wrapping_add(u32::try_from(length).unwrap_or_default());
+        (seq, awaited)
+    }
+}
+
+/// What is in an IP packet: the header of the transport, with no checksum yet, and the message.
+struct Payload {
+    protocol: u8,
+    /// Where the checksum is.
+    checksum: usize,
+    bytes: Vec<u8>,
+}
+
+impl Payload {
+    fn udp(from: SocketAddr, to: SocketAddr, raw: &[u8]) -> Self {
+        let raw = &raw[..raw.len().min(room(from, to) - UDP_HEADER)];
+        let mut bytes = Vec::with_capacity(UDP_HEADER + raw.len());
+        bytes.extend(from.port().to_be_bytes());
+        bytes.extend(to.port().to_be_bytes());
+        bytes.extend(length(UDP_HEADER + raw.len()));
+        bytes.extend([0, 0]);
+        bytes.extend(raw);
+        Self {
+            protocol: UDP,
+            checksum: 6,
+            bytes,
+        }
+    }
+
+    fn tcp(streams: &mut Streams, from: SocketAddr, to: SocketAddr, raw: &[u8]) -> Self {
+        let raw = &raw[..raw.len().min(room(from, to) - TCP_HEADER)];
+        let (seq, awaited) = streams.advance(from, to, raw.len());
+        let mut bytes = Vec::with_capacity(TCP_HEADER + raw.len());
+        bytes.extend(from.port().to_be_bytes());
+        bytes.extend(to.port().to_be_bytes());
+        bytes.extend(seq.to_be_bytes());
+        bytes.extend(awaited.to_be_bytes());
+        bytes.extend(TCP_FLAGS);
+        // As much room as there can be; no checksum; nothing urgent.
+        bytes.extend([0xff, 0xff, 0, 0, 0, 0]);
+        bytes.extend(raw);
+        Self {
+            protocol: TCP,
+            checksum: 16,
+            bytes,
+        }
+    }
+
+    /// With the checksum, which is over both addresses too.
+    fn sealed(&self, pair: &[u8]) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let sum = checksum(&[pair, &[0, self.protocol], &length(bytes.len()), &bytes]);
+        // Zero would say of a datagram that there is none, and means the same elsewhere.
+        let sum = if sum == 0 { u16::MAX } else { sum };
+        bytes[self.checksum..self.checksum + 2].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+}
+
+/// What a packet between these can hold.
+fn room(from: SocketAddr, to: SocketAddr) -> usize {
+    if from.is_ipv4() && to.is_ipv4() {
+        MOST_LENGTH - IPV4_HEADER
+    } else {
+        MOST_LENGTH
+    }
+}
+
+fn packet(from: SocketAddr, to: SocketAddr, payload: &Payload) -> Vec<u8> {
     let mut packet = [TO_MAC, FROM_MAC].concat();
     match (from.ip(), to.ip()) {
         (IpAddr::V4(source), IpAddr::V4(target)) => {
-            let raw = &raw[..raw.len().min(MOST_LENGTH - IPV4_HEADER - UDP_HEADER)];
             let pair = [source.octets(), target.octets()].concat();
             packet.extend(IPV4.to_be_bytes());
-            packet.extend(ipv4(&pair, UDP_HEADER + raw.len()));
-            packet.extend(udp(&pair, (from.port(), to.port()), raw));
+            packet.extend(ipv4(&pair, payload.protocol, payload.bytes.len()));
+            packet.extend(payload.sealed(&pair));
         }
         (source, target) => {
-            let raw = &raw[..raw.len().min(MOST_LENGTH - UDP_HEADER)];
             let pair = [six(source).octets(), six(target).octets()].concat();
             packet.extend(IPV6.to_be_bytes());
             packet.extend([0x60, 0, 0, 0]);
-            packet.extend(length(UDP_HEADER + raw.len()));
-            packet.extend([UDP, 64]);
+            packet.extend(length(payload.bytes.len()));
+            packet.extend([payload.protocol, 64]);
             packet.extend(&pair);
-            packet.extend(udp(&pair, (from.port(), to.port()), raw));
+            packet.extend(payload.sealed(&pair));
         }
     }
     packet
@@ -106,31 +193,15 @@ fn six(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-fn ipv4(pair: &[u8], payload: usize) -> Vec<u8> {
+fn ipv4(pair: &[u8], protocol: u8, payload: usize) -> Vec<u8> {
     let mut header = vec![0x45, 0];
     header.extend(length(IPV4_HEADER + payload));
     // No number; not to be fragmented; 64 hops; the checksum comes later.
-    header.extend([0, 0, 0x40, 0, 64, UDP, 0, 0]);
+    header.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
     header.extend(pair);
     let sum = checksum(&[&header]);
     header[10..12].copy_from_slice(&sum.to_be_bytes());
     header
-}
-
-/// The datagram; the checksum is over both addresses too.
-fn udp(pair: &[u8], (from, to): (u16, u16), raw: &[u8]) -> Vec<u8> {
-    let length = length(UDP_HEADER + raw.len());
-    let mut datagram = Vec::with_capacity(UDP_HEADER + raw.len());
-    datagram.extend(from.to_be_bytes());
-    datagram.extend(to.to_be_bytes());
-    datagram.extend(length);
-    datagram.extend([0, 0]);
-    datagram.extend(raw);
-    let sum = checksum(&[pair, &[0, UDP], &length, &datagram]);
-    // Zero would say that there is none.
-    let sum = if sum == 0 { u16::MAX } else { sum };
-    datagram[6..8].copy_from_slice(&sum.to_be_bytes());
-    datagram
 }
 
 fn length(bytes: usize) -> [u8; 2] {
@@ -231,43 +302,102 @@ mod tests {
         assert_eq!(lengths, [14 + 65_535, 14 + 40 + 65_535]);
     }
 
+    /// What tshark finds in a capture file: method, status, whether the checksum is good, when. `None`: it is not installed.
+    fn read_by_tshark(messages: &[TraceMessage], by: &str) -> Option<Vec<Vec<String>>> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.pcap");
+        std::fs::write(&file, pcap(&Timed::all(messages)).bytes).unwrap();
+        let mut command = Command::new("tshark");
+        for check in ["ip.check_checksum:TRUE", &format!("{by}.check_checksum:TRUE")] {
+            command.args(["-o", check]);
+        }
+        command.arg("-r").arg(&file).args(["-Y", "sip", "-T", "fields"]);
+        let status = format!("{by}.checksum.status");
+        for field in [
+            "sip.Method",
+            "sip.Status-Code",
+            &status,
+            "frame.time_epoch",
+            "_ws.expert.message",
+        ] {
+            command.args(["-e", field]);
+        }
+        let text = String::from_utf8(command.output().ok()?.stdout).unwrap();
+        let row = |line: &str| line.split('\t').map(str::to_owned).collect();
+        Some(text.lines().map(row).collect())
+    }
+
+    fn is_the_call(rows: &[Vec<String>]) {
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        // 1 is good, also in the words of newer ones.
+        let good = |row: &[String]| row[2] == "1" || row[2] == "Good";
+        assert!(rows.iter().all(|row| good(row)), "{rows:?}");
+        let found = [&rows[0][0], &rows[1][1], &rows[2][0]];
+        assert_eq!(found, ["INVITE", "486", "BYE"]);
+        assert!(rows[1][3].starts_with("1700000000.02"), "{rows:?}");
+    }
+
     /// Covers: R154. Where tshark is there.
     #[test]
     fn tshark_reads_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("t.pcap");
-        std::fs::write(&file, pcap(&Timed::all(&call())).bytes).unwrap();
-        let Ok(read) = Command::new("tshark")
-            .args([
-                "-o",
-                "ip.check_checksum:TRUE",
-                "-o",
-                "udp.check_checksum:TRUE",
-                "-r",
-            ])
-            .arg(&file)
-            .args(["-Y", "sip", "-T", "fields"])
-            .args([
-                "-e",
-                "sip.Method",
-                "-e",
-                "sip.Status-Code",
-                "-e",
-                "udp.checksum.status",
-                "-e",
-                "frame.time_epoch",
-            ])
-            .output()
-        else {
-            return;
+        if let Some(rows) = read_by_tshark(&call(), "udp") {
+            is_the_call(&rows);
+        }
+    }
+
+    /// Covers: R154. Where tshark is there: what travelled in streams is in streams, without gaps.
+    #[test]
+    fn tshark_reads_messages_of_streams() {
+        for transport in ["tcp", "tls"] {
+            let mut messages = call();
+            // One more in each direction, so that their numbers matter.
+            let (mut ack, mut again) = (messages[0].clone(), messages[1].clone());
+            ack.raw =
+                b"ACK sip:b@x SIP/2.0\r\nCall-ID: c\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n".to_vec();
+            again.raw = b"SIP/2.0 200 OK\r\nCall-ID: c\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n".to_vec();
+            (ack.seq, again.seq) = (2, 3);
+            (ack.since_us, again.since_us) = (25_007, 28_007);
+            messages.splice(2..2, [ack, again]);
+            for message in &mut messages {
+                message.transport = transport.to_owned();
+            }
+            let Some(mut rows) = read_by_tshark(&messages, "tcp") else {
+                return;
+            };
+            let lost = |row: &Vec<String>| row[4].contains("segment") || row[4].contains("out-of-order");
+            assert!(!rows.iter().any(lost), "{rows:?}");
+            rows.retain(|row| row[0] != "ACK" && row[1] != "200");
+            is_the_call(&rows);
+        }
+    }
+
+    #[test]
+    fn segments_are_numbered_by_the_bytes_before_them() {
+        let mut messages = call();
+        messages.truncate(2);
+        messages.push(messages[0].clone());
+        messages[2].seq = 2;
+        messages[2].since_us = 40_007;
+        for message in &mut messages {
+            message.transport = "tcp".to_owned();
+        }
+        let numbers = |packet: &Vec<u8>| {
+            let number = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
+            assert_eq!(packet[23], TCP);
+            let (pair, segment) = (&packet[26..34], &packet[34..]);
+            let length = u16::try_from(segment.len()).unwrap().to_be_bytes();
+            assert_eq!(checksum(&[pair, &[0, TCP], &length, segment]), 0);
+            (number(38), number(42))
         };
-        let text = String::from_utf8(read.stdout).unwrap();
-        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
-        assert_eq!(rows.len(), 3, "{text}");
-        // 1 is good, also in the words of newer ones.
-        let good = |row: &[&str]| row[2] == "1" || row[2] == "Good";
-        assert!(rows.iter().all(|row| good(row)), "{text}");
-        assert_eq!((rows[0][0], rows[1][1], rows[2][0]), ("INVITE", "486", "BYE"));
-        assert!(rows[1][3].starts_with("1700000000.02"), "{text}");
+        let packets = packets(&pcap(&Timed::all(&messages)).bytes);
+        let lengths: Vec<u32> = messages
+            .iter()
+            .map(|message| message.raw.len().try_into().unwrap())
+            .collect();
+        let found: Vec<_> = packets.iter().map(numbers).collect();
+        assert_eq!(
+            found,
+            [(1, 1), (1, 1 + lengths[0]), (1 + lengths[0], 1 + lengths[1])]
+        );
     }
 }

@@ -27,6 +27,7 @@ mod services;
 mod sip;
 mod snapshots;
 mod storm;
+mod strained;
 mod tokens;
 mod webhooks;
 mod witness;

@@ -50,6 +50,7 @@ pub(super) fn register(
         labels: command.labels.clone(),
         configured_capacity: command.capacity,
         reported_capacity: None,
+        sip_capacity: None,
         token_hash: None,
         token_expires_at: None,
         function_blocks: command.function_blocks.clone(),

@@ -52,6 +52,7 @@ pub(super) fn create(
         labels: command.labels.clone(),
         configured_capacity: command.capacity,
         reported_capacity: None,
+        sip_capacity: None,
         token_hash: session.then_some(command.token_hash),
         token_expires_at: command.token_ttl.filter(|_| session).map(|ttl| now + ttl),
         function_blocks: BTreeSet::new(),
@@ -97,6 +98,7 @@ pub(super) fn connect(tx: &mut Tx<'_>, command: &ConnectWorker) -> Result<Reply,
     let reason = format!("connected to node {}", command.node);
     tx.put_worker(Worker {
         reported_capacity: Some(command.capacity),
+        sip_capacity: command.sip_capacity,
         version: command.version.clone(),
         session: Some(Session {
             epoch,

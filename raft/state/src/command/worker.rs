@@ -41,6 +41,8 @@ pub struct ConnectWorker {
     pub incarnation: Incarnation,
     /// Most endpoints that the process can hold.
     pub capacity: u32,
+    /// Of those at most so many with executor `sip`, as the process measured; `None`: it did not.
+    pub sip_capacity: Option<u32>,
     /// Resources above their thresholds.
     pub health: Vec<HealthIssue>,
     /// The assignments that the process still holds.

@@ -18,6 +18,11 @@ impl Group {
             Executor::Sim(_) => None,
         }
     }
+
+    /// Whether its endpoints are SIP user agents.
+    pub fn is_sip(&self) -> bool {
+        self.sip().is_some()
+    }
 }
 
 impl State {

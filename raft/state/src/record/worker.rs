@@ -35,6 +35,8 @@ pub struct Worker {
     pub configured_capacity: Option<u32>,
     /// Most endpoints at once, as its process said.
     pub reported_capacity: Option<u32>,
+    /// Of those at most so many with executor `sip`, as its process measured; `None`: it did not say.
+    pub sip_capacity: Option<u32>,
     /// What its token hashes to; ping workers have none.
     pub token_hash: Option<TokenHash>,
     /// From then on the token is refused.
@@ -102,6 +104,12 @@ impl Worker {
             (Some(capacity), None) | (None, Some(capacity)) => capacity,
             (None, None) => 0,
         }
+    }
+
+    /// Most endpoints with executor `sip` at once. They count as endpoints too.
+    pub fn sip_capacity(&self) -> u32 {
+        let all = self.capacity();
+        self.sip_capacity.map_or(all, |sip| sip.min(all))
     }
 }
 

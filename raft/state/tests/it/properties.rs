@@ -322,6 +322,7 @@ fn command(world: &World, act: &Act) -> Command {
                 .and_then(|worker| worker.token_hash);
             Command::ConnectWorker(ConnectWorker {
                 token_hash: known.unwrap_or(token(*n)),
+                sip_capacity: (*incarnation > 1).then_some(30),
                 ..hello(*n, *incarnation, held)
             })
         }

@@ -123,6 +123,7 @@ pub fn hello(n: u8, incarnation: u8, held: Vec<(RunId, AssignmentEpoch)>) -> Con
         node: NodeId(1),
         incarnation: process(incarnation),
         capacity: 1_000_000,
+        sip_capacity: None,
         health: Vec::new(),
         held,
         draining: None,

@@ -24,6 +24,7 @@ impl Wire for Worker {
             labels: self.labels.clone(),
             configured_capacity: self.configured_capacity,
             reported_capacity: self.reported_capacity,
+            sip_capacity: self.sip_capacity,
             token_hash: self.token_hash.map(|hash| id_bytes(&hash.0)),
             link: Some(self.facts.link.to_proto()),
             health: Some(self.facts.health.to_proto()),
@@ -63,6 +64,7 @@ impl Wire for Worker {
             labels: proto.labels,
             configured_capacity: proto.configured_capacity,
             reported_capacity: proto.reported_capacity,
+            sip_capacity: proto.sip_capacity,
             token_hash: match &proto.token_hash {
                 Some(bytes) => Some(TokenHash(fixed("token_hash", bytes)?)),
                 None => None,

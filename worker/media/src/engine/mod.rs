@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod command;
+mod cost;
 mod ports;
 mod thread;
 mod wishes;
@@ -17,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::command::Command;
+pub use self::cost::cost_of_a_call;
 use self::ports::PortRange;
 use self::thread::Thread;
 use crate::clock::Clock;

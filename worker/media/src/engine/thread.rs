@@ -14,7 +14,7 @@ use super::ports::Ports;
 use crate::call::{Call, Step};
 use crate::clock::{Clock, Mono, Stamps};
 use crate::health::{GeneratorHealth, Pulse};
-use crate::interval::Event;
+use crate::interval::{Event, Interval};
 use crate::session::SessionId;
 use crate::stream::Direction;
 
@@ -150,26 +150,15 @@ impl<F: FnMut(Event)> Thread<F> {
         }
         let reports = (id.0 + call.slots()).is_multiple_of(REPORT_VISITS);
         read(&mut self.batch, &entry.ports, call, reports, &self.stamps, now);
-        let mut now = now;
-        loop {
-            match call.poll(now, self.wall, &mut self.pulse) {
-                Step::Packet(bytes, to) => {
-                    let result = entry.ports.rtp.send_to(bytes, to);
-                    now = self.clock.now();
-                    call.sent(
-                        result.map(drop).map_err(|error| errno(&error)),
-                        now,
-                        &mut self.pulse,
-                    );
-                }
-                Step::Report(bytes, to) => {
-                    // A report that cannot be sent is missed like one that is lost.
-                    let _ = entry.ports.rtcp.send_to(bytes, to);
-                }
-                Step::Interval(interval) => (self.tell)(Event::Interval(id, interval)),
-                Step::Wait => break,
-            }
-        }
+        let (clock, tell) = (&self.clock, &mut self.tell);
+        serve(
+            &entry.ports,
+            call,
+            (now, || clock.now()),
+            self.wall,
+            &mut self.pulse,
+            |interval| tell(Event::Interval(id, interval)),
+        );
     }
 
     /// Until the next slot with calls, the next second's health, or a command. False: nobody is left who could send one.
@@ -232,7 +221,33 @@ pub(super) fn read(
     }
 }
 
+/// Sends what is due for a call. `clock` is looked at after each packet.
+pub(super) fn serve(
+    ports: &Ports,
+    call: &mut Call,
+    (mut now, clock): (Mono, impl Fn() -> Mono),
+    wall: SystemTime,
+    pulse: &mut Pulse,
+    mut tell: impl FnMut(Interval),
+) {
+    loop {
+        match call.poll(now, wall, pulse) {
+            Step::Packet(bytes, to) => {
+                let result = ports.rtp.send_to(bytes, to);
+                now = clock();
+                call.sent(result.map(drop).map_err(|error| errno(&error)), now, pulse);
+            }
+            Step::Report(bytes, to) => {
+                // A report that cannot be sent is missed like one that is lost.
+                let _ = ports.rtcp.send_to(bytes, to);
+            }
+            Step::Interval(interval) => tell(interval),
+            Step::Wait => break,
+        }
+    }
+}
+
 /// CPU time of this thread.
-fn cpu_time() -> Duration {
+pub(super) fn cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

@@ -127,7 +127,7 @@ impl<F: FnMut(Event)> Thread<F> {
 }
 
 /// Drawn by lot.
-fn identity(id: SessionId) -> Identity {
+pub(super) fn identity(id: SessionId) -> Identity {
     Identity {
         start: Start {
             ssrc: rand::random(),

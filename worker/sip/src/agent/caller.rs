@@ -17,8 +17,9 @@ use super::{Agent, HangUp, ordered, stopped};
 use crate::desk::Media;
 use crate::ending::{Ending, Refused};
 use crate::plan::Action;
-use crate::register::{address_of_record, credentials, next_hop, routes};
+use crate::register::{address_of_record, credentials, routes};
 use crate::sdp;
+use crate::tap::Fault;
 
 /// Timer B: after this the stack gives up an INVITE that nobody answers. A little more, so that it speaks first.
 const SILENCE: Duration = Duration::from_secs(34);
@@ -48,7 +49,10 @@ impl Agent {
         };
         let ours = Ours::offer(&self.plan.codecs, media.session.id().0);
         let (sender, mut states) = self.line.stack().dialogs().new_dialog_state_channel();
-        let next_hop = next_hop(&self.plan.registrar);
+        let next_hop = match self.line.stack().reach(self.plan.registrar.next_hop).await {
+            Ok(next_hop) => next_hop,
+            Err(error) => return Ending::new(Outcome::Oserror, format!("INVITE: {error}")),
+        };
         let _route = self.line.stack().routes().add(&callee, next_hop.clone());
         let option = self.invitation(callee, next_hop, ours.write(&media));
         let (dialog, mut inviting) = match self.line.stack().dialogs().do_invite_async(option, sender) {
@@ -140,8 +144,19 @@ impl Agent {
             (Some(code), Some(seen)) if code == seen => Refused::Code(code),
             // A 2xx that the stack could not use, or a challenge that it could not answer.
             (None, Some(seen)) => Refused::Code(seen),
-            (_, _) if self.line.tap.times().invite.is_none() => Refused::Unsent,
+            (_, _) if self.line.tap.times().invite.is_none() => self.unsent(),
             (_, _) => Refused::Silence,
+        }
+    }
+
+    fn unsent(&self) -> Refused {
+        match self.line.tap.why_unsent() {
+            Some(unsent) => match unsent.fault {
+                Fault::Ours => Refused::Unsent,
+                Fault::Theirs => Refused::Unreachable(unsent.why),
+                Fault::Silence => Refused::Silence,
+            },
+            None => Refused::Unsent,
         }
     }
 

@@ -59,6 +59,7 @@ impl Agent {
             Err(error) => return Ending::new(Outcome::CallFailed, format!("INVITE: {error}")),
         };
         let offer = invite.original.body.clone();
+        self.line.stack().reach_back(&invite.original).await;
         let mut handled = dialog.clone();
         tokio::spawn(async move { handled.handle(&mut invite).await });
         let _ = dialog.ringing(None, None);

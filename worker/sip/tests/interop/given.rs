@@ -10,7 +10,7 @@ use reeve_media::{Codec, EngineConfig, Source};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use reeve_sip::plan::{Account, Plan, Registrar, Role};
 use reeve_sip::tap::Message;
-use reeve_sip::{Agent, Closed, Desk, HangUp, Shared, Stack, Update};
+use reeve_sip::{Agent, Carrier, Closed, Desk, HangUp, Shared, Stack, Update};
 use tokio::sync::{mpsc, watch};
 
 pub const DOMAIN: &str = "demo.example";
@@ -67,6 +67,11 @@ impl Peer {
         }
     }
 
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end, and says whether it was content.
     pub async fn content(&mut self) -> bool {
         let until = Instant::now() + PATIENCE;
@@ -82,7 +87,11 @@ impl Peer {
 
 /// The registrar and proxy of the demo. It answers once this returns.
 pub async fn kamailio() -> Peer {
-    let folder = folder();
+    kamailio_with(|text, _| text, folder()).await
+}
+
+/// The same with its configuration changed. It must go on to listen by UDP too, so that it can be asked whether it is there.
+pub async fn kamailio_with(change: impl Fn(String, u16) -> String, folder: tempfile::TempDir) -> Peer {
     let port = port();
     let template = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../ops/demo/sip/kamailio.cfg");
     let text = std::fs::read_to_string(template).unwrap();
@@ -91,7 +100,7 @@ pub async fn kamailio() -> Peer {
         .replace("@DOMAIN@", DOMAIN)
         .replace("@PASSWORD@", PASSWORD);
     let config = folder.path().join("kamailio.cfg");
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, change(text, port)).unwrap();
     let mut command = Command::new("kamailio");
     command
         .args(["-DD", "-E", "-m", "64", "-M", "8", "-f"])
@@ -105,7 +114,8 @@ pub async fn kamailio() -> Peer {
 
 /// Waits until a SIP peer answers anything at all.
 pub async fn answers(address: SocketAddr) {
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let socket = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
+    socket.connect(address).await.unwrap();
     let local = socket.local_addr().unwrap();
     let ask = format!(
         "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKask\r\nMax-Forwards: 0\r\n\
@@ -115,10 +125,8 @@ pub async fn answers(address: SocketAddr) {
     let mut buffer = [0; 4096];
     while Instant::now() < until {
         // Nothing listens there yet.
-        let _ = socket.send_to(ask.as_bytes(), address).await;
-        if let Ok(Ok(_)) =
-            tokio::time::timeout(Duration::from_millis(100), socket.recv_from(&mut buffer)).await
-        {
+        let _ = socket.send(ask.as_bytes()).await;
+        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_millis(100), socket.recv(&mut buffer)).await {
             return;
         }
     }
@@ -127,13 +135,23 @@ pub async fn answers(address: SocketAddr) {
 
 /// A SIP stack and a media engine of our own.
 pub async fn us() -> Shared {
+    us_by(Carrier::Udp).await
+}
+
+/// The same, with another carrier.
+pub async fn us_by(carrier: Carrier) -> Shared {
+    us_at("127.0.0.1:0".parse().unwrap(), carrier).await
+}
+
+/// The same, at another address.
+pub async fn us_at(address: SocketAddr, carrier: Carrier) -> Shared {
     let first = 30_000 + u16::try_from(std::process::id() % 100).unwrap() * 300;
     let config = EngineConfig {
         ports: first..=first.saturating_add(298),
         ..EngineConfig::default()
     };
     Shared {
-        stack: Stack::bind("127.0.0.1:0".parse().unwrap()).await.unwrap(),
+        stack: Stack::bind_by(address, carrier).await.unwrap(),
         desk: Desk::start(config).unwrap(),
     }
 }
@@ -235,6 +253,14 @@ impl Endpoint {
         }
     }
 
+    /// Until its media has been for so long.
+    pub async fn hear_for(&mut self, time: Duration) {
+        while self.intervals.last().is_none_or(|last| last.since_begin < time) {
+            assert!(self.closed.is_none(), "closed: {:?}", self.closed);
+            self.hear().await;
+        }
+    }
+
     /// To its end. Gives the outcome and why.
     pub async fn end(&mut self) -> (Outcome, String) {
         while self.closed.is_none() {
@@ -264,4 +290,10 @@ pub async fn until(mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it does not come");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The beginning of everything that an endpoint sent or received, as text.
+pub fn texts(endpoint: &Endpoint) -> Vec<String> {
+    let text = |message: &Message| String::from_utf8_lossy(&message.bytes).into_owned();
+    endpoint.trace.iter().map(text).collect()
 }

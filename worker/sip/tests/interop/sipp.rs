@@ -11,7 +11,7 @@ use reeve_sip::plan::{Plan, Role};
 use crate::given::{Endpoint, Peer, answers, folder, plan, port, receiver, start, us};
 
 /// What SIPp does with one INVITE, step by step.
-enum Does {
+pub enum Does {
     Says(u16),
     Answers,
     Rubbish(&'static str),
@@ -20,7 +20,7 @@ enum Does {
 }
 
 const ECHOED: &str = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n\
-    Contact: <sip:[local_ip]:[local_port]>\n";
+    Contact: <sip:[local_ip]:[local_port];transport=[transport]>\n";
 const SDP: &str = "v=0\no=- 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio 9 RTP/AVP 0\na=rtpmap:0 PCMU/8000\n";
 
 fn says(code: u16, body: &str) -> String {
@@ -52,6 +52,11 @@ fn scenario(steps: &[Does]) -> String {
 
 /// SIPp as callee of one call.
 fn callee(steps: &[Does]) -> Peer {
+    callee_by(steps, "u1")
+}
+
+/// The same by `u1`, UDP, or `t1`, one TCP connection.
+pub fn callee_by(steps: &[Does], transport: &str) -> Peer {
     let folder = folder();
     let file = folder.path().join("callee.xml");
     std::fs::write(&file, scenario(steps)).unwrap();
@@ -61,11 +66,11 @@ fn callee(steps: &[Does]) -> Peer {
     command
         .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1", "-nostdin"])
         .arg("127.0.0.1");
-    command.args(["-timeout", "60"]);
+    command.args(["-timeout", "60", "-t", transport]);
     Peer::new(command, SocketAddr::from(([127, 0, 0, 1], port)), folder)
 }
 
-fn calls(peer: &Peer, answer_timeout: Duration) -> Plan {
+pub fn calls(peer: &Peer, answer_timeout: Duration) -> Plan {
     let target = format!("sip:callee@{}", peer.address);
     let role = Role::Caller {
         target,
@@ -81,7 +86,7 @@ fn calls(peer: &Peer, answer_timeout: Duration) -> Plan {
 async fn called(steps: &[Does], answer_timeout: Duration) -> (Endpoint, Outcome, String, bool) {
     let mut peer = callee(steps);
     let us = us().await;
-    listens(peer.address).await;
+    listens(peer.address, "udp").await;
     let mut alice = start(&us, calls(&peer, answer_timeout));
     let (outcome, why) = alice.end().await;
     let content = peer.content().await;
@@ -89,14 +94,10 @@ async fn called(steps: &[Does], answer_timeout: Duration) -> (Endpoint, Outcome,
 }
 
 /// SIPp answers nothing but its scenario: its socket is in the kernel's table once it listens.
-async fn listens(address: SocketAddr) {
+pub async fn listens(address: SocketAddr, by: &str) {
     let wanted = format!(":{:04X} ", address.port());
-    crate::given::until(|| {
-        std::fs::read_to_string("/proc/net/udp")
-            .unwrap()
-            .contains(&wanted)
-    })
-    .await;
+    let table = format!("/proc/net/{by}");
+    crate::given::until(|| std::fs::read_to_string(&table).unwrap().contains(&wanted)).await;
 }
 
 /// Covers: R164, R165.
@@ -221,7 +222,7 @@ async fn a_stranger_calls_a_receiver() {
     let mut bob = start(&us, role);
     bob.until(Phase::Initializing).await;
     answers(us.stack.local()).await;
-    let mut peer = uac(&bob.user, us.stack.local(), 1_500);
+    let mut peer = uac(&bob.user, us.stack.local(), 1_500, "u1");
     let (outcome, why) = bob.end().await;
     assert!(peer.content().await, "{why}: {:?}", bob.lines());
     // It sends no media: that is said.
@@ -237,7 +238,7 @@ async fn what_strangers_send_harms_no_call() {
     role.duration = Duration::from_secs(2);
     let mut bob = start(&us, role);
     bob.until(Phase::Initializing).await;
-    let peer = uac(&bob.user, us.stack.local(), 2_000);
+    let peer = uac(&bob.user, us.stack.local(), 2_000, "u1");
     bob.until(Phase::Incall).await;
     let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = us.stack.local();
@@ -271,7 +272,7 @@ async fn what_strangers_send_harms_no_call() {
 }
 
 /// SIPp's own caller.
-fn uac(user: &str, remote: SocketAddr, talks_ms: u32) -> Peer {
+pub fn uac(user: &str, remote: SocketAddr, talks_ms: u32, transport: &str) -> Peer {
     let folder = folder();
     let port = port();
     let mut command = Command::new("sipp");
@@ -279,6 +280,6 @@ fn uac(user: &str, remote: SocketAddr, talks_ms: u32) -> Peer {
         .current_dir(folder.path())
         .args(["-sn", "uac", "-s", user, "-i", "127.0.0.1"]);
     command.args(["-p", &port.to_string(), "-m", "1", "-d", &talks_ms.to_string()]);
-    command.args(["-nostdin", "-timeout", "60", &remote.to_string()]);
+    command.args(["-nostdin", "-timeout", "60", "-t", transport, &remote.to_string()]);
     Peer::new(command, SocketAddr::from(([127, 0, 0, 1], port)), folder)
 }

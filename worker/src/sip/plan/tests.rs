@@ -73,7 +73,7 @@ fn an_offer_that_cannot_be_kept_names_field_and_rule() {
             offer.registrar.as_mut().unwrap().domain.clear()
         }),
         ("sip.registrar.transport", |offer| {
-            offer.registrar.as_mut().unwrap().transport = 2
+            offer.registrar.as_mut().unwrap().transport = 9
         }),
         ("sip.accounts", |offer| drop(offer.accounts.pop())),
         ("sip.targets", |offer| drop(offer.targets.pop())),

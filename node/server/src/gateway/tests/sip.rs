@@ -1,6 +1,7 @@
 //! What a worker is offered of SIP endpoints, and the media files that offers name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_state::command::{
@@ -242,4 +243,28 @@ async fn a_worker_gets_the_media_file_that_an_offer_names_and_nobody_else_does()
     assert_eq!(ask("cmw_1", &sha256).await, Err(Code::Unauthenticated));
     let stranger = token.replace(|digit: char| digit.is_ascii_digit(), "a");
     assert_eq!(ask(&stranger, &sha256).await, Err(Code::Unauthenticated));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_media_file_that_nobody_knows_any_more_goes_once_it_is_old() {
+    let world = World::start(with_secret()).await;
+    let keep = |data: &'static [u8]| {
+        let data = bytes::Bytes::from_static(data);
+        let sha256 = crate::media::hash(&data);
+        let context = world.context.clone();
+        async move {
+            crate::media::spread(&context, sha256, data).await.unwrap();
+            sha256
+        }
+    };
+    let (known, forgotten) = (keep(b"known").await, keep(b"forgotten").await);
+    let sealer = Sealer::new(world.context.config.cluster_secret.as_ref().unwrap());
+    world.resources(&sealer, known).await;
+    let sweep = |kept_for| crate::evidence::sweep(&world.context, kept_for);
+    assert_eq!(sweep(Duration::from_secs(3_600)).await, Ok(0), "both are new");
+    assert_eq!(sweep(Duration::ZERO).await, Ok(1));
+    let objects = world.context.evidence.objects();
+    assert!(objects.get(&crate::media::path(&known)).await.is_ok());
+    assert!(objects.get(&crate::media::path(&forgotten)).await.is_err());
+    assert_eq!(sweep(Duration::ZERO).await, Ok(0));
 }

@@ -68,8 +68,11 @@ fn capacity_text(capacity: WorkerCapacity) -> String {
             limit.to_string()
         }
     };
+    let sip = capacity.sip_total.map_or_else(String::new, |total| {
+        format!("; of SIP {total}: {} reserved", capacity.sip_reserved)
+    });
     format!(
-        "{} endpoints: {} reserved, {} free (configured: {}, reported: {})",
+        "{} endpoints: {} reserved, {} free (configured: {}, reported: {}){sip}",
         capacity.total,
         capacity.reserved,
         capacity.free,
@@ -166,6 +169,8 @@ mod tests {
                 free: 60,
                 configured: 200,
                 reported: 100,
+                sip_total: Some(50),
+                sip_reserved: 20,
             }),
             active_endpoints: 39,
             missed_heartbeats: 2,
@@ -198,7 +203,7 @@ mod tests {
     fn capacity_endpoints_and_flaps_are_side_by_side() {
         let text = details(&worker());
         for line in [
-            "Capacity    100 endpoints: 40 reserved, 60 free (configured: 200, reported: 100)",
+            "Capacity    100 endpoints: 40 reserved, 60 free (configured: 200, reported: 100); of SIP 50: 20 reserved",
             "Endpoints   39 active of 100",
             "Resources   CPU 95 %, memory 34 %, disk 56 %",
             "Heartbeats  never heard by this node, 2 missed in a row, session 7 on n3, its clock 12 ms behind",

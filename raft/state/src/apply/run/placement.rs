@@ -7,7 +7,7 @@ use crate::apply::tx::Tx;
 use crate::command::{PlaceRun, Placement, PlacementFault, Refusal, Reply};
 use crate::id::{AssignmentEpoch, WorkerId};
 use crate::mutant::{self, Mutant};
-use crate::record::{Assignment, AssignmentKey, EndpointCounts, Run};
+use crate::record::{Assignment, AssignmentKey, EndpointCounts, Group, Run};
 use crate::transition::assignment::{AssignmentEvent, AssignmentLife};
 use crate::transition::endpoint::EndpointOutcome;
 use crate::transition::run::RunStatus;
@@ -75,14 +75,18 @@ fn withdraw(tx: &mut Tx<'_>, run: &Run, ordinals: &[u32]) -> Result<(), Refusal>
 
 /// Every worker is ONLINE (R10), matches its group's selector (R95, R96) and has the capacity (R97).
 fn eligible(tx: &Tx<'_>, run: &Run, placements: &[Placement]) -> Result<(), Refusal> {
-    let mut asked: BTreeMap<WorkerId, u32> = BTreeMap::new();
+    let mut asked: BTreeMap<WorkerId, (u32, u32)> = BTreeMap::new();
     let mut matched: BTreeSet<(WorkerId, u32)> = BTreeSet::new();
     for placement in placements {
-        let sum = asked.entry(placement.worker).or_default();
+        let (sum, sip) = asked.entry(placement.worker).or_default();
         *sum = sum.saturating_add(placement.count);
+        let group = run.definition.groups.get(placement.group as usize);
+        if group.is_some_and(Group::is_sip) {
+            *sip = sip.saturating_add(placement.count);
+        }
         matched.insert((placement.worker, placement.group));
     }
-    for (&id, &asked) in &asked {
+    for (&id, &(asked, sip)) in &asked {
         let Some(worker) = tx.state().worker(id) else {
             return Err(Refusal::Placement(PlacementFault::UnknownWorker(id)));
         };
@@ -100,6 +104,17 @@ fn eligible(tx: &Tx<'_>, run: &Run, placements: &[Placement]) -> Result<(), Refu
                 worker: id,
                 free,
                 asked,
+            }));
+        }
+        if sip == 0 {
+            continue;
+        }
+        let free = tx.state().sip_free(worker);
+        if sip > free && !mutant::is(Mutant::CapacityAtPropose) {
+            return Err(Refusal::Placement(PlacementFault::CapacityExceeded {
+                worker: id,
+                free,
+                asked: sip,
             }));
         }
     }
