@@ -158,7 +158,10 @@ impl Seen {
             | Kind::Test(_)
             | Kind::Project(_)
             | Kind::Probe(_)
-            | Kind::Webhook(_) => None,
+            | Kind::Webhook(_)
+            | Kind::Registrar(_)
+            | Kind::AccountPool(_)
+            | Kind::MediaFile(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod json;
 pub mod names;
 pub mod probe;
 mod redacted;
+pub mod response;
 pub mod trace;
 
 /// The public API, package `reeve.v1`.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reeve_proto::response::Response;
 use reeve_proto::v1::offer::Executor as Spec;
 use reeve_proto::v1::{EndpointOutcome, EndpointPhase, Offer};
 use tokio::sync::mpsc;
@@ -72,6 +73,35 @@ impl Work {
         }
     }
 
+    /// How endpoints that call register, and how long before the start instant of the calls that begins. `None`: with their own slots.
+    #[must_use]
+    pub fn registration(&self) -> Option<(Duration, Ramp)> {
+        let Spec::Sip(offer) = &self.spec else { return None };
+        let ramp = Ramp {
+            buildup: Duration::from_millis(offer.register_buildup_ms),
+            group_endpoints: self.ramp.group_endpoints,
+        };
+        Some((Duration::from_millis(offer.register_before_ms?), ramp))
+    }
+
+    /// When an endpoint is to begin, in any way: with its registration, or with its slot.
+    #[must_use]
+    pub fn begins(&self, start: MonoMs, index: u32) -> MonoMs {
+        let Some((before, ramp)) = self.registration() else {
+            return self.ramp.due(start, index);
+        };
+        let before = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+        ramp.due(MonoMs(start.0.saturating_sub(before)), index)
+    }
+
+    /// When an endpoint is to call, where that is known beforehand. `None`: it follows from when it begins, or it is called.
+    #[must_use]
+    pub fn calls(&self, start: MonoMs, index: u32) -> Option<MonoMs> {
+        let Spec::Sip(offer) = &self.spec else { return None };
+        let known = offer.register_before_ms.is_some() || offer.without_registration;
+        known.then(|| self.ramp.due(start, index))
+    }
+
     /// Checks an offer. The error names the field and the rule; the worker answers with it that it is not ready.
     pub fn from_offer(offer: Offer) -> Result<Self, String> {
         let past_end = offer
@@ -91,6 +121,17 @@ impl Work {
         }
         let buildup = milliseconds("buildup_ms", offer.buildup_ms)?;
         let duration = milliseconds("duration_ms", offer.duration_ms)?;
+        if let Some(Spec::Sip(sip)) = &offer.executor {
+            for (field, value) in [
+                (
+                    "sip.register_before_ms",
+                    sip.register_before_ms.unwrap_or_default(),
+                ),
+                ("sip.register_buildup_ms", sip.register_buildup_ms),
+            ] {
+                milliseconds(field, i64::try_from(value).unwrap_or(i64::MAX))?;
+            }
+        }
         let spec = offer
             .executor
             .ok_or("executor: this worker does not know the executor of the group")?;
@@ -147,6 +188,8 @@ pub struct Samples {
     pub offsets: Vec<u32>,
     /// For each endpoint a value of each metric, in thousandths of its unit.
     pub values: Vec<i64>,
+    /// How requests of each of them were answered.
+    pub responses: Vec<Response>,
 }
 
 impl Samples {
@@ -164,8 +207,10 @@ impl Samples {
 
     /// Each endpoint with its values.
     pub fn rows(&self) -> impl Iterator<Item = (u32, &[i64])> {
-        let values = self.values.chunks_exact(self.metrics.len().max(1));
-        self.offsets.iter().copied().zip(values)
+        let width = self.metrics.len();
+        let values = move |at: usize| self.values.get(at * width..(at + 1) * width);
+        let offsets = self.offsets.iter().copied().enumerate();
+        offsets.filter_map(move |(at, offset)| Some((offset, values(at)?)))
     }
 }
 
@@ -304,7 +349,13 @@ mod tests {
             Work::from_offer(good.clone()).unwrap().ramp.buildup,
             Duration::from_secs(5)
         );
-        let bad: [(&str, Spoil); 6] = [
+        let bad: [(&str, Spoil); 7] = [
+            ("sip.register_before_ms", |offer| {
+                offer.executor = Some(Spec::Sip(reeve_proto::v1::SipOffer {
+                    register_before_ms: Some(u64::MAX),
+                    ..Default::default()
+                }));
+            }),
             ("run_id", |offer| offer.run_id.clear()),
             ("endpoints", |offer| offer.endpoints = 0),
             ("first_endpoint", |offer| offer.first_endpoint = 11),

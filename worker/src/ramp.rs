@@ -26,6 +26,20 @@ impl Ramp {
         )
     }
 
+    /// The same exactly: how long after the start instant.
+    #[must_use]
+    pub fn offset(&self, index: u32) -> Duration {
+        let shares = u128::from(self.group_endpoints.max(1));
+        let nanos = self.buildup.as_nanos().saturating_mul(u128::from(index)) / shares;
+        u64::try_from(nanos).map_or(Duration::MAX, Duration::from_nanos)
+    }
+
+    /// From one start to the next.
+    #[must_use]
+    pub fn gap(&self) -> Duration {
+        self.offset(1)
+    }
+
     /// When it really begins, if this worker learned of the start only at `told`: what is overdue begins at once, the
     /// rest keeps to the original instant.
     #[must_use]

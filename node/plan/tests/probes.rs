@@ -119,6 +119,8 @@ fn summarise(world: &mut World, run: RunId) {
         metrics: Default::default(),
         complete: true,
         missing: String::new(),
+        responses: Default::default(),
+        groups: Vec::new(),
     };
     world.apply(Command::RecordSummary(summary)).unwrap();
 }

@@ -29,6 +29,7 @@ fn calls(name: &str, endpoints: u32) -> TestDefinition {
         answer_timeout: DEFAULT_ANSWER_TIMEOUT,
         ring: Millis(0),
         register_expires: DEFAULT_REGISTER_EXPIRES,
+        register_buildup: None,
         actions: Vec::new(),
         trace_credentials: false,
     };

@@ -111,6 +111,9 @@ pub struct SipDocument {
     /// What REGISTER asks for: whole seconds, 10 s to 24 h, by default 10 min. `0s`: a group that calls does not register, as behind a trunk.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "register_expires")]
     pub register_expires: Option<DurationText>,
+    /// Over what time the group registers: at most 24 h, by default the build-up. Those that call register before their calls begin.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "register_buildup")]
+    pub register_buildup: Option<DurationText>,
     /// What callers do in their calls, in order of time; at most 30.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<SipActionDocument>,

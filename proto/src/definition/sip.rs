@@ -39,6 +39,7 @@ pub(super) fn to_wire(path: &str, sip: SipDocument, violations: &mut Vec<FieldVi
         answer_timeout: span("answer_timeout", sip.answer_timeout, violations),
         ring: span("ring", sip.ring, violations),
         register_expires: span("register_expires", sip.register_expires, violations),
+        register_buildup: span("register_buildup", sip.register_buildup, violations),
         actions,
         trace_credentials: sip.trace_credentials,
     }
@@ -100,6 +101,7 @@ impl From<&v1::SipExecutor> for SipDocument {
             answer_timeout: text(&sip.answer_timeout),
             ring: text(&sip.ring),
             register_expires: text(&sip.register_expires),
+            register_buildup: text(&sip.register_buildup),
             actions: sip.actions.iter().map(SipActionDocument::from).collect(),
             trace_credentials: sip.trace_credentials,
         }

@@ -258,7 +258,7 @@ const CALLS: &str = r#"{
     "name": "calls", "duration": "20s", "groups": [
         {"name": "callers", "endpoints": 2, "executor": "sip", "callee": {"group": "receivers"},
          "sip": {"registrar": "lab", "accounts": "pool", "codecs": ["PCMA", "pcmu"], "media": "hello", "plc": false,
-                 "answer_timeout": "10s", "registerExpires": "2m", "traceCredentials": true,
+                 "answer_timeout": "10s", "registerExpires": "2m", "registerBuildup": "5s", "traceCredentials": true,
                  "actions": [{"at": "5s", "dtmf": "123#"}, {"at": "7s500ms", "hold": true}, {"at": "9s", "hold": false}]}},
         {"name": "receivers", "endpoints": 2, "executor": "sip", "sip": {"registrar": "lab", "accounts": "pool", "ring": "1s"}},
         {"name": "outside", "endpoints": 1, "executor": "sip", "callee": {"uri": "sip:echo@example.com"},
@@ -276,6 +276,7 @@ fn sip_endpoints_are_read_and_come_back() {
     assert_eq!(codecs, [v1::SipCodec::Pcma, v1::SipCodec::Pcmu]);
     assert_eq!(sip.packet_loss_concealment, Some(false));
     assert_eq!(sip.register_expires, duration(120, 0));
+    assert_eq!(sip.register_buildup, duration(5, 0));
     assert_eq!(sip.ring, None, "what is not said is for the cluster to fill in");
     let hold = |at_ms, hold| v1::SipAction {
         at_ms,

@@ -14,6 +14,9 @@ pub struct DeletedJson {
     pub kind: String,
     /// Its id.
     pub id: String,
+    /// Of what is known by a name within its project: registrars, pools of accounts, media files.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
     /// Of the deletion (D28).
     pub revision: u64,
 }
@@ -40,10 +43,11 @@ pub struct ResetJson {
 
 impl DeletedJson {
     /// Of this kind, at this revision.
-    pub fn new(kind: v1::ResourceKind, id: &str, revision: u64) -> Self {
+    pub fn new(kind: v1::ResourceKind, id: &str, project: &str, revision: u64) -> Self {
         Self {
             kind: kind.name().to_owned(),
             id: id.to_owned(),
+            project: project.to_owned(),
             revision,
         }
     }

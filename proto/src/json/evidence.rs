@@ -31,6 +31,12 @@ pub struct RunMetricsJson {
     pub phases: BTreeMap<String, u32>,
     /// Endpoints by outcome.
     pub outcomes: BTreeMap<String, u32>,
+    /// How requests of SIP endpoints were answered: by request and final code, such as `INVITE 486`, or words such as `INVITE no response`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<String, u32>,
+    /// The group that was asked for: metrics, phases, outcomes, responses, groups and gaps are of it alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// The same for each group.
     pub groups: Vec<GroupDistributionJson>,
     /// Where evidence is missing, and why.
@@ -80,6 +86,12 @@ pub struct GroupDistributionJson {
     pub phases: BTreeMap<String, u32>,
     /// By outcome.
     pub outcomes: BTreeMap<String, u32>,
+    /// How requests were answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<String, u32>,
+    /// By metric; of the first hundred groups.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, MetricJson>,
 }
 
 /// Where evidence is missing, and why.
@@ -311,6 +323,30 @@ pub struct RunSampleJson {
     pub metrics: BTreeMap<String, LiveMetricJson>,
     /// Assignments that were heard.
     pub assignments: u32,
+    /// How requests were answered since the start, as far as it was heard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<String, u32>,
+    /// The same for each of the first hundred groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupSampleJson>,
+}
+
+/// One second of a group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GroupSampleJson {
+    /// The group.
+    pub group: String,
+    /// Endpoints by phase.
+    pub phases: BTreeMap<String, u32>,
+    /// Endpoints by outcome.
+    pub outcomes: BTreeMap<String, u32>,
+    /// What was measured in that second.
+    pub metrics: BTreeMap<String, LiveMetricJson>,
+    /// How requests were answered since the start, as far as it was heard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<String, u32>,
 }
 
 /// One metric in one second.
@@ -348,22 +384,44 @@ fn gaps(gaps: &[v1::EvidenceGap]) -> Vec<EvidenceGapJson> {
         .collect()
 }
 
+fn figures(metrics: &[v1::MetricAggregate]) -> BTreeMap<String, MetricJson> {
+    let one = |metric: &v1::MetricAggregate| MetricJson {
+        count: metric.count,
+        min: metric.min,
+        mean: metric.mean,
+        p50: metric.p50,
+        p95: metric.p95,
+        p99: metric.p99,
+        max: metric.max,
+    };
+    let metrics = metrics.iter();
+    metrics
+        .map(|metric| (metric.metric.clone(), one(metric)))
+        .collect()
+}
+
+fn live(metrics: &[v1::LiveAggregate]) -> BTreeMap<String, LiveMetricJson> {
+    let one = |metric: &v1::LiveAggregate| LiveMetricJson {
+        count: metric.count,
+        min: metric.min,
+        mean: metric.mean,
+        max: metric.max,
+    };
+    let metrics = metrics.iter();
+    metrics
+        .map(|metric| (metric.metric.clone(), one(metric)))
+        .collect()
+}
+
 impl From<&v1::GetRunMetricsResponse> for RunMetricsJson {
     fn from(metrics: &v1::GetRunMetricsResponse) -> Self {
-        let figures = |metric: &v1::MetricAggregate| MetricJson {
-            count: metric.count,
-            min: metric.min,
-            mean: metric.mean,
-            p50: metric.p50,
-            p95: metric.p95,
-            p99: metric.p99,
-            max: metric.max,
-        };
         let group = |group: &v1::GroupDistribution| GroupDistributionJson {
             group: group.group.clone(),
             endpoints: group.endpoints,
             phases: distribution(&group.phases),
             outcomes: distribution(&group.outcomes),
+            responses: distribution(&group.responses),
+            metrics: figures(&group.metrics),
         };
         Self {
             run_id: metrics.run_id.clone(),
@@ -371,13 +429,11 @@ impl From<&v1::GetRunMetricsResponse> for RunMetricsJson {
             complete: metrics.complete,
             summarised: metrics.summarised,
             simulated: metrics.simulated,
-            metrics: metrics
-                .metrics
-                .iter()
-                .map(|metric| (metric.metric.clone(), figures(metric)))
-                .collect(),
+            metrics: figures(&metrics.metrics),
             phases: distribution(&metrics.phases),
             outcomes: distribution(&metrics.outcomes),
+            responses: distribution(&metrics.responses),
+            group: metrics.group.clone(),
             groups: metrics.groups.iter().map(group).collect(),
             gaps: gaps(&metrics.gaps),
             missing: metrics.missing.clone(),
@@ -494,22 +550,21 @@ impl From<&v1::RunWorker> for RunWorkerJson {
 
 impl From<&v1::RunSample> for RunSampleJson {
     fn from(sample: &v1::RunSample) -> Self {
-        let metric = |metric: &v1::LiveAggregate| LiveMetricJson {
-            count: metric.count,
-            min: metric.min,
-            mean: metric.mean,
-            max: metric.max,
+        let group = |group: &v1::GroupSample| GroupSampleJson {
+            group: group.group.clone(),
+            phases: distribution(&group.phases),
+            outcomes: distribution(&group.outcomes),
+            metrics: live(&group.metrics),
+            responses: distribution(&group.responses),
         };
         Self {
             at: time(&sample.at),
             phases: distribution(&sample.phases),
             outcomes: distribution(&sample.outcomes),
-            metrics: sample
-                .metrics
-                .iter()
-                .map(|one| (one.metric.clone(), metric(one)))
-                .collect(),
+            metrics: live(&sample.metrics),
             assignments: sample.assignments,
+            responses: distribution(&sample.responses),
+            groups: sample.groups.iter().map(group).collect(),
         }
     }
 }

@@ -17,7 +17,7 @@ pub use probe::{MAX_LIMIT, validate_probe};
 pub use sip::{
     DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES, MAX_ACCOUNTS_AT_ONCE, MAX_DTMF_DIGITS, MAX_MEDIA_BYTES,
     MAX_POOL_ACCOUNTS, MAX_RING, MAX_SIP_ACTIONS, MAX_SIP_SECRET_BYTES, MAX_SIP_URI_BYTES, is_host, is_place,
-    is_sip_uri, sip_wait,
+    is_sip_uri, ramp, register_before, register_buildup, sip_wait,
 };
 pub(crate) use sip::{validate_accounts, validate_media, validate_registrar};
 pub(crate) use webhook::validate_webhook;
@@ -58,11 +58,16 @@ pub fn credits_needed(definition: &TestDefinition) -> u64 {
 /// From the end of a group's build-up until the groups that call it start: what its last endpoints need to register.
 pub const SETTLE: Millis = Millis::from_secs(2);
 
-/// How long after the common start instant a group starts. Groups that call nobody start at once; one that calls another
-/// starts when that one's build-up and [`SETTLE`] are over, so that every callee is in place before its first caller.
+/// How long after the common start instant a group starts; of those that register and call: when their calls begin. Groups that
+/// call nobody start at once; one that calls another starts when that one's build-up and [`SETTLE`] are over, so that every callee is in
+/// place before its first caller, and not before it can be registered itself.
 pub fn start_offset(definition: &TestDefinition, group: usize) -> Millis {
-    let steps = u64::try_from(rank(definition, group)).unwrap_or(u64::MAX);
-    Millis((definition.buildup + SETTLE).0.saturating_mul(steps))
+    let own = |group| register_before(definition, group).unwrap_or_default();
+    let chain: Vec<usize> = callees(definition, group).take(definition.groups.len()).collect();
+    let in_place = chain.iter().rev().fold(Millis(0), |before, callee| {
+        before.max(own(*callee)) + ramp(definition, *callee) + SETTLE
+    });
+    in_place.max(own(group))
 }
 
 /// How many groups have to be in place before this one; receivers before callers. At most the number of groups, even
@@ -82,15 +87,16 @@ fn callee(definition: &TestDefinition, group: usize) -> Option<usize> {
 }
 
 /// Expected time in RUNNING: build-up, longest set-up, call and teardown, and the wait of the last callers for those that
-/// they call (R148, R210).
+/// they call and for their own registrations (R148, R210).
 pub fn expected_execution(definition: &TestDefinition) -> Millis {
     let setup = definition.groups.iter().map(|group| match &group.executor {
         Executor::Sim(sim) => sim.setup_max,
         Executor::Sip(sip) => sip.ring,
     });
-    let wait = (0..definition.groups.len()).map(|group| start_offset(definition, group));
-    let wait = wait.max().unwrap_or_default();
-    wait + definition.buildup + setup.max().unwrap_or_default() + definition.duration + TEARDOWN
+    let groups = 0..definition.groups.len();
+    let begun = groups.map(|group| start_offset(definition, group) + ramp(definition, group));
+    let begun = begun.max().unwrap_or(definition.buildup);
+    begun + setup.max().unwrap_or_default() + definition.duration + TEARDOWN
 }
 
 /// The safety limit of a definition that names none: twice the expected time and a minute, at most 24 h (D12).

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reeve_media::{Interval, Totals};
+use reeve_proto::response::{Answer, Request, Response};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::desk::{Desk, Media};
-use crate::ending::{Ending, Unregistered, Warning};
+use crate::ending::{Ending, Unregistered, Warning, responses};
 use crate::figures::Figures;
+use crate::pace::{Slot, Slots};
 use crate::plan::{Plan, Role};
 use crate::register::Registration;
 use crate::stack::{Line, Stack};
@@ -46,6 +48,8 @@ pub struct Closed {
     pub ending: Ending,
     /// The times of its call.
     pub figures: Figures,
+    /// How its requests were answered.
+    pub responses: Vec<Response>,
     /// Sums over its media, if there was any.
     pub media: Option<Totals>,
     /// Messages that the trace has no room for.
@@ -98,32 +102,42 @@ impl Agent {
         }
     }
 
-    /// Lives from its slot to its end.
-    pub async fn run(mut self, slot: Instant) {
+    /// Lives from its slot to its end, alone.
+    pub async fn run(self, slot: Instant) {
+        let begin = Slot::alone(slot);
+        self.run_in(Slots { begin, call: None }).await;
+    }
+
+    /// Lives from its first slot to its end.
+    pub async fn run_in(mut self, slots: Slots) {
         let mut orders = self.orders.clone();
         let ending = tokio::select! {
             biased;
             order = ordered(&mut orders) => stopped(order),
-            () = sleep_until(slot.into()) => self.live(slot).await,
+            () = slots.begin.come() => self.live(&slots).await,
         };
         self.trace();
+        let (times, codes) = (self.line.tap.times(), self.line.tap.codes());
+        let calls = matches!(self.plan.role, Role::Caller { .. });
         let closed = Closed {
+            responses: responses(&times, &codes, calls, &ending),
             ending,
-            figures: Figures::of(&self.line.tap.times(), &self.line.tap.codes()),
+            figures: Figures::of(&times, &codes),
             media: self.totals.take(),
             dropped: self.line.tap.dropped(),
         };
         self.tell(Update::Closed(Box::new(closed)));
     }
 
-    async fn live(&mut self, slot: Instant) -> Ending {
+    async fn live(&mut self, slots: &Slots) -> Ending {
+        let begun = slots.begin.due.max(Instant::now());
         self.enter(Phase::Initializing);
         let media = match self.desk.open(self.line.stack().local().ip()) {
             Ok(media) => media,
             Err(error) => return Ending::new(Outcome::Oserror, format!("RTP port: {error}")),
         };
         let Some(expires) = self.plan.register else {
-            return self.talk(slot, media).await;
+            return self.talk(slots, begun, media).await;
         };
         let mut registration = Registration::new(&self.line, &self.plan, expires);
         let mut orders = self.orders.clone();
@@ -137,7 +151,7 @@ impl Agent {
                 self.enter(Phase::Registered);
                 let ending = tokio::select! {
                     why = keep(&mut registration, granted) => why,
-                    ending = self.talk(slot, media) => ending,
+                    ending = self.talk(slots, begun, media) => ending,
                 };
                 self.enter(Phase::Disconnecting);
                 if timeout(FAREWELL, registration.unregister()).await.is_err() {
@@ -149,7 +163,7 @@ impl Agent {
         }
     }
 
-    async fn talk(&mut self, slot: Instant, media: Media) -> Ending {
+    async fn talk(&mut self, slots: &Slots, begun: Instant, media: Media) -> Ending {
         let plan = Arc::clone(&self.plan);
         match &plan.role {
             Role::Caller {
@@ -157,16 +171,17 @@ impl Agent {
                 answer_timeout,
                 actions,
             } => {
-                let due = slot + plan.lead;
+                let own = || Slot::alone(begun + plan.lead);
+                let slot = slots.call.clone().unwrap_or_else(own);
                 let mut orders = self.orders.clone();
                 tokio::select! {
                     biased;
                     order = ordered(&mut orders) => return stopped(order),
-                    () = sleep_until(due.into()) => {}
+                    () = slot.come() => {}
                 }
                 self.call(target, *answer_timeout, actions, media).await
             }
-            Role::Receiver { ring, wait } => self.receive(*ring, slot + *wait, media).await,
+            Role::Receiver { ring, wait } => self.receive(*ring, begun + *wait, media).await,
         }
     }
 
@@ -178,7 +193,8 @@ impl Agent {
         };
         match unsent {
             Some(unsent) if unsent.fault == Fault::Ours => {
-                Ending::new(Outcome::Oserror, format!("REGISTER: {}", unsent.why))
+                let ending = Ending::new(Outcome::Oserror, format!("REGISTER: {}", unsent.why));
+                ending.after(Request::Register, Answer::NotSent)
             }
             Some(unsent) => Unregistered::Unreachable(unsent.why).ending(),
             None => why.ending(),

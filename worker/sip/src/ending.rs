@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use reeve_proto::response::{Answer, Request, Response};
 use reeve_proto::v1::EndpointOutcome as Outcome;
+
+use crate::tap::{Codes, Times};
 
 /// How an endpoint ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub struct Ending {
     pub outcome: Outcome,
     /// For whoever asks why.
     pub detail: String,
+    /// The request that it ended with, where that failed.
+    pub failed: Option<Response>,
 }
 
 impl Ending {
@@ -19,6 +24,16 @@ impl Ending {
         Self {
             outcome,
             detail: detail.into(),
+            failed: None,
+        }
+    }
+
+    /// And this request failed.
+    #[must_use]
+    pub fn after(self, request: Request, answer: Answer) -> Self {
+        Self {
+            failed: Some(Response::new(request, answer)),
+            ..self
         }
     }
 }
@@ -48,7 +63,7 @@ impl Unregistered {
     /// REGISTRATION_FAILED, whatever it was (R163).
     #[must_use]
     pub fn ending(self) -> Ending {
-        let detail = match self {
+        let detail = match &self {
             Self::Challenged(code) => format!("registrar: {code} again after credentials were sent"),
             Self::OtherRealm => "registrar: it asks for credentials of another realm".to_owned(),
             Self::TooBrief => "registrar: 423 again with the interval that it asked for".to_owned(),
@@ -58,7 +73,16 @@ impl Unregistered {
             Self::Unreachable(why) => format!("registrar: {why}"),
             Self::Unknown => "registrar: its name has no address".to_owned(),
         };
-        Ending::new(Outcome::RegistrationFailed, detail)
+        let answer = match self {
+            Self::Challenged(code) | Self::Refused(code) => Answer::Code(code),
+            Self::OtherRealm => Answer::Code(401),
+            Self::TooBrief => Answer::Code(423),
+            Self::NotOurs => Answer::Code(200),
+            Self::Silence => Answer::NoResponse,
+            Self::Unreachable(_) => Answer::NoConnection,
+            Self::Unknown => Answer::NoAddress,
+        };
+        Ending::new(Outcome::RegistrationFailed, detail).after(Request::Register, answer)
     }
 }
 
@@ -81,6 +105,17 @@ impl Refused {
     /// CALL_FAILED, NEGOTIATION_FAILED or TIMEOUT (R164, R165).
     #[must_use]
     pub fn ending(self) -> Ending {
+        let answer = match self {
+            Self::Code(code) => Answer::Code(code),
+            Self::Silence => Answer::NoResponse,
+            Self::Unanswered => Answer::NotAnswered,
+            Self::Unreachable(_) => Answer::NoConnection,
+            Self::Unsent => Answer::NotSent,
+        };
+        self.reason().after(Request::Invite, answer)
+    }
+
+    fn reason(self) -> Ending {
         match self {
             Self::Code(code @ (415 | 488 | 606)) => {
                 Ending::new(Outcome::NegotiationFailed, format!("INVITE: {code}"))
@@ -99,6 +134,28 @@ impl Refused {
             Self::Unsent => Ending::new(Outcome::Oserror, "INVITE: it could not be sent"),
         }
     }
+}
+
+/// How the requests of an endpoint were answered: at most one answer for each kind of request. `calls`: whether it calls, because an answer
+/// to the call of somebody else is counted there.
+#[must_use]
+pub fn responses(times: &Times, codes: &Codes, calls: bool, ending: &Ending) -> Vec<Response> {
+    let is_2xx = |code: &u16| code / 100 == 2;
+    // Farewell and refresh are registrations too, and may be answered otherwise.
+    let registered = times.registered.map(|_| Answer::Code(200));
+    let answered = times.answered.filter(|_| calls);
+    let answered = answered.map(|_| Answer::Code(codes.invite.filter(is_2xx).unwrap_or(200)));
+    let bye = times.bye_sent.and(codes.bye).map(Answer::Code);
+    let went = [
+        (Request::Register, registered),
+        (Request::Invite, answered),
+        (Request::Bye, bye),
+    ];
+    let went = went
+        .into_iter()
+        .filter_map(|(request, answer)| Some(Response::new(request, answer?)))
+        .filter(|went| ending.failed.is_none_or(|failed| failed.request != went.request));
+    went.chain(ending.failed).collect()
 }
 
 /// What was not as it should be in a call that came about.
@@ -159,7 +216,10 @@ pub enum Farewell {
 pub fn of_call(farewell: Farewell, warnings: &[Warning]) -> Ending {
     let mut warnings = warnings.to_vec();
     match farewell {
-        Farewell::Unanswered => return Ending::new(Outcome::TeardownError, "BYE: no response"),
+        Farewell::Unanswered => {
+            let ending = Ending::new(Outcome::TeardownError, "BYE: no response");
+            return ending.after(Request::Bye, Answer::NoResponse);
+        }
         Farewell::Answered(481) => warnings.push(Warning::ByeUnknown),
         Farewell::Answered(code @ 400..) => {
             return Ending::new(Outcome::TeardownError, format!("BYE: {code}"));
@@ -196,6 +256,61 @@ mod tests {
             let ending = one.ending();
             assert_eq!(ending.outcome, Outcome::RegistrationFailed);
             assert!(ending.detail.starts_with("registrar: "), "{}", ending.detail);
+        }
+    }
+
+    /// Covers: R158.
+    #[test]
+    fn each_request_of_an_endpoint_is_counted_once_with_what_it_ended_with() {
+        let now = Some(std::time::Instant::now());
+        let names = |times: &Times, codes: &Codes, calls, ending: &Ending| {
+            let responses = responses(times, codes, calls, ending);
+            let names: Vec<String> = responses.iter().map(Response::to_string).collect();
+            names.join(", ")
+        };
+        let registered = Times {
+            register: now,
+            registered: now,
+            ..Times::default()
+        };
+        let called = Times {
+            answered: now,
+            bye_sent: now,
+            ..registered
+        };
+        // The farewell to the registrar was refused.
+        let codes = Codes {
+            register: Some(503),
+            invite: Some(202),
+            bye: Some(200),
+        };
+        let success = of_call(Farewell::Answered(200), &[]);
+        let all = "REGISTER 200, INVITE 202, BYE 200";
+        assert_eq!(names(&called, &codes, true, &success), all);
+        assert_eq!(names(&called, &codes, false, &success), "REGISTER 200, BYE 200");
+        let busy = Refused::Code(486).ending();
+        assert_eq!(
+            names(&registered, &codes, true, &busy),
+            "REGISTER 200, INVITE 486"
+        );
+        let silent = of_call(Farewell::Unanswered, &[]);
+        let silence = "REGISTER 200, INVITE 202, BYE no response";
+        assert_eq!(names(&called, &codes, true, &silent), silence);
+        let nothing = Times::default();
+        for (unregistered, name) in [
+            (Unregistered::Silence, "REGISTER no response"),
+            (Unregistered::Challenged(407), "REGISTER 407"),
+            (Unregistered::Unknown, "REGISTER no address"),
+        ] {
+            let ending = unregistered.ending();
+            assert_eq!(names(&nothing, &Codes::default(), true, &ending), name);
+        }
+        for (refused, name) in [
+            (Refused::Silence, "INVITE no response"),
+            (Refused::Unanswered, "INVITE not answered"),
+            (Refused::Unsent, "INVITE not sent"),
+        ] {
+            assert_eq!(names(&nothing, &Codes::default(), true, &refused.ending()), name);
         }
     }
 

@@ -8,6 +8,7 @@ mod desk;
 pub mod ending;
 pub mod figures;
 pub mod head;
+pub mod pace;
 pub mod plan;
 pub mod redact;
 mod register;

@@ -100,7 +100,8 @@ pub struct Plan {
     pub role: Role,
     /// How long its call lasts.
     pub duration: Duration,
-    /// From its registration's slot to its call's: the same for all, so that calls begin as evenly as registrations.
+    /// From its registration's slot to its call's, where its call has no slot of its own: the same for all, so that calls begin as evenly
+    /// as registrations.
     pub lead: Duration,
     /// In the order of preference.
     pub codecs: Vec<Codec>,

@@ -8,7 +8,7 @@ use reeve_proto::v1::{EndpointPhase as Phase, EvidenceKind};
 use super::chunk::{Chunk, Writer};
 use super::live::Live;
 use super::row::Rows;
-use super::{CALL_DURATION, Milli, SETUP_TIME, START_LATENESS};
+use super::{CALL_DURATION, CALL_LATENESS, Milli, SETUP_TIME, START_LATENESS};
 use crate::clock::MonoMs;
 use crate::executor::{EndpointChange, Samples, Work};
 use crate::trace::Traced;
@@ -156,15 +156,18 @@ impl Collector {
             rows.event(line, at_ms, change.offset, change.phase, change.outcome);
         });
         let since_base = u32::try_from(at.0.saturating_sub(self.base.0)).unwrap_or(UNSET - 1);
+        let index = self.work.first_endpoint + change.offset;
         if before == 0 && change.phase != Phase::Closed {
             self.begun[endpoint] = since_base;
-            let due = self
-                .work
-                .ramp
-                .due(self.start, self.work.first_endpoint + change.offset);
-            let late = at.0.saturating_sub(due.0).max(0).saturating_mul(1_000);
-            self.measured(at, change.offset, START_LATENESS, late);
+            let due = self.work.begins(self.start, index);
+            self.measured(at, change.offset, START_LATENESS, late(at, due));
         }
+        if change.phase == Phase::Calling
+            && let Some(due) = self.work.calls(self.start, index)
+        {
+            self.measured(at, change.offset, CALL_LATENESS, late(at, due));
+        }
+        self.waits(before, change, since_base);
         if change.phase == Phase::Incall && self.begun[endpoint] != UNSET {
             self.in_call[endpoint] = since_base;
             let took = i64::from(since_base - self.begun[endpoint].min(since_base)) * 1_000;
@@ -174,6 +177,20 @@ impl Collector {
             let since = std::mem::replace(&mut self.in_call[endpoint], UNSET);
             let took = i64::from(since_base - since.min(since_base)) * 1_000;
             self.measured(at, change.offset, CALL_DURATION, took);
+        }
+    }
+
+    /// A SIP endpoint that is registered waits for its slot, or for its call: that is no part of its set-up. Meanwhile `begun` holds what
+    /// its registration took.
+    fn waits(&mut self, before: u8, change: EndpointChange, since_base: u32) {
+        let Some(begun) = self.begun.get_mut(change.offset as usize) else {
+            return;
+        };
+        if self.work.is_simulated() || *begun == UNSET {
+            return;
+        }
+        if before == Phase::Registered as u8 || change.phase == Phase::Registered {
+            *begun = since_base.saturating_sub(*begun);
         }
     }
 
@@ -195,7 +212,7 @@ impl Collector {
         self.live.sample(metric, value);
         let (at_ms, rows) = (self.offset.cluster_ms(at), &self.rows);
         self.streams.metrics.writer(at).line(at_ms, |line| {
-            rows.sample(line, at_ms, offset, std::iter::once((metric, value)));
+            rows.sample(line, at_ms, offset, std::iter::once((metric, value)), &[]);
         });
     }
 
@@ -213,11 +230,14 @@ impl Collector {
             for (metric, value) in figures() {
                 self.live.sample(metric, value);
             }
+            samples
+                .responses
+                .iter()
+                .for_each(|response| self.live.answered(*response));
             let rows = &self.rows;
-            self.streams
-                .metrics
-                .writer(samples.at)
-                .line(at_ms, |line| rows.sample(line, at_ms, offset, figures()));
+            self.streams.metrics.writer(samples.at).line(at_ms, |line| {
+                rows.sample(line, at_ms, offset, figures(), &samples.responses);
+            });
             self.close_full(samples.at, out);
         }
     }
@@ -276,6 +296,10 @@ impl Collector {
             }
         }
     }
+}
+
+fn late(at: MonoMs, due: MonoMs) -> Milli {
+    at.0.saturating_sub(due.0).max(0).saturating_mul(1_000)
 }
 
 impl Stream {

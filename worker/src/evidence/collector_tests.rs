@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use reeve_proto::v1::offer::Executor as Spec;
-use reeve_proto::v1::{EndpointOutcome as Outcome, SimExecutor, SipOffer};
+use reeve_proto::v1::{EndpointOutcome as Outcome, LiveAssignment, SimExecutor, SipOffer};
 use reeve_sip::tap::{Message, Transport, Way};
 
 use super::*;
@@ -92,6 +92,40 @@ fn an_endpoint_leaves_its_times_and_its_log_and_nothing_is_written_twice() {
     assert_eq!(out.len(), 2, "the end comes once");
 }
 
+/// Covers: R145.
+#[test]
+fn a_registered_endpoint_that_waits_for_its_slot_is_late_only_after_it_and_sets_up_no_longer() {
+    let sip = SipOffer {
+        register_before_ms: Some(100),
+        ..SipOffer::default()
+    };
+    let mut collector = collector_of(1, Spec::Sip(sip));
+    let mut out = Vec::new();
+    // Its registration is due at 900, its call at 1,000.
+    for (at, phase) in [
+        (910, Phase::Initializing),
+        (930, Phase::Registered),
+        (1_003, Phase::Calling),
+        (1_100, Phase::Incall),
+    ] {
+        collector.changed(MonoMs(at), &[change(0, phase)], &mut out);
+    }
+    collector.finish(MonoMs(2_000), &mut out);
+    let rows = lines(&out[0]);
+    let told = |metric: &str| {
+        rows.iter()
+            .filter_map(|row| row[metric].as_f64())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("start_lateness_ms"), [10.0]);
+    assert_eq!(told("call_lateness_ms"), [3.0]);
+    assert_eq!(
+        told("setup_time_ms"),
+        [20.0 + 97.0],
+        "to register, and from the INVITE on"
+    );
+}
+
 #[test]
 fn an_endpoint_that_never_began_has_no_times() {
     let mut collector = collector(2);
@@ -103,6 +137,42 @@ fn an_endpoint_that_never_began_has_no_times() {
     );
     assert_eq!((out[0].rows, out[1].rows), (0, 2));
     assert_eq!(collector.live.take(&AssignmentKey::new("r", 3)).outcomes[0], 2);
+}
+
+/// Covers: R143, R158.
+#[test]
+fn responses_are_rows_and_are_counted_live_from_the_start_on() {
+    let mut collector = collector_of(3, Spec::Sip(SipOffer::default()));
+    let mut out = Vec::new();
+    let answered = |offsets, names: &[&str]| Samples {
+        at: MonoMs(2_000),
+        metrics: Vec::new(),
+        offsets,
+        values: Vec::new(),
+        responses: names.iter().map(|name| name.parse().unwrap()).collect(),
+    };
+    collector.sampled(&answered(vec![0, 1], &["INVITE 486"]), &mut out);
+    let key = AssignmentKey::new("r", 3);
+    let counts = |live: LiveAssignment| {
+        let counts = live.responses.into_iter();
+        counts.map(|one| (one.name, one.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(collector.live.take(&key)), [("INVITE 486".to_owned(), 2)]);
+    collector.sampled(&answered(vec![2], &["REGISTER no response"]), &mut out);
+    assert_eq!(
+        counts(collector.live.take(&key)),
+        [
+            ("REGISTER no response".to_owned(), 1),
+            ("INVITE 486".to_owned(), 2)
+        ]
+    );
+    collector.finish(MonoMs(3_000), &mut out);
+    let rows = lines(&out[0]);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(
+        rows[2],
+        serde_json::json!({"at": 1_002_000, "group": "callers", "endpoint": 102, "responses": ["REGISTER no response"]})
+    );
 }
 
 #[test]
@@ -117,6 +187,7 @@ fn chunks_are_closed_after_five_seconds_and_ever_later_as_the_run_grows_old() {
             metrics: vec!["mos"],
             offsets: vec![0],
             values: vec![4_000],
+            responses: Vec::new(),
         };
         collector.sampled(&samples, &mut out);
         collector.tick(now, &mut out);

@@ -1,6 +1,9 @@
 //! The last second of an assignment, in figures that can be added up over workers (R143).
 
-use reeve_proto::v1::{LiveAssignment, LiveMetric};
+use std::collections::BTreeMap;
+
+use reeve_proto::response::Response;
+use reeve_proto::v1::{EndpointDistribution, LiveAssignment, LiveMetric};
 
 use super::Milli;
 use crate::executor::AssignmentKey;
@@ -11,6 +14,7 @@ pub struct Live {
     pub phases: [u32; 8],
     pub outcomes: [u32; 8],
     metrics: Vec<LiveMetric>,
+    responses: BTreeMap<Response, u32>,
 }
 
 impl Live {
@@ -33,6 +37,11 @@ impl Live {
         }
     }
 
+    /// A request was answered.
+    pub fn answered(&mut self, response: Response) {
+        *self.responses.entry(response).or_default() += 1;
+    }
+
     /// What the second came to; the next one begins.
     pub fn take(&mut self, key: &AssignmentKey) -> LiveAssignment {
         LiveAssignment {
@@ -41,6 +50,14 @@ impl Live {
             phases: self.phases.to_vec(),
             outcomes: self.outcomes.to_vec(),
             metrics: std::mem::take(&mut self.metrics),
+            responses: self
+                .responses
+                .iter()
+                .map(|(response, count)| EndpointDistribution {
+                    name: response.to_string(),
+                    count: *count,
+                })
+                .collect(),
         }
     }
 }

@@ -20,9 +20,11 @@ pub use upload::Uploader;
 /// Samples of one metric are whole thousandths of its unit.
 pub type Milli = i64;
 
-/// The set-up of a call, from its endpoint's start until it is in its call.
+/// The set-up of a call, from its endpoint's start until it is in its call; without its wait as a registered SIP endpoint.
 pub const SETUP_TIME: &str = "setup_time_ms";
 /// From INCALL until it hangs up.
 pub const CALL_DURATION: &str = "call_duration_ms";
 /// How much later than the ramp says an endpoint started.
 pub const START_LATENESS: &str = "start_lateness_ms";
+/// How much later than its slot an endpoint called.
+pub const CALL_LATENESS: &str = "call_lateness_ms";

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reeve_proto::v1::{EvidenceKind, LiveReport};
+use reeve_proto::v1::{EvidenceKind, LiveAssignment, LiveReport};
 
 use super::chunk::Chunk;
 use super::collector::{Collector, Offset};
@@ -71,6 +71,8 @@ impl Recorder {
             rows: Arc::clone(&recorder.rows),
             trace_bytes: Arc::clone(&recorder.trace_bytes),
             seconds: Arc::clone(&recorder.seconds),
+            ended: Vec::new(),
+            offset: Offset(0),
             next_second: MonoMs(0),
             next_tick: MonoMs(0),
         };
@@ -125,6 +127,9 @@ struct Desk {
     rows: Arc<AtomicUsize>,
     trace_bytes: Arc<AtomicUsize>,
     seconds: Arc<Mutex<Vec<LiveReport>>>,
+    /// The last words of assignments that ended since the last second, and how to tell its time.
+    ended: Vec<LiveAssignment>,
+    offset: Offset,
     next_second: MonoMs,
     next_tick: MonoMs,
 }
@@ -184,6 +189,8 @@ impl Desk {
             Input::End(key) => {
                 if let Some(mut collector) = self.collectors.remove(&key) {
                     collector.finish(now, out);
+                    self.offset = collector.offset();
+                    self.ended.push(collector.live.take(&key));
                 }
             }
         }
@@ -198,20 +205,21 @@ impl Desk {
         }
         // Whole seconds of our own clock, so that a late look does not shift the ones after it.
         self.next_second = MonoMs((now.0.div_euclid(1_000) + 1) * 1_000);
-        let Some(offset) = self.collectors.values().map(Collector::offset).next_back() else {
+        if let Some(collector) = self.collectors.values().next_back() {
+            self.offset = collector.offset();
+        }
+        let mut assignments = std::mem::take(&mut self.ended);
+        let lives = self.collectors.iter_mut();
+        assignments.extend(lives.map(|(key, collector)| collector.live.take(key)));
+        if assignments.is_empty() {
             return;
-        };
-        let assignments = self
-            .collectors
-            .iter_mut()
-            .map(|(key, collector)| collector.live.take(key))
-            .collect();
+        }
         let mut seconds = self.seconds.lock();
         if seconds.len() >= MOST_SECONDS {
             seconds.remove(0);
         }
         seconds.push(LiveReport {
-            at_ms: offset.cluster_ms(now),
+            at_ms: self.offset.cluster_ms(now),
             assignments,
         });
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use reeve_proto::names::Named;
+use reeve_proto::response::Response;
 use reeve_proto::v1::{EndpointOutcome, EndpointPhase};
 
 use super::{Milli, trace_row};
@@ -37,8 +38,16 @@ impl Rows {
         at_ms: i64,
         offset: u32,
         figures: impl Iterator<Item = (&'a str, Milli)>,
+        responses: &[Response],
     ) {
         self.begin(line, at_ms, offset);
+        for (number, response) in responses.iter().enumerate() {
+            let before = if number == 0 { ",\"responses\":[" } else { "," };
+            let _ = write!(line, "{before}\"{response}\"");
+        }
+        if !responses.is_empty() {
+            line.push(b']');
+        }
         for (metric, value) in figures {
             let _ = write!(line, ",\"{metric}\":");
             milli(line, value);
@@ -112,6 +121,7 @@ mod tests {
             5,
             7,
             [("mos", 4_120), ("jitter_ms", -5), ("rtt_ms", 3_000)].into_iter(),
+            &[],
         );
         let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(
@@ -121,6 +131,14 @@ mod tests {
         );
         line.clear();
         let rows = Rows::new("g", 0, false);
+        let responses = ["REGISTER 200", "INVITE no response"].map(|name| name.parse().unwrap());
+        rows.sample(&mut line, 5, 7, [("asr", 0)].into_iter(), &responses);
+        let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(
+            read,
+            serde_json::json!({"at": 5, "group": "g", "endpoint": 7, "asr": 0, "responses": ["REGISTER 200", "INVITE no response"]})
+        );
+        line.clear();
         rows.event(&mut line, 5, 7, EndpointPhase::Closed, EndpointOutcome::Success);
         rows.event(
             &mut line,

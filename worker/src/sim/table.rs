@@ -232,6 +232,7 @@ impl Table {
             metrics: assignment.spec.quality.iter().map(|(name, ..)| *name).collect(),
             offsets: Vec::new(),
             values: Vec::new(),
+            responses: Vec::new(),
         };
         for id in &assignment.rows {
             let row = self.rows[*id as usize];

@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use reeve_proto::response::{Answer, Request};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
-use reeve_sip::ending::Unregistered;
+use reeve_sip::ending::{Ending, Unregistered};
 use reeve_sip::{Agent, Shared};
 
-use super::State;
 use super::plan::Plans;
+use super::timetable::Timetable;
 use super::traces::{self, Traces};
 use super::voice::Voice;
+use super::{State, samples};
 use crate::clock::MonoMs;
 use crate::executor::{AssignmentKey, EndpointChange, Event};
 
@@ -22,8 +24,6 @@ pub(super) struct Begin {
     pub key: AssignmentKey,
     /// The common instant of all workers.
     pub start: MonoMs,
-    /// When this worker was told.
-    pub told: MonoMs,
 }
 
 impl Begin {
@@ -31,12 +31,15 @@ impl Begin {
         let Some(plans) = self.plans() else { return };
         let peer = match plans.next_hop().await {
             Ok(peer) => peer,
-            Err(why) if plans.registers() => return self.none(Unregistered::Unknown.ending().outcome, &why),
-            Err(why) => return self.none(Outcome::CallFailed, &why),
+            Err(why) if plans.registers() => return self.none(&told(Unregistered::Unknown.ending(), why)),
+            Err(why) => {
+                let ending = Ending::new(Outcome::CallFailed, why);
+                return self.none(&ending.after(Request::Invite, Answer::NoAddress));
+            }
         };
         match self.state.facing(peer, plans.over()).await {
             Ok(shared) => self.spawn(&plans, peer, &shared),
-            Err(error) => self.none(Outcome::Oserror, &format!("SIP socket: {error}")),
+            Err(error) => self.none(&Ending::new(Outcome::Oserror, format!("SIP socket: {error}"))),
         }
     }
 
@@ -53,11 +56,9 @@ impl Begin {
             return;
         };
         let work = Arc::clone(&assignment.work);
-        let (now, instant) = (self.state.clock.now(), Instant::now());
+        let timetable = Timetable::of(&work, self.start, self.state.clock.now(), Instant::now());
         for offset in 0..work.endpoints {
-            let index = work.first_endpoint + offset;
-            let slot = work.ramp.begins(self.start, self.told, index);
-            let wait = u64::try_from(slot.0.saturating_sub(now.0)).unwrap_or(0);
+            let slots = timetable.slots(work.first_endpoint + offset);
             let voice = Voice {
                 state: Arc::clone(&self.state),
                 key: self.key.clone(),
@@ -77,13 +78,13 @@ impl Begin {
                 assignment.orders.subscribe(),
                 Box::new(move |update| voice.say(update)),
             );
-            let life = agent.run(instant + Duration::from_millis(wait));
-            assignment.tasks.spawn(life);
+            assignment.tasks.spawn(agent.run_in(slots));
         }
     }
 
     /// No endpoint can do anything: the registrar has no address, or we have no socket.
-    fn none(&self, outcome: Outcome, why: &str) {
+    fn none(&self, ending: &Ending) {
+        let (outcome, why) = (ending.outcome, ending.detail.as_str());
         tracing::warn!(assignment = %self.key, "no endpoint begins: {why}");
         let closed = |offset| EndpointChange {
             offset,
@@ -96,9 +97,17 @@ impl Begin {
         };
         let all = 0..assignment.work.endpoints;
         let now = self.state.clock.now();
+        if let Some(failed) = ending.failed {
+            let samples = samples::of_responses(now, all.clone(), vec![failed]);
+            self.state.sink.emit(Event::Sampled(self.key.clone(), samples));
+        }
         let endings = traces::endings(now, all.clone(), &traces::without_messages(why));
         self.state.sink.emit(Event::Traced(self.key.clone(), endings));
         let all = all.map(closed).collect();
         self.state.sink.emit(Event::Changed(self.key.clone(), now, all));
     }
+}
+
+fn told(ending: Ending, detail: String) -> Ending {
+    Ending { detail, ..ending }
 }

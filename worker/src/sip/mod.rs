@@ -10,6 +10,7 @@ mod load;
 mod over;
 mod plan;
 mod samples;
+mod timetable;
 mod traces;
 mod voice;
 
@@ -166,7 +167,6 @@ impl Executor for Sip {
             state: Arc::clone(&self.shared),
             key: key.clone(),
             start,
-            told: self.shared.clock.now(),
         };
         assignment.tasks.spawn_on(begin.run(), &runtime);
     }
@@ -225,6 +225,9 @@ async fn ready(state: Arc<State>, key: AssignmentKey, sha256: Vec<u8>) {
     state.sink.emit(Event::Prepared(key, answer));
 }
 
+#[cfg(test)]
+#[path = "shape_tests.rs"]
+mod shape_tests;
 #[cfg(test)]
 #[path = "trace_tests.rs"]
 mod trace_tests;

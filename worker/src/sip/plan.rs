@@ -11,7 +11,8 @@ use reeve_sip::plan::{Account, Action, Deed, Plan, Registrar, Role};
 use super::over::Over;
 use crate::executor::{AssignmentKey, Work};
 
-/// From an endpoint's registration to its call: registrations as a rule take less, so calls begin as evenly as registrations.
+/// From an endpoint's registration to its call, where the node does not say when it registers: registrations as a rule take less, so calls
+/// begin as evenly as registrations.
 const LEAD: Duration = Duration::from_millis(500);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(32);
 const REGISTER_EXPIRES: Duration = Duration::from_secs(600);

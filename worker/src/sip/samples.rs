@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reeve_media::Interval;
+use reeve_proto::response::Response;
 use reeve_sip::Closed;
 use reeve_sip::figures::Figures;
 
@@ -31,6 +32,18 @@ fn samples(at: MonoMs, offset: u32, figures: Vec<Figure>) -> Samples {
         },
         metrics,
         values,
+        responses: Vec::new(),
+    }
+}
+
+/// How requests of endpoints were answered, and nothing else.
+pub fn of_responses(at: MonoMs, offsets: impl Iterator<Item = u32>, responses: Vec<Response>) -> Samples {
+    Samples {
+        at,
+        metrics: Vec::new(),
+        offsets: offsets.collect(),
+        values: Vec::new(),
+        responses,
     }
 }
 
@@ -82,7 +95,8 @@ pub fn of_call(at: MonoMs, offset: u32, closed: &Closed, calls: bool) -> Samples
     let ratio = |holds: bool| seized.then_some(if holds { 100_000 } else { 0 });
     let answered = figures.setup.is_some();
     let rang = figures.pdd.is_some();
-    samples(
+    let responses = closed.responses.clone();
+    let samples = samples(
         at,
         offset,
         vec![
@@ -99,7 +113,11 @@ pub fn of_call(at: MonoMs, offset: u32, closed: &Closed, calls: bool) -> Samples
                 session_effective(figures).and_then(|holds| ratio(answered || holds)),
             ),
         ],
-    )
+    );
+    if samples.is_empty() && !responses.is_empty() {
+        return of_responses(at, std::iter::once(offset), responses);
+    }
+    Samples { responses, ..samples }
 }
 
 /// Whether the network did its part although nobody answered.

@@ -63,7 +63,7 @@ fn busy(peer: &UdpSocket) {
     }
 }
 
-fn answer(request: &str, status: &str) -> String {
+pub(super) fn answer(request: &str, status: &str) -> String {
     let kept = |name: &str| {
         let line = request.lines().find(|line| line.to_lowercase().starts_with(name));
         line.unwrap_or_default().to_owned()
@@ -90,7 +90,7 @@ fn hears(peer: &UdpSocket, method: &str) -> (String, SocketAddr) {
     }
 }
 
-async fn until_ready(events: &mut UnboundedReceiver<Event>) {
+pub(super) async fn until_ready(events: &mut UnboundedReceiver<Event>) {
     loop {
         if let Event::Prepared(_, answer) = events.recv().await.unwrap() {
             return answer.unwrap();

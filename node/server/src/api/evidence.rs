@@ -7,7 +7,7 @@ use reeve_proto::names::Named;
 use reeve_proto::v1;
 use reeve_state::State;
 use reeve_state::record::{
-    Aggregate, Assignment, EndpointCounts, EvidenceKind, Executor, METRICS, Manifest, Run,
+    Aggregate, Assignment, EvidenceKind, Executor, GroupFigures, METRICS, Manifest, Run, RunSummary,
 };
 use reeve_state::transition::run::RunStatus;
 
@@ -16,8 +16,8 @@ use super::{Api, Call};
 use crate::convert::{enums, run as convert};
 use crate::error::ApiError;
 use crate::evidence::{
-    Gap, GapReason, Selection, Source, distribution, figures_of, gaps, late_counts_until, milli, timestamp,
-    with_success_rate,
+    Gap, GapReason, Selection, Source, distribution, figures_for, figures_of, gaps, group_counts,
+    group_figures, late_counts_until, milli, timestamp, with_success_rate,
 };
 
 /// Most bytes of chunks, as stored, that one call reads.
@@ -28,7 +28,7 @@ const STEPS_MS: std::ops::RangeInclusive<u32> = 1_000..=3_600_000;
 const MOST_SAMPLES: usize = 100_000;
 
 impl Api {
-    /// The figures of a run: of its summary, or of what came so far.
+    /// The figures of a run, or of one of its groups: of its summary, or of what came so far.
     pub async fn get_run_metrics(
         &self,
         request: v1::GetRunMetricsRequest,
@@ -38,35 +38,38 @@ impl Api {
         let run = find_run(&state, call, &request.id)?;
         let mut missing = gaps(&state, run.id);
         let summary = state.summary(run.id);
-        let metrics = match summary {
-            Some(summary) => summary.metrics.clone(),
+        let figures = match summary {
+            Some(summary) => Whole::from(summary.as_ref()),
             None => {
-                let (metrics, unreadable) = self.figures_so_far(&state, run, call).await?;
+                let (figures, unreadable) = self.figures_so_far(&state, run, call).await?;
                 missing.extend(unreadable);
-                metrics
+                figures
             }
         };
         let counts = state.run_counts(run.id);
         let manifests = || state.manifests(run.id);
-        Ok(v1::GetRunMetricsResponse {
+        let whole = v1::GetRunMetricsResponse {
             run_id: run.id.to_string(),
             status: enums::run_status(run.life.status()).into(),
             complete: summary.is_some_and(|summary| summary.complete),
             summarised: summary.is_some(),
-            metrics: metrics
-                .iter()
-                .map(|(name, figures)| aggregate(name, figures))
-                .collect(),
+            metrics: aggregates(&figures.metrics),
             phases: distribution::<v1::EndpointPhase>(&counts.phases),
             outcomes: distribution::<v1::EndpointOutcome>(&counts.outcomes),
-            groups: groups(&state, run),
+            groups: groups(&state, run, &figures.groups),
             simulated: is_simulated(run),
             gaps: missing.iter().map(|gap| wire_gap(&state, run, gap)).collect(),
             chunks: count(manifests().count()),
             late_chunks: count(manifests().filter(|manifest| manifest.late).count()),
             revision: convert::revision(&state, run).0,
             missing: summary.map(|summary| summary.missing.clone()).unwrap_or_default(),
-        })
+            responses: responses(&figures.responses),
+            group: String::new(),
+        };
+        match request.group.as_str() {
+            "" => Ok(whole),
+            group => of_one_group(whole, run, group),
+        }
     }
 
     /// A run that has not begun has nothing to read.
@@ -75,15 +78,22 @@ impl Api {
         state: &State,
         run: &Run,
         call: &Call,
-    ) -> Result<(BTreeMap<String, Aggregate>, Vec<Gap>), ApiError> {
+    ) -> Result<(Whole, Vec<Gap>), ApiError> {
         let (figures, unreadable) = match run.life.status() {
-            RunStatus::Pending | RunStatus::Queued | RunStatus::CannotRunForNow => Default::default(),
+            RunStatus::Pending | RunStatus::Queued | RunStatus::CannotRunForNow => {
+                (figures_for(run), Vec::new())
+            }
             RunStatus::Running | RunStatus::Completed | RunStatus::Failed => {
                 let source = self.source(state, run, call)?;
                 source.within(figures_of(&source.source, state, run)).await?
             }
         };
-        Ok((with_success_rate(figures.aggregates(), state, run), unreadable))
+        let whole = Whole {
+            metrics: with_success_rate(figures.run().aggregates(), &state.run_counts(run.id)),
+            responses: figures.run().responses(),
+            groups: group_figures(&figures, state, run),
+        };
+        Ok((whole, unreadable))
     }
 
     /// One metric over time.
@@ -302,6 +312,38 @@ fn at(time: Option<&prost_types::Timestamp>) -> (i64, i32) {
     time.map(|time| (time.seconds, time.nanos)).unwrap_or_default()
 }
 
+/// The figures of a run and of its groups.
+struct Whole {
+    metrics: BTreeMap<String, Aggregate>,
+    responses: BTreeMap<String, u64>,
+    groups: Vec<GroupFigures>,
+}
+
+impl From<&RunSummary> for Whole {
+    fn from(summary: &RunSummary) -> Self {
+        Self {
+            metrics: summary.metrics.clone(),
+            responses: summary.responses.clone(),
+            groups: summary.groups.clone(),
+        }
+    }
+}
+
+fn aggregates(metrics: &BTreeMap<String, Aggregate>) -> Vec<v1::MetricAggregate> {
+    let metrics = metrics.iter();
+    metrics.map(|(name, figures)| aggregate(name, figures)).collect()
+}
+
+fn responses(responses: &BTreeMap<String, u64>) -> Vec<v1::EndpointDistribution> {
+    let responses = responses.iter();
+    responses
+        .map(|(name, count)| v1::EndpointDistribution {
+            name: name.clone(),
+            count: u32::try_from(*count).unwrap_or(u32::MAX),
+        })
+        .collect()
+}
+
 pub(super) fn aggregate(metric: &str, figures: &Aggregate) -> v1::MetricAggregate {
     v1::MetricAggregate {
         metric: metric.to_owned(),
@@ -349,10 +391,7 @@ pub(super) fn of_group<'a>(state: &'a State, run: &Run, name: &str) -> Result<Ve
     let group = groups
         .iter()
         .position(|group| group.name == name)
-        .ok_or_else(|| {
-            let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-            ApiError::invalid("group", format!("{name:?} is not one of {}", names.join(", ")))
-        })?;
+        .ok_or_else(|| unknown_group(run, name))?;
     let of_group = |assignment: &&Assignment| assignment.started && assignment.group as usize == group;
     Ok(state
         .assignments(run.id)
@@ -361,22 +400,50 @@ pub(super) fn of_group<'a>(state: &'a State, run: &Run, name: &str) -> Result<Ve
         .collect())
 }
 
-fn groups(state: &State, run: &Run) -> Vec<v1::GroupDistribution> {
-    let mut sums = vec![EndpointCounts::default(); run.definition.groups.len()];
-    for assignment in state.assignments(run.id) {
-        if let Some(sum) = sums.get_mut(assignment.group as usize) {
-            sum.add(&assignment.counts);
-        }
-    }
-    let groups = run.definition.groups.iter().zip(sums);
+fn groups(state: &State, run: &Run, figures: &[GroupFigures]) -> Vec<v1::GroupDistribution> {
+    let groups = run.definition.groups.iter().zip(group_counts(state, run));
+    // Very many groups have no figures of their own.
+    let mut figures = figures.iter();
     groups
-        .map(|(group, counts)| v1::GroupDistribution {
-            group: group.name.clone(),
-            endpoints: group.endpoints,
-            phases: distribution::<v1::EndpointPhase>(&counts.phases),
-            outcomes: distribution::<v1::EndpointOutcome>(&counts.outcomes),
+        .map(|(group, counts)| {
+            let figures = figures.next();
+            v1::GroupDistribution {
+                group: group.name.clone(),
+                endpoints: group.endpoints,
+                phases: distribution::<v1::EndpointPhase>(&counts.phases),
+                outcomes: distribution::<v1::EndpointOutcome>(&counts.outcomes),
+                metrics: figures.map_or_else(Vec::new, |figures| aggregates(&figures.metrics)),
+                responses: figures.map_or_else(Vec::new, |figures| responses(&figures.responses)),
+            }
         })
         .collect()
+}
+
+/// What of an answer is of one group.
+fn of_one_group(
+    mut whole: v1::GetRunMetricsResponse,
+    run: &Run,
+    name: &str,
+) -> Result<v1::GetRunMetricsResponse, ApiError> {
+    whole.groups.retain(|group| group.group == name);
+    let group = whole.groups.first().ok_or_else(|| unknown_group(run, name))?;
+    whole.metrics = group.metrics.clone();
+    whole.responses = group.responses.clone();
+    whole.phases = group.phases.clone();
+    whole.outcomes = group.outcomes.clone();
+    whole.gaps.retain(|gap| gap.group == name);
+    whole.group = name.to_owned();
+    Ok(whole)
+}
+
+fn unknown_group(run: &Run, name: &str) -> ApiError {
+    let names: Vec<&str> = run
+        .definition
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
+    ApiError::invalid("group", format!("{name:?} is not one of {}", names.join(", ")))
 }
 
 pub(super) fn wire_gap(state: &State, run: &Run, gap: &Gap) -> v1::EvidenceGap {

@@ -26,6 +26,7 @@ pub(super) fn decode(
     let answer_timeout = span("answer_timeout", wire.answer_timeout.as_ref());
     let ring = span("ring", wire.ring.as_ref());
     let register_expires = span("register_expires", wire.register_expires.as_ref());
+    let register_buildup = span("register_buildup", wire.register_buildup.as_ref());
     let mut codecs = decode_codecs(decoder, path, &wire.codecs);
     if codecs.is_empty() {
         codecs = SipCodec::ALL.to_vec();
@@ -41,6 +42,7 @@ pub(super) fn decode(
         answer_timeout: answer_timeout.unwrap_or(DEFAULT_ANSWER_TIMEOUT),
         ring: ring.unwrap_or_default(),
         register_expires: register_expires.unwrap_or(DEFAULT_REGISTER_EXPIRES),
+        register_buildup,
         actions: actions
             .filter_map(|(at, action)| decode_action(decoder, &format!("{path}.sip.actions[{at}]"), action))
             .collect(),
@@ -87,6 +89,7 @@ pub(super) fn encode(sip: &SipExecutor) -> v1::SipExecutor {
         answer_timeout: Some(time::duration(sip.answer_timeout)),
         ring: Some(time::duration(sip.ring)),
         register_expires: Some(time::duration(sip.register_expires)),
+        register_buildup: sip.register_buildup.map(time::duration),
         actions: actions(sip),
         trace_credentials: sip.trace_credentials,
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use reeve_proto::response::Response;
 use reeve_state::record::Aggregate;
+
+use super::rows::Row;
 
 /// Distinct values of a metric that are told apart. Beyond, percentiles are rounded down to ten times coarser steps, as often as
 /// needed; count, least, most and mean stay exact.
@@ -89,22 +92,111 @@ impl Values {
     }
 }
 
-/// The samples of a run, by metric.
-#[derive(Clone, Debug, Default)]
-pub struct Figures(BTreeMap<&'static str, Values>);
+/// Samples by metric, and how requests were answered.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    values: BTreeMap<&'static str, Values>,
+    responses: BTreeMap<Response, u64>,
+    most_values: usize,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self::with_most(MOST_VALUES)
+    }
+}
 
 impl Figures {
-    /// One more sample.
-    pub fn add(&mut self, metric: &'static str, value: f64) {
-        self.0.entry(metric).or_default().add(milli(value));
+    /// With room for so many distinct values of a metric.
+    fn with_most(most_values: usize) -> Self {
+        Self {
+            values: BTreeMap::new(),
+            responses: BTreeMap::new(),
+            most_values,
+        }
+    }
+
+    /// One more row.
+    fn add(&mut self, row: &Row<'_>) {
+        for (metric, value) in row.figures() {
+            let new = || Values {
+                most: self.most_values,
+                ..Values::default()
+            };
+            self.values.entry(metric).or_insert_with(new).add(milli(value));
+        }
+        // A name that is none would let a worker fill the log.
+        for response in row.responses.iter().filter_map(|name| name.parse().ok()) {
+            *self.responses.entry(response).or_default() += 1;
+        }
     }
 
     /// What each metric comes to.
     pub fn aggregates(&self) -> BTreeMap<String, Aggregate> {
-        let metrics = self.0.iter();
+        let metrics = self.values.iter();
         metrics
             .filter_map(|(metric, values)| Some(((*metric).to_owned(), values.aggregate()?)))
             .collect()
+    }
+
+    /// How requests were answered.
+    pub fn responses(&self) -> BTreeMap<String, u64> {
+        let responses = self.responses.iter();
+        responses
+            .map(|(response, count)| (response.to_string(), *count))
+            .collect()
+    }
+}
+
+/// Groups that have figures of their own; of a definition with more, the first ones.
+pub const MOST_GROUPS: usize = 100;
+
+/// The samples of a run and of each of its groups. Those of all groups together take as much room as the run's.
+#[derive(Clone, Debug, Default)]
+pub struct RunFigures {
+    run: Figures,
+    names: Vec<String>,
+    groups: Vec<Figures>,
+    /// Rows come assignment by assignment: mostly it is the group of the row before.
+    last: usize,
+}
+
+impl RunFigures {
+    /// Of a run with these groups.
+    pub fn of<'a>(groups: impl Iterator<Item = &'a str>) -> Self {
+        let names: Vec<String> = groups.take(MOST_GROUPS).map(str::to_owned).collect();
+        // The only group is the run.
+        let own = if names.len() > 1 { names.len() } else { 0 };
+        let most = MOST_VALUES / own.max(1);
+        Self {
+            groups: (0..own).map(|_| Figures::with_most(most)).collect(),
+            names,
+            ..Self::default()
+        }
+    }
+
+    /// One more row.
+    pub fn add(&mut self, row: &Row<'_>) {
+        self.run.add(row);
+        let is_it = |name: &String| *name == row.group;
+        if !self.names.get(self.last).is_some_and(is_it) {
+            self.last = self.names.iter().position(is_it).unwrap_or(usize::MAX);
+        }
+        if let Some(group) = self.groups.get_mut(self.last) {
+            group.add(row);
+        }
+    }
+
+    /// Of the run.
+    pub fn run(&self) -> &Figures {
+        &self.run
+    }
+
+    /// Of its groups, in the order of the definition.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &Figures)> {
+        let only = (self.names.len() == 1).then_some(&self.run);
+        let figures = self.groups.iter().chain(only);
+        self.names.iter().map(String::as_str).zip(figures)
     }
 }
 
@@ -160,6 +252,76 @@ mod tests {
         );
         assert_eq!(aggregate.mean_milli, 5_000);
         assert_eq!(aggregate.p50_milli, 4_900);
+    }
+
+    fn row(group: &str, rest: &str) -> String {
+        format!("{{\"at\":1,\"group\":\"{group}\",\"endpoint\":0{rest}}}")
+    }
+
+    fn folded(groups: &[&str], rows: &[String]) -> RunFigures {
+        let mut figures = RunFigures::of(groups.iter().copied());
+        for row in rows {
+            figures.add(&super::super::read_row(row.as_bytes()).unwrap());
+        }
+        figures
+    }
+
+    /// Covers: R153, R158.
+    #[test]
+    fn figures_and_responses_are_of_the_run_and_of_each_group() {
+        let rows = [
+            row(
+                "callers",
+                ",\"mos\":4,\"responses\":[\"REGISTER 200\",\"INVITE 486\"]",
+            ),
+            row(
+                "receivers",
+                ",\"mos\":2,\"responses\":[\"REGISTER 200\",\"no request\"]",
+            ),
+            row("callers", ",\"mos\":3"),
+            row("nobody", ",\"mos\":1"),
+        ];
+        let figures = folded(&["callers", "receivers", "idle"], &rows);
+        let mos = |figures: &Figures| {
+            let mos = figures.aggregates().get("mos").copied().unwrap_or_default();
+            (mos.count, mos.min_milli, mos.mean_milli, mos.max_milli)
+        };
+        assert_eq!(mos(figures.run()), (4, 1_000, 2_500, 4_000));
+        let groups: Vec<_> = figures.groups().map(|(name, group)| (name, mos(group))).collect();
+        assert_eq!(
+            groups,
+            [
+                ("callers", (2, 3_000, 3_500, 4_000)),
+                ("receivers", (1, 2_000, 2_000, 2_000)),
+                ("idle", (0, 0, 0, 0))
+            ]
+        );
+        let counted = |figures: &Figures| figures.responses().into_iter().collect::<Vec<_>>();
+        let one = |name: &str, count| (name.to_owned(), count);
+        assert_eq!(
+            counted(figures.run()),
+            [one("INVITE 486", 1), one("REGISTER 200", 2)]
+        );
+        let receivers = figures.groups().nth(1).unwrap().1;
+        assert_eq!(counted(receivers), [one("REGISTER 200", 1)], "only known names");
+    }
+
+    #[test]
+    fn the_only_group_is_the_run_and_takes_no_room() {
+        let figures = folded(&["all"], &[row("all", ",\"mos\":4")]);
+        assert!(figures.groups.is_empty());
+        let (name, group) = figures.groups().next().unwrap();
+        assert_eq!((name, group.aggregates()), ("all", figures.run().aggregates()));
+        assert_eq!(figures.groups().count(), 1);
+    }
+
+    #[test]
+    fn groups_share_the_room_of_one_run_and_very_many_have_no_figures() {
+        let names: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+        let figures = RunFigures::of(names.iter().map(String::as_str));
+        assert_eq!(figures.groups().count(), MOST_GROUPS);
+        let room: usize = figures.groups.iter().map(|group| group.most_values).sum();
+        assert!(room <= MOST_VALUES, "{room}");
     }
 
     #[test]

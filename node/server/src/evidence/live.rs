@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use futures::Stream;
 use parking_lot::Mutex;
+use reeve_proto::response::Response;
 use reeve_proto::v1;
 use reeve_proto::v1::{LiveAssignment, LiveMetric, LiveReport};
 use reeve_state::State;
 use reeve_state::id::{AssignmentEpoch, RunId, WorkerId};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+
+use super::figures::MOST_GROUPS;
 
 /// Seconds of assignments that wait for a listener; one that is slower misses some.
 const WAITING: usize = 4_096;
@@ -81,60 +84,124 @@ const SILENT_AFTER_MS: i64 = 3_000;
 #[derive(Debug, Default)]
 pub struct Merged {
     latest: BTreeMap<u64, Heard>,
-    metrics: BTreeMap<String, LiveMetric>,
+    /// By epoch: what was measured since the last sample.
+    metrics: BTreeMap<u64, Metrics>,
+}
+
+type Metrics = BTreeMap<String, LiveMetric>;
+
+/// What some assignments come to.
+#[derive(Default)]
+struct Sum {
+    phases: [u32; 8],
+    outcomes: [u32; 8],
+    metrics: Metrics,
+    responses: BTreeMap<Response, u32>,
 }
 
 impl Merged {
     /// One more second of an assignment.
     pub fn add(&mut self, heard: Heard) {
+        let metrics = self.metrics.entry(heard.assignment.epoch).or_default();
         for metric in &heard.assignment.metrics {
-            match self.metrics.get_mut(&metric.metric) {
-                Some(known) => {
-                    known.count += metric.count;
-                    known.sum_milli = known.sum_milli.saturating_add(metric.sum_milli);
-                    known.min_milli = known.min_milli.min(metric.min_milli);
-                    known.max_milli = known.max_milli.max(metric.max_milli);
-                }
-                None => {
-                    self.metrics.insert(metric.metric.clone(), metric.clone());
-                }
-            }
+            add_metric(metrics, metric);
         }
         self.latest.insert(heard.assignment.epoch, heard);
     }
 
     /// What it comes to; the next second begins. Of assignments that are not heard, the state knows best.
     pub fn take(&mut self, state: &State, run: RunId, now_ms: i64) -> v1::RunSample {
-        let (mut phases, mut outcomes) = ([0u32; 8], [0u32; 8]);
+        let mut metrics = std::mem::take(&mut self.metrics);
+        let mut sum = Sum::default();
+        let definition = state.run(run).map(|run| &run.definition.groups);
+        let names = definition.into_iter().flatten().take(MOST_GROUPS);
+        let mut groups: Vec<_> = names.map(|group| (&group.name, Sum::default())).collect();
         let mut heard_count = 0;
         let started = state.assignments(run).filter(|assignment| assignment.started);
         for assignment in started {
+            let latest = self.latest.get(&assignment.epoch.0);
             let fresh = |heard: &&Heard| heard.at_ms + SILENT_AFTER_MS >= now_ms;
-            let heard = self.latest.get(&assignment.epoch.0).filter(fresh);
-            let heard = heard.filter(|_| !assignment.all_closed());
-            match heard {
-                Some(heard) => {
-                    heard_count += 1;
-                    add(&mut phases, &heard.assignment.phases);
-                    add(&mut outcomes, &heard.assignment.outcomes);
-                }
-                None => {
-                    add(&mut phases, &assignment.counts.phases);
-                    add(&mut outcomes, &assignment.counts.outcomes);
-                }
+            let heard = latest.filter(fresh).filter(|_| !assignment.all_closed());
+            heard_count += u32::from(heard.is_some());
+            let (phases, outcomes) = match heard {
+                Some(heard) => (
+                    heard.assignment.phases.as_slice(),
+                    heard.assignment.outcomes.as_slice(),
+                ),
+                None => (&assignment.counts.phases[..], &assignment.counts.outcomes[..]),
+            };
+            let metrics = metrics.remove(&assignment.epoch.0).unwrap_or_default();
+            let group = groups.get_mut(assignment.group as usize);
+            for sum in std::iter::once(&mut sum).chain(group.map(|(_, sum)| sum)) {
+                add(&mut sum.phases, phases);
+                add(&mut sum.outcomes, outcomes);
+                metrics
+                    .values()
+                    .for_each(|metric| add_metric(&mut sum.metrics, metric));
+                // The state does not know them: what was heard last is what there is.
+                let responses = latest.map(|heard| heard.assignment.responses.as_slice());
+                add_responses(&mut sum.responses, responses.unwrap_or_default());
             }
         }
+        // What this node's state does not have yet was measured all the same.
+        let others = metrics.values().flat_map(BTreeMap::values);
+        others.for_each(|metric| add_metric(&mut sum.metrics, metric));
         v1::RunSample {
             at: Some(timestamp(now_ms)),
-            phases: distribution::<v1::EndpointPhase>(&phases),
-            outcomes: distribution::<v1::EndpointOutcome>(&outcomes),
-            metrics: std::mem::take(&mut self.metrics)
-                .into_values()
-                .map(aggregate)
-                .collect(),
+            phases: distribution::<v1::EndpointPhase>(&sum.phases),
+            outcomes: distribution::<v1::EndpointOutcome>(&sum.outcomes),
+            metrics: sum.metrics.into_values().map(aggregate).collect(),
             assignments: heard_count,
+            responses: responses(&sum.responses),
+            groups: groups
+                .into_iter()
+                .map(|(name, sum)| group_sample(name, sum))
+                .collect(),
         }
     }
+}
+
+fn group_sample(name: &str, sum: Sum) -> v1::GroupSample {
+    v1::GroupSample {
+        group: name.to_owned(),
+        phases: distribution::<v1::EndpointPhase>(&sum.phases),
+        outcomes: distribution::<v1::EndpointOutcome>(&sum.outcomes),
+        responses: responses(&sum.responses),
+        metrics: sum.metrics.into_values().map(aggregate).collect(),
+    }
+}
+
+fn add_metric(metrics: &mut Metrics, metric: &LiveMetric) {
+    match metrics.get_mut(&metric.metric) {
+        Some(known) => {
+            known.count += metric.count;
+            known.sum_milli = known.sum_milli.saturating_add(metric.sum_milli);
+            known.min_milli = known.min_milli.min(metric.min_milli);
+            known.max_milli = known.max_milli.max(metric.max_milli);
+        }
+        None => {
+            metrics.insert(metric.metric.clone(), metric.clone());
+        }
+    }
+}
+
+fn add_responses(sums: &mut BTreeMap<Response, u32>, counts: &[v1::EndpointDistribution]) {
+    for count in counts {
+        if let Ok(response) = count.name.parse() {
+            let sum = sums.entry(response).or_default();
+            *sum = sum.saturating_add(count.count);
+        }
+    }
+}
+
+fn responses(counts: &BTreeMap<Response, u32>) -> Vec<v1::EndpointDistribution> {
+    let counts = counts.iter();
+    counts
+        .map(|(response, count)| v1::EndpointDistribution {
+            name: response.to_string(),
+            count: *count,
+        })
+        .collect()
 }
 
 fn add(sums: &mut [u32; 8], counts: &[u32]) {
@@ -193,6 +260,7 @@ mod tests {
                 phases: vec![0; 8],
                 outcomes: vec![0; 8],
                 metrics: metrics.iter().map(metric).collect(),
+                responses: Vec::new(),
             },
         }
     }
@@ -213,6 +281,23 @@ mod tests {
         assert_eq!(figures, [(4, 1.0, 1.75, 4.0)]);
         assert!(merged.take(&state, run, 2_500).metrics.is_empty());
         assert_eq!(sample.phases.len(), 8);
+    }
+
+    #[test]
+    fn responses_are_counted_from_the_start_and_only_known_ones() {
+        let responses = |count| {
+            let named = |name: &str| v1::EndpointDistribution {
+                name: name.to_owned(),
+                count,
+            };
+            vec![named("INVITE 486"), named("nonsense")]
+        };
+        let mut sums = BTreeMap::new();
+        add_responses(&mut sums, &responses(2));
+        add_responses(&mut sums, &responses(3));
+        let told = super::responses(&sums);
+        let told: Vec<_> = told.iter().map(|one| (one.name.as_str(), one.count)).collect();
+        assert_eq!(told, [("INVITE 486", 5)]);
     }
 
     #[tokio::test]

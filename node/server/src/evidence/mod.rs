@@ -30,7 +30,7 @@ pub use objects::{Objects, ObjectsSetting};
 pub use rows::{Row, read_row};
 pub use service::evidence_service;
 pub use source::{Gap, GapReason, Selection, Source, gaps, late_counts_until, selected};
-pub use summary::{figures_of, with_success_rate};
+pub use summary::{figures_for, figures_of, group_counts, group_figures, with_success_rate};
 #[cfg(test)]
 pub(crate) use sweep::sweep;
 

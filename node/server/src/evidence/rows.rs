@@ -31,6 +31,9 @@ macro_rules! row {
             /// Of a change to CLOSED.
             #[serde(borrow)]
             pub outcome: Option<Cow<'a, str>>,
+            /// How requests of the endpoint were answered; names that are none are left out where they are counted.
+            #[serde(default)]
+            pub responses: Vec<Cow<'a, str>>,
             $($metric: Option<f64>,)*
         }
 
@@ -50,6 +53,7 @@ row! {
     setup_time_ms, call_duration_ms, start_lateness_ms, mos, jitter_ms, rtt_ms, fraction_lost, r_factor, packets_lost, packets_due,
     packets_sent, packets_received, duplicate_packets, out_of_order_packets, late_packets, send_lateness_ms, generator_late,
     register_time_ms, trying_time_ms, auth_time_ms, pdd_ms, call_setup_time_ms, ring_time_ms, asr, ner, seer,
+    call_lateness_ms,
 }
 
 /// A row from its line.

@@ -1,19 +1,19 @@
 //! Summaries of runs that ended: derived from the state, so that a new leader goes on where the last one stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use reeve_state::State;
 use reeve_state::command::{Command, Envelope, RecordSummary};
 use reeve_state::id::RunId;
-use reeve_state::record::{Aggregate, EvidenceKind, Run, SUCCESS_RATE};
+use reeve_state::record::{Aggregate, EndpointCounts, EvidenceKind, GroupFigures, Run, SUCCESS_RATE};
 use reeve_state::time::{Millis, Time};
 use reeve_state::transition::endpoint::EndpointOutcome;
 use reeve_state::transition::run::RunStatus;
 use tokio::sync::Semaphore;
 
-use super::figures::Figures;
+use super::figures::RunFigures;
 use super::source::{Gap, Selection, Source, gaps, has_ended, late_counts_until};
 use crate::context::Context;
 
@@ -109,7 +109,9 @@ async fn summarise(context: &Context, term: u64, state: &State, run: &Run) {
     missing.extend(unreadable);
     let command = RecordSummary {
         run: run.id,
-        metrics: with_success_rate(figures.aggregates(), state, run),
+        metrics: with_success_rate(figures.run().aggregates(), &state.run_counts(run.id)),
+        responses: figures.run().responses(),
+        groups: group_figures(&figures, state, run),
         complete: run.life.status() == RunStatus::Completed && missing.is_empty(),
         missing: told(&missing),
     };
@@ -125,7 +127,7 @@ async fn summarise(context: &Context, term: u64, state: &State, run: &Run) {
 }
 
 /// The figures of everything that counts and can be read, and what cannot.
-pub async fn figures_of(source: &Source, state: &State, run: &Run) -> (Figures, Vec<Gap>) {
+pub async fn figures_of(source: &Source, state: &State, run: &Run) -> (RunFigures, Vec<Gap>) {
     let until = late_counts_until(run).and_then(|at| i64::try_from(at.0).ok());
     let selection = Selection {
         kind: EvidenceKind::Metrics,
@@ -136,25 +138,27 @@ pub async fn figures_of(source: &Source, state: &State, run: &Run) -> (Figures, 
             state,
             run.id,
             &selection,
-            Figures::default(),
+            figures_for(run),
             move |figures, row, late| {
                 if !late || until.is_some_and(|until| row.at <= until) {
-                    for (metric, value) in row.figures() {
-                        figures.add(metric, value);
-                    }
+                    figures.add(row);
                 }
             },
         )
         .await
 }
 
+/// Nothing measured yet.
+pub fn figures_for(run: &Run) -> RunFigures {
+    let groups = &run.definition.groups;
+    RunFigures::of(groups.iter().map(|group| group.name.as_str()))
+}
+
 /// With the share of endpoints that ended in SUCCESS, in per cent; those that have not ended count as endpoints.
 pub fn with_success_rate(
-    mut metrics: std::collections::BTreeMap<String, Aggregate>,
-    state: &State,
-    run: &Run,
-) -> std::collections::BTreeMap<String, Aggregate> {
-    let counts = state.run_counts(run.id);
+    mut metrics: BTreeMap<String, Aggregate>,
+    counts: &EndpointCounts,
+) -> BTreeMap<String, Aggregate> {
     let total = u64::from(counts.total());
     let successes = u64::from(counts.outcome(EndpointOutcome::Success)) * 100_000;
     if let Some(milli) = successes.checked_div(total) {
@@ -164,6 +168,29 @@ pub fn with_success_rate(
         );
     }
     metrics
+}
+
+/// What each group's evidence comes to.
+pub fn group_figures(figures: &RunFigures, state: &State, run: &Run) -> Vec<GroupFigures> {
+    let groups = figures.groups().zip(group_counts(state, run));
+    groups
+        .map(|((name, figures), counts)| GroupFigures {
+            group: name.to_owned(),
+            metrics: with_success_rate(figures.aggregates(), &counts),
+            responses: figures.responses(),
+        })
+        .collect()
+}
+
+/// Where the endpoints of each group are, in the order of the definition.
+pub fn group_counts(state: &State, run: &Run) -> Vec<EndpointCounts> {
+    let mut sums = vec![EndpointCounts::default(); run.definition.groups.len()];
+    for assignment in state.assignments(run.id) {
+        if let Some(sum) = sums.get_mut(assignment.group as usize) {
+            sum.add(&assignment.counts);
+        }
+    }
+    sums
 }
 
 fn told(gaps: &[Gap]) -> String {

@@ -3,7 +3,7 @@
 use reeve_proto::v1;
 use reeve_state::State;
 use reeve_state::command::Report;
-use reeve_state::definition::start_offset;
+use reeve_state::definition::{ramp, start_offset};
 use reeve_state::id::{AssignmentEpoch, RunId};
 use reeve_state::record::{Assignment, Executor, Run, SimExecutor};
 use reeve_state::time::{Millis, Time};
@@ -31,7 +31,7 @@ pub(super) fn offer(
         first_endpoint: assignment.first,
         endpoints: assignment.count,
         group_endpoints: group.endpoints,
-        buildup_ms: millis(run.definition.buildup),
+        buildup_ms: millis(ramp(&run.definition, assignment.group as usize)),
         duration_ms: millis(run.definition.duration),
         executor: Some(executor),
     })

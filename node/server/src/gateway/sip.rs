@@ -2,7 +2,7 @@
 
 use reeve_proto::v1;
 use reeve_state::State;
-use reeve_state::definition::sip_wait;
+use reeve_state::definition::{register_before, register_buildup, sip_wait};
 use reeve_state::id::ScopedName;
 use reeve_state::record::{
     Assignment, Group, Registrar, Run, SipAccountKey, SipExecutor, SipLease, SipLeaseKey,
@@ -31,7 +31,10 @@ pub(super) fn offer(
             (Vec::new(), problem)
         }
     };
+    let group = assignment.group as usize;
     v1::SipOffer {
+        register_before_ms: register_before(&run.definition, group).map(|span| span.0),
+        register_buildup_ms: register_buildup(&run.definition, group).unwrap_or_default().0,
         without_registration: sip.register_expires == Millis(0),
         registrar: registrar.map(|row| encode_registrar(row)),
         accounts,
@@ -41,7 +44,7 @@ pub(super) fn offer(
         packet_loss_concealment: sip.packet_loss_concealment,
         answer_timeout_ms: millis(sip.answer_timeout),
         ring_ms: millis(sip.ring),
-        wait_ms: sip_wait(&run.definition, assignment.group as usize).0,
+        wait_ms: sip_wait(&run.definition, group).0,
         register_expires_s: u32::try_from(sip.register_expires.0 / 1_000).unwrap_or(u32::MAX),
         actions: convert::sip::actions(sip),
         trace_credentials: sip.trace_credentials,

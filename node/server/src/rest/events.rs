@@ -69,7 +69,7 @@ pub struct EventsQuery {
 /// Changes as they are committed, until the caller leaves.
 #[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery,
         ("Last-Event-ID" = Option<u64>, Header, description = "The last id that was received: the stream goes on after it.")),
-    responses((status = 200, description = "Events named run, worker, test (the object as JSON), deleted, bookmark, reset (list again), \
+    responses((status = 200, description = "Events named run, worker, test, project, probe, webhook, registrar, account_pool, media_file (the object as JSON), deleted, bookmark, reset (list again), \
         and end (an error, before the node ends the stream).", body = String, content_type = "text/event-stream")))]
 pub async fn events(
     State(api): State<Api>,

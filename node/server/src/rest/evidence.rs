@@ -24,7 +24,7 @@ pub struct MetricsQuery {
     series: Option<String>,
     /// The step of the series, 1s to 1h; 1s by default.
     step: Option<String>,
-    /// Only endpoints of this group, for a series.
+    /// Only endpoints of this group.
     group: Option<String>,
     /// group/index: the answer is everything about that endpoint.
     endpoint: Option<String>,
@@ -32,7 +32,7 @@ pub struct MetricsQuery {
     consistency: Option<String>,
 }
 
-/// Figures of a run; with `series` one metric over time, with `endpoint` everything about one endpoint.
+/// Figures of a run, or of one `group`; with `series` one metric over time, with `endpoint` everything about one endpoint.
 #[utoipa::path(get, path = "/runs/{id}/metrics", tag = "runs", params(IdPath, MetricsQuery),
     responses((status = 200, description = "Figures, a series, or one endpoint.", body = MetricsJson)))]
 pub async fn metrics(
@@ -59,8 +59,14 @@ pub async fn metrics(
             };
             MetricsJson::Series(RunSeriesJson::from(&api.get_run_series(request, &call).await?))
         }
-        (None, _) if query.step.is_some() || query.group.is_some() => {
-            return Err(ApiError::invalid("series", "is required with step and group"));
+        (None, _) if query.step.is_some() => {
+            return Err(ApiError::invalid("series", "is required with step"));
+        }
+        (None, Some(_)) if query.group.is_some() => {
+            return Err(ApiError::invalid(
+                "endpoint",
+                "names its group: group cannot be given beside it",
+            ));
         }
         (None, Some(endpoint)) => {
             let (group, index) = named_endpoint(&endpoint)?;
@@ -74,7 +80,11 @@ pub async fn metrics(
             MetricsJson::Endpoint(EndpointEvidenceJson::from(&answer))
         }
         (None, None) => {
-            let request = v1::GetRunMetricsRequest { id, consistency };
+            let request = v1::GetRunMetricsRequest {
+                id,
+                consistency,
+                group: query.group.unwrap_or_default(),
+            };
             MetricsJson::Figures(RunMetricsJson::from(&api.get_run_metrics(request, &call).await?))
         }
     };

@@ -24,6 +24,7 @@ mod registry;
 mod rest;
 mod rest_workers;
 mod session;
+mod sip_events;
 mod sse;
 mod watch;
 mod webhooks;

@@ -56,7 +56,7 @@ async fn a_watch_begins_with_a_bookmark_and_shows_what_follows() {
     };
     node.tests().delete_test(delete).await.unwrap();
     match next(&mut stream).await {
-        (deleted_at, Event::Deleted(v1::ResourceRef { kind, id })) => {
+        (deleted_at, Event::Deleted(v1::ResourceRef { kind, id, .. })) => {
             assert!(deleted_at > revision);
             assert_eq!((kind, id), (v1::ResourceKind::Test.into(), created.id));
         }
@@ -212,6 +212,9 @@ async fn a_watch_can_begin_with_what_is_there() {
                 Resource::Project(project) => project.name,
                 Resource::Probe(probe) => probe.id,
                 Resource::Webhook(webhook) => webhook.id,
+                Resource::Registrar(registrar) => registrar.name,
+                Resource::AccountPool(pool) => pool.name,
+                Resource::MediaFile(media) => media.name,
                 Resource::Run(run) => run.id,
             }),
             (revision, Event::Bookmark(_)) => break revision,
@@ -373,6 +376,9 @@ async fn filters_leave_out_what_does_not_fit() {
                     Resource::Project(project) => project.name,
                     Resource::Probe(probe) => probe.id,
                     Resource::Webhook(webhook) => webhook.id,
+                    Resource::Registrar(registrar) => registrar.name,
+                    Resource::AccountPool(pool) => pool.name,
+                    Resource::MediaFile(media) => media.name,
                     Resource::Run(run) => run.id,
                 };
                 seen.extend(everything.contains(&id).then_some(id));

@@ -16,8 +16,8 @@ pub(crate) struct MetricsArgs {
     /// The step of the series, 1s to 1h.
     #[arg(long, requires = "series", default_value = "1s")]
     pub(crate) step: String,
-    /// Only endpoints of this group, for a series.
-    #[arg(long, requires = "series")]
+    /// Only endpoints of this group.
+    #[arg(long, conflicts_with = "endpoint")]
     pub(crate) group: Option<String>,
     /// Everything about one endpoint: its samples and its log.
     #[arg(long, value_name = "GROUP/INDEX", conflicts_with = "live")]

@@ -6,7 +6,7 @@ use reeve_proto::json::{
 };
 use reeve_proto::v1::runs_client::RunsClient;
 use reeve_proto::v1::{
-    GetEndpointEvidenceRequest, GetRunMetricsRequest, GetRunSeriesRequest, ListRunWorkersRequest,
+    GetEndpointEvidenceRequest, GetRunMetricsRequest, GetRunSeriesRequest, ListRunWorkersRequest, RunSample,
     WatchRunMetricsRequest,
 };
 
@@ -17,7 +17,7 @@ use crate::output::{Output, endpoint_text, metrics_text, note, run_workers_text,
 
 pub(crate) async fn metrics(global: &GlobalArgs, output: &Output, args: MetricsArgs) -> Result<u8, CliError> {
     if args.live {
-        return live(global, output, args.id).await;
+        return live(global, output, args).await;
     }
     let cluster = Cluster::new(global)?;
     match (args.series, args.endpoint) {
@@ -63,6 +63,7 @@ pub(crate) async fn metrics(global: &GlobalArgs, output: &Output, args: MetricsA
             let request = GetRunMetricsRequest {
                 id: args.id,
                 consistency: args.read.consistency(),
+                group: args.group.unwrap_or_default(),
             };
             let metrics = cluster
                 .call(request, |channel, request| async move {
@@ -92,7 +93,8 @@ fn named_endpoint(text: &str) -> Result<(String, u32), CliError> {
 }
 
 /// From one node after another, until the run is at its end.
-async fn live(global: &GlobalArgs, output: &Output, id: String) -> Result<u8, CliError> {
+async fn live(global: &GlobalArgs, output: &Output, args: MetricsArgs) -> Result<u8, CliError> {
+    let id = args.id;
     let cluster = Cluster::for_waiting(global)?;
     loop {
         let request = WatchRunMetricsRequest { id: id.clone() };
@@ -103,8 +105,17 @@ async fn live(global: &GlobalArgs, output: &Output, id: String) -> Result<u8, Cl
             .await?;
         loop {
             match samples.message().await {
-                Ok(Some(sample)) if output.is_table() => output.line(&sample_line(&sample))?,
-                Ok(Some(sample)) => output.json_line(&RunSampleJson::from(&sample))?,
+                Ok(Some(sample)) => {
+                    let sample = match &args.group {
+                        Some(group) => of_group(sample, group)?,
+                        None => sample,
+                    };
+                    if output.is_table() {
+                        output.line(&sample_line(&sample))?;
+                    } else {
+                        output.json_line(&RunSampleJson::from(&sample))?;
+                    }
+                }
                 Ok(None) => return Ok(0),
                 Err(status) => {
                     let error = CliError::from(status);
@@ -117,6 +128,23 @@ async fn live(global: &GlobalArgs, output: &Output, id: String) -> Result<u8, Cl
             }
         }
     }
+}
+
+/// What of a second is of one group.
+fn of_group(sample: RunSample, name: &str) -> Result<RunSample, CliError> {
+    let names: Vec<&str> = sample.groups.iter().map(|group| group.group.as_str()).collect();
+    let unknown = format!("--group: {name:?} is not one of {}", names.join(", "));
+    let group = sample.groups.into_iter().find(|group| group.group == name);
+    let group = group.ok_or_else(|| CliError::message(unknown))?;
+    Ok(RunSample {
+        phases: group.phases.clone(),
+        outcomes: group.outcomes.clone(),
+        metrics: group.metrics.clone(),
+        responses: group.responses.clone(),
+        groups: vec![group],
+        at: sample.at,
+        assignments: sample.assignments,
+    })
 }
 
 pub(crate) async fn workers(

@@ -146,7 +146,10 @@ impl Follower<'_> {
                             | Kind::Worker(_)
                             | Kind::Project(_)
                             | Kind::Probe(_)
-                            | Kind::Webhook(_),
+                            | Kind::Webhook(_)
+                            | Kind::Registrar(_)
+                            | Kind::AccountPool(_)
+                            | Kind::MediaFile(_),
                         )
                         | None => {
                             continue;

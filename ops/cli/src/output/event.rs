@@ -1,6 +1,9 @@
 //! One line for each change.
 
-use reeve_proto::json::{ProbeJson, ProjectJson, RunJson, TestJson, WebhookJson, WorkerJson};
+use reeve_proto::json::{
+    AccountPoolJson, MediaFileJson, ProbeJson, ProjectJson, RegistrarJson, RunJson, TestJson, WebhookJson,
+    WorkerJson,
+};
 use reeve_proto::names::{Named, name_of};
 use reeve_proto::v1::resource::Resource;
 use reeve_proto::v1::watch_response::Event;
@@ -27,6 +30,9 @@ struct EventJson<'a> {
     kind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    /// Of a deleted object whose id is a name within its project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     /// The object as the REST API shows it.
@@ -61,6 +67,9 @@ fn about(event: &Event) -> Option<(ResourceKind, &str)> {
             Resource::Project(project) => (ResourceKind::Project, &project.name),
             Resource::Probe(probe) => (ResourceKind::Probe, &probe.id),
             Resource::Webhook(webhook) => (ResourceKind::Webhook, &webhook.id),
+            Resource::Registrar(registrar) => (ResourceKind::Registrar, &registrar.name),
+            Resource::AccountPool(pool) => (ResourceKind::AccountPool, &pool.name),
+            Resource::MediaFile(media) => (ResourceKind::MediaFile, &media.name),
         }),
         Event::Deleted(object) => Some((object.kind(), &object.id)),
         Event::Reset(_) | Event::Bookmark(_) => None,
@@ -77,6 +86,11 @@ fn json(revision: u64, event: &Event) -> Result<Value, CliError> {
             Some(Resource::Project(project)) => Some(serde_json::to_value(ProjectJson::from(project))),
             Some(Resource::Probe(probe)) => Some(serde_json::to_value(ProbeJson::from(probe))),
             Some(Resource::Webhook(webhook)) => Some(serde_json::to_value(WebhookJson::from(webhook))),
+            Some(Resource::Registrar(registrar)) => {
+                Some(serde_json::to_value(RegistrarJson::from(registrar)))
+            }
+            Some(Resource::AccountPool(pool)) => Some(serde_json::to_value(AccountPoolJson::from(pool))),
+            Some(Resource::MediaFile(media)) => Some(serde_json::to_value(MediaFileJson::from(media))),
             None => None,
         },
         Event::Deleted(_) | Event::Reset(_) | Event::Bookmark(_) => None,
@@ -87,10 +101,18 @@ fn json(revision: u64, event: &Event) -> Result<Value, CliError> {
         revision,
         kind: kind.map(Named::name),
         id,
+        project: project(event),
         reason: reset(event),
         object: object.transpose().map_err(std::io::Error::from)?,
     };
     Ok(serde_json::to_value(document).map_err(std::io::Error::from)?)
+}
+
+fn project(event: &Event) -> Option<&str> {
+    match event {
+        Event::Deleted(object) => Some(object.project.as_str()).filter(|project| !project.is_empty()),
+        Event::Put(_) | Event::Reset(_) | Event::Bookmark(_) => None,
+    }
 }
 
 fn reset(event: &Event) -> Option<&'static str> {
@@ -133,6 +155,14 @@ fn line(revision: u64, event: &Event) -> String {
                 webhook.pending,
                 webhook.dead
             ),
+            Some(Resource::Registrar(registrar)) => format!("{} of {}", registrar.domain, registrar.project),
+            Some(Resource::AccountPool(pool)) => {
+                format!(
+                    "{} accounts, {} in use, of {}",
+                    pool.accounts, pool.in_use, pool.project
+                )
+            }
+            Some(Resource::MediaFile(media)) => format!("{} bytes, of {}", media.bytes, media.project),
             Some(Resource::Run(run)) => {
                 let reason = run.reason.as_ref().filter(|reason| reason.code != 0);
                 let reason = reason.map_or("", |reason| name_of::<RunReasonCode>(reason.code));
@@ -148,7 +178,13 @@ fn line(revision: u64, event: &Event) -> String {
             }
             None => String::new(),
         },
-        Event::Deleted(object) => object.kind().name().to_ascii_lowercase(),
+        Event::Deleted(object) => {
+            let kind = object.kind().name().to_ascii_lowercase();
+            match object.project.as_str() {
+                "" => kind,
+                project => format!("{kind} of {project}"),
+            }
+        }
         Event::Reset(_) => reset(event).unwrap_or_default().to_owned(),
         Event::Bookmark(_) => String::new(),
     };
@@ -202,10 +238,29 @@ mod tests {
         let deleted = Event::Deleted(ResourceRef {
             kind: ResourceKind::Worker.into(),
             id: "w1".into(),
+            project: String::new(),
         });
         assert_eq!(
             line(8, &deleted),
             format!("       8  deleted   {:<36}  worker", "w1")
+        );
+    }
+
+    #[test]
+    fn what_is_known_by_its_name_says_of_which_project_it_was() {
+        let deleted = Event::Deleted(ResourceRef {
+            kind: ResourceKind::AccountPool.into(),
+            id: "phones".into(),
+            project: "blue".into(),
+        });
+        assert_eq!(
+            line(8, &deleted),
+            format!("       8  deleted   {:<36}  account_pool of blue", "phones")
+        );
+        let document = json(8, &deleted).unwrap();
+        assert_eq!(
+            (&document["kind"], &document["project"]),
+            (&"ACCOUNT_POOL".into(), &"blue".into())
         );
     }
 

@@ -27,6 +27,15 @@ fn present(counts: &[v1::EndpointDistribution]) -> String {
     parts.join("  ")
 }
 
+/// Names with blanks and numbers in them need a mark before the count.
+fn answered(counts: &[v1::EndpointDistribution]) -> String {
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|count| format!("{}: {}", count.name, count.count))
+        .collect();
+    parts.join("  ")
+}
+
 pub(crate) fn gaps(text: &mut String, gaps: &[v1::EvidenceGap]) {
     if gaps.is_empty() {
         return;
@@ -54,8 +63,12 @@ pub(crate) fn metrics_text(metrics: &v1::GetRunMetricsResponse) -> String {
         (false, false) => "so far",
     };
     let simulated = if metrics.simulated { ", simulated" } else { "" };
+    let group = match metrics.group.as_str() {
+        "" => String::new(),
+        group => format!(", group {group}"),
+    };
     let mut text = format!(
-        "run {} {}: {whole}{simulated}\n\n",
+        "run {} {}{group}: {whole}{simulated}\n\n",
         metrics.run_id,
         name_of::<v1::RunStatus>(metrics.status)
     );
@@ -76,14 +89,34 @@ pub(crate) fn metrics_text(metrics: &v1::GetRunMetricsResponse) -> String {
         table.row(cells);
     }
     let _ = write!(text, "{}", table.render());
-    for (name, counts) in [("Phases", &metrics.phases), ("Outcomes", &metrics.outcomes)] {
-        let counts = present(counts);
+    for (name, counts) in [
+        ("Phases", present(&metrics.phases)),
+        ("Outcomes", present(&metrics.outcomes)),
+        ("Responses", answered(&metrics.responses)),
+    ] {
         if !counts.is_empty() {
             let _ = write!(text, "\n\n{name}: {counts}");
         }
     }
+    if metrics.group.is_empty() && metrics.groups.len() > 1 {
+        let _ = write!(text, "\n\n{}", groups(&metrics.groups));
+    }
     gaps(&mut text, &metrics.gaps);
     text
+}
+
+/// What became of each group; its figures are asked for with its name.
+fn groups(groups: &[v1::GroupDistribution]) -> String {
+    let mut table = Table::new(&["GROUP", "#ENDPOINTS", "OUTCOMES", "RESPONSES"]);
+    for group in groups {
+        table.row(vec![
+            Cell::new(&group.group),
+            Cell::new(group.endpoints),
+            Cell::new(or_dash(&present(&group.outcomes))),
+            Cell::new(or_dash(&answered(&group.responses))),
+        ]);
+    }
+    table.render()
 }
 
 /// One metric over time.
@@ -149,6 +182,7 @@ pub(crate) fn sample_line(sample: &v1::RunSample) -> String {
         at(sample.at.as_ref()),
         present(&sample.phases),
         present(&sample.outcomes),
+        answered(&sample.responses),
         metrics.join("  "),
     ];
     let some: Vec<&str> = parts
@@ -244,5 +278,39 @@ mod tests {
             ..v1::RunSample::default()
         };
         assert_eq!(sample_line(&sample), "INCALL 7  |  mos 4.25 (7)");
+    }
+
+    #[test]
+    fn responses_are_shown_for_the_run_and_for_each_group() {
+        let one = |name: &str, count| v1::EndpointDistribution {
+            name: name.into(),
+            count,
+        };
+        let group = |name: &str, responses| v1::GroupDistribution {
+            group: name.into(),
+            endpoints: 12,
+            responses,
+            ..v1::GroupDistribution::default()
+        };
+        let mut metrics = v1::GetRunMetricsResponse {
+            responses: vec![one("INVITE 486", 12), one("REGISTER no response", 1)],
+            groups: vec![
+                group("callers", vec![one("INVITE 486", 12)]),
+                group("receivers", Vec::new()),
+            ],
+            ..v1::GetRunMetricsResponse::default()
+        };
+        let text = metrics_text(&metrics);
+        assert!(
+            text.contains("Responses: INVITE 486: 12  REGISTER no response: 1"),
+            "{text}"
+        );
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with("callers") && line.contains("INVITE 486: 12"))
+        );
+        assert!(text.lines().any(|line| line.starts_with("receivers")));
+        metrics.group = "callers".into();
+        assert!(!metrics_text(&metrics).contains("receivers"), "one group alone");
     }
 }

@@ -99,8 +99,33 @@ fn calls_go_on_to_their_end_while_their_worker_drains() {
 
     let metrics = until("the summary", SOON, || {
         let metrics = cluster.json(&["run", "metrics", &id]);
-        (metrics["summarised"] == true).then_some(metrics["metrics"].clone())
+        (metrics["summarised"] == true).then_some(metrics)
     });
+    assert_eq!(metrics["responses"]["REGISTER 200"], 2, "{metrics:#}");
+    assert_eq!(
+        metrics["responses"]["INVITE 200"], 1,
+        "a call counts where it is made: {metrics:#}"
+    );
+    let groups = metrics["groups"].as_array().unwrap();
+    let of = |group: usize, name: &str| groups[group]["responses"][name].as_u64();
+    assert_eq!(
+        (of(0, "INVITE 200"), of(1, "INVITE 200")),
+        (Some(1), None),
+        "{metrics:#}"
+    );
+    assert_eq!((of(0, "REGISTER 200"), of(1, "REGISTER 200")), (Some(1), Some(1)));
+    assert_eq!(
+        groups[0]["metrics"]["pdd_ms"], metrics["metrics"]["pdd_ms"],
+        "callers have it"
+    );
+    assert_eq!(groups[1]["metrics"].get("pdd_ms"), None, "receivers do not");
+    let callers = cluster.reeve(&["run", "metrics", &id, "--group", "callers", "-o", "table"]);
+    assert!(
+        callers.stdout.contains("group callers") && callers.stdout.contains("INVITE 200: 1"),
+        "{}",
+        callers.stdout
+    );
+    let metrics = metrics["metrics"].clone();
     assert_eq!(metrics["asr"]["mean"], 100.0, "{metrics:#}");
     assert!(metrics["mos"]["mean"].as_f64().unwrap() > 4.0, "{metrics:#}");
     let pdd = metrics["pdd_ms"]["mean"].as_f64().unwrap();

@@ -155,6 +155,24 @@ fn the_figures_of_a_run_are_those_of_the_stored_files_whichever_node_has_them() 
     assert_eq!(told["metrics"]["success_rate"]["mean"], 100.0);
     assert_eq!(told["groups"][0]["outcomes"]["SUCCESS"], 150);
 
+    let group = asked(
+        &cluster.http(0),
+        "GET",
+        &format!("/runs/{id}/metrics?group=callers"),
+        "",
+        200,
+    );
+    assert_eq!(
+        (&group["group"], &group["metrics"]),
+        (&"callers".into(), &told["metrics"])
+    );
+    assert_eq!(
+        group["groups"][0]["metrics"], told["metrics"],
+        "the only group is the run"
+    );
+    let last = samples.last().unwrap();
+    assert_eq!(last["groups"][0]["phases"], last["phases"]);
+
     for node in 0..3 {
         let path = format!("/runs/{id}/metrics?series=mos&step=2s&group=callers");
         let series = asked(&cluster.http(node), "GET", &path, "", 200);
@@ -194,6 +212,8 @@ fn the_figures_of_a_run_are_those_of_the_stored_files_whichever_node_has_them() 
         ("series=loudness", "series"),
         ("series=mos&step=10ms", "step"),
         ("series=mos&group=nobody", "group"),
+        ("group=nobody", "group"),
+        ("endpoint=callers/1&group=callers", "endpoint"),
         ("endpoint=callers", "endpoint"),
         ("endpoint=callers/150", "endpoint"),
         ("step=1s", "series"),

@@ -99,14 +99,31 @@ fn a_run_of_calls_is_judged_by_what_is_there_and_secrets_stay_secret() {
         listed.stdout
     );
 
+    let events = cluster.spawn_reeve(
+        "pools",
+        &["events", "--kind", "account_pool", "--initial", "-o", "jsonl"],
+    );
+    until("the pool is told", SOON, || {
+        events.printed().contains("\"accounts\":4").then_some(())
+    });
+
     // Everything is there. Nobody listens at the registrar's address, and nobody waits for what comes of that.
     let run = cluster.json(&["run", "start", "calls"]);
     let id = run["id"].as_str().unwrap().to_owned();
+    cluster.until_run(&id, &["RUNNING"]);
+    until("its accounts are told", SOON, || {
+        events.printed().contains("\"inUse\":4").then_some(())
+    });
     cluster.json(&["run", "stop", &id]);
     until("the run is over", SOON, || {
         let run = cluster.json(&["run", "get", &id]);
         let over = ["COMPLETED", "FAILED", "CANNOT_RUN_FOR_NOW"].contains(&run["status"].as_str().unwrap());
         over.then_some(run)
+    });
+    until("they are told to be free", SOON, || {
+        let printed = events.printed();
+        let last = printed.lines().rfind(|line| line.contains("\"inUse\""))?;
+        last.contains("\"inUse\":0").then_some(())
     });
     let accounts = cluster.json(&["account", "list", "pool"]);
     assert!(

@@ -94,6 +94,8 @@ pub(super) fn record_summary(tx: &mut Tx<'_>, command: &RecordSummary) -> Result
         metrics: command.metrics.clone(),
         complete: command.complete,
         missing: command.missing.clone(),
+        responses: command.responses.clone(),
+        groups: command.groups.clone(),
         at: tx.now(),
         revision: tx.revision(),
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{AssignmentEpoch, NodeId, RunId, WorkerId};
-use crate::record::{Aggregate, EvidenceKind};
+use crate::record::{Aggregate, EvidenceKind, GroupFigures};
 use crate::time::{Millis, Time};
 
 /// Command 90. Idempotent: the same chunk again changes nothing, another one under its name is refused.
@@ -59,4 +59,8 @@ pub struct RecordSummary {
     pub complete: bool,
     /// What is missing, for people.
     pub missing: String,
+    /// How requests were answered, and how often.
+    pub responses: BTreeMap<String, u64>,
+    /// The same for groups, in the order of the definition.
+    pub groups: Vec<GroupFigures>,
 }

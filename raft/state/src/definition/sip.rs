@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{MAX_NAME_BYTES, Rules, callee, callees};
 use crate::command::{FieldViolation, PutAccounts, PutMedia, PutRegistrar};
-use crate::record::{Executor, SipAccountKey, SipAction, SipDeed, SipExecutor, TestDefinition};
+use crate::record::{Executor, Group, SipAccountKey, SipAction, SipDeed, SipExecutor, TestDefinition};
 use crate::state::State;
 use crate::time::Millis;
 
@@ -29,6 +29,32 @@ pub const MAX_REGISTER_EXPIRES: Millis = Millis::from_secs(24 * 3_600);
 /// What those that wait for calls allow their callers beyond the plan, to register and to be late.
 pub const WAIT_GRACE: Millis = Millis::from_secs(10);
 
+/// Over what time the endpoints of a group register; `None`: they do not.
+pub fn register_buildup(definition: &TestDefinition, group: usize) -> Option<Millis> {
+    let sip = definition.groups.get(group)?.sip()?;
+    let registers = sip.register_expires > Millis(0);
+    registers.then(|| sip.register_buildup.unwrap_or(definition.buildup))
+}
+
+/// How long before its calls begin a group begins to register, which takes its own build-up and [`super::SETTLE`]. `None`: it does not
+/// register, or does not call.
+pub fn register_before(definition: &TestDefinition, group: usize) -> Option<Millis> {
+    let calls = calls(definition.groups.get(group)?);
+    let buildup = register_buildup(definition, group).filter(|_| calls)?;
+    Some(buildup + super::SETTLE)
+}
+
+fn calls(group: &Group) -> bool {
+    group.callee.is_some() || group.sip().is_some_and(|sip| sip.uri.is_some())
+}
+
+/// Over what time the endpoints of a group start: the build-up, but those that wait for calls start with their registration.
+pub fn ramp(definition: &TestDefinition, group: usize) -> Millis {
+    let waits = definition.groups.get(group).is_some_and(|group| !calls(group));
+    let registers = register_buildup(definition, group).filter(|_| waits);
+    registers.unwrap_or(definition.buildup)
+}
+
 /// How long each endpoint of a group waits for its call since its own start: until the last group that calls it has begun,
 /// that one's build-up and a call are over, and [`WAIT_GRACE`]. If no group calls it, as if one did.
 pub fn sip_wait(definition: &TestDefinition, group: usize) -> Millis {
@@ -37,7 +63,7 @@ pub fn sip_wait(definition: &TestDefinition, group: usize) -> Millis {
     let last = callers
         .map(|caller| super::start_offset(definition, caller))
         .max();
-    let head = last.map_or(definition.buildup + super::SETTLE, |last| {
+    let head = last.map_or(ramp(definition, group) + super::SETTLE, |last| {
         Millis(last.0.saturating_sub(own.0))
     });
     head + definition.buildup + definition.duration + WAIT_GRACE
@@ -222,6 +248,7 @@ impl Rules {
             "a codec is named twice".into()
         });
         self.sip_times(&sip_path, sip);
+        self.register_buildup(&sip_path, sip);
         let silent = sip.register_expires == Millis(0);
         self.check(calls || !silent, &format!("{sip_path}.register_expires"), || {
             "only a group that calls may do without a registration (0s): nobody finds one that waits for calls".into()
@@ -264,6 +291,17 @@ impl Rules {
             &format!("{path}.register_expires"),
             || format!("must be whole seconds, found {expires}"),
         );
+    }
+
+    fn register_buildup(&mut self, path: &str, sip: &SipExecutor) {
+        let Some(buildup) = sip.register_buildup else {
+            return;
+        };
+        let field = format!("{path}.register_buildup");
+        self.span(&field, buildup, super::MAX_EXECUTION);
+        self.check(sip.register_expires > Millis(0), &field, || {
+            "a group that does not register (register_expires 0s) has no build-up of it".into()
+        });
     }
 
     fn sip_action(&mut self, path: &str, action: &SipAction, before: Millis) {

@@ -6,9 +6,9 @@ use crate::id::{NodeId, Revision, RunId};
 use crate::record::{AssignmentKey, Executor};
 use crate::time::Time;
 
-/// The metrics of all executors (R153). From `r_factor` on only SIP endpoints have them; the last three are one sample of 0 or 100 for
-/// each seizure, so that the mean is the ratio (R155, R156).
-pub const METRICS: [&str; 26] = [
+/// The metrics of all executors (R153). From `r_factor` on only SIP endpoints have them; `asr`, `ner` and `seer` are one sample of 0
+/// or 100 for each seizure, so that the mean is the ratio (R155, R156).
+pub const METRICS: [&str; 27] = [
     "setup_time_ms",
     "call_duration_ms",
     "start_lateness_ms",
@@ -35,6 +35,7 @@ pub const METRICS: [&str; 26] = [
     "asr",
     "ner",
     "seer",
+    "call_lateness_ms",
 ];
 /// Share of the endpoints that ended in SUCCESS, in per cent.
 pub const SUCCESS_RATE: &str = "success_rate";
@@ -148,6 +149,17 @@ impl Aggregate {
     }
 }
 
+/// What the evidence of one group comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GroupFigures {
+    /// The group.
+    pub group: String,
+    /// By the metric's name.
+    pub metrics: BTreeMap<String, Aggregate>,
+    /// How requests were answered, such as `INVITE 486`, and how often.
+    pub responses: BTreeMap<String, u64>,
+}
+
 /// What a run's evidence comes to, written once after its end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunSummary {
@@ -159,6 +171,10 @@ pub struct RunSummary {
     pub complete: bool,
     /// What is missing, for people; empty if it is complete.
     pub missing: String,
+    /// How requests were answered, such as `INVITE 486`, and how often.
+    pub responses: BTreeMap<String, u64>,
+    /// The same for groups, in the order of the definition; of the first ones if there are very many.
+    pub groups: Vec<GroupFigures>,
     /// When it was written.
     pub at: Time,
     /// Of its last change.

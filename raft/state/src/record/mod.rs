@@ -18,7 +18,9 @@ mod worker;
 pub use assignment::{Assignment, AssignmentKey, ChunkKey, EndpointCounts};
 pub(crate) use event::is_flap;
 pub use event::{KEPT_EVENTS, WorkerEvent, WorkerEventKey, WorkerEventKind};
-pub use evidence::{Aggregate, EvidenceKind, METRICS, Manifest, ManifestKey, RunSummary, SUCCESS_RATE};
+pub use evidence::{
+    Aggregate, EvidenceKind, GroupFigures, METRICS, Manifest, ManifestKey, RunSummary, SUCCESS_RATE,
+};
 pub use explanation::{
     ChangeKind, Explanation, FilterCount, GroupExplanation, PlacementFilter, SuggestedChange, WorkerVerdict,
 };

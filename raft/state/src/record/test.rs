@@ -129,6 +129,8 @@ pub struct SipExecutor {
     pub ring: Millis,
     /// What REGISTER asks for; whole seconds.
     pub register_expires: Millis,
+    /// Over what time they register; `None`: the definition's build-up.
+    pub register_buildup: Option<Millis>,
     /// What callers do in their calls, in order of time.
     pub actions: Vec<SipAction>,
     /// Whether traces keep credentials as they were sent.

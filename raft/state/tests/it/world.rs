@@ -80,6 +80,7 @@ pub fn sip_group(name: &str, endpoints: u32) -> Group {
             answer_timeout: DEFAULT_ANSWER_TIMEOUT,
             ring: Millis(0),
             register_expires: DEFAULT_REGISTER_EXPIRES,
+            register_buildup: None,
             actions: Vec::new(),
             trace_credentials: false,
         }),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reeve_proto::internal as wire;
 use reeve_state::command::{PurgeRun, RecordChunk, RecordSummary};
 use reeve_state::id::{AssignmentEpoch, NodeId, Revision, RunId, WorkerId};
-use reeve_state::record::{Aggregate, Manifest, ManifestKey, RunSummary, SimQuality, Span};
+use reeve_state::record::{Aggregate, GroupFigures, Manifest, ManifestKey, RunSummary, SimQuality, Span};
 use reeve_state::time::Time;
 
 use super::enums::Numbered;
@@ -80,6 +80,8 @@ impl Wire for RecordSummary {
             metrics: metrics_to_proto(&self.metrics),
             complete: self.complete,
             missing: self.missing.clone(),
+            responses: self.responses.clone(),
+            groups: self.groups.iter().map(Wire::to_proto).collect(),
         }
     }
 
@@ -89,6 +91,8 @@ impl Wire for RecordSummary {
             metrics: metrics_from_proto(proto.metrics)?,
             complete: proto.complete,
             missing: proto.missing,
+            responses: proto.responses,
+            groups: groups_from_proto(proto.groups)?,
         })
     }
 }
@@ -103,6 +107,30 @@ fn metrics_from_proto(
 ) -> Result<BTreeMap<String, Aggregate>, DecodeError> {
     let one = |(name, aggregate)| Ok((name, Aggregate::from_proto(aggregate)?));
     metrics.into_iter().map(one).collect()
+}
+
+fn groups_from_proto(groups: Vec<wire::GroupFigures>) -> Result<Vec<GroupFigures>, DecodeError> {
+    groups.into_iter().map(GroupFigures::from_proto).collect()
+}
+
+impl Wire for GroupFigures {
+    type Proto = wire::GroupFigures;
+
+    fn to_proto(&self) -> Self::Proto {
+        wire::GroupFigures {
+            group: self.group.clone(),
+            metrics: metrics_to_proto(&self.metrics),
+            responses: self.responses.clone(),
+        }
+    }
+
+    fn from_proto(proto: Self::Proto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            group: proto.group,
+            metrics: metrics_from_proto(proto.metrics)?,
+            responses: proto.responses,
+        })
+    }
 }
 
 impl Wire for Aggregate {
@@ -188,6 +216,8 @@ impl Wire for RunSummary {
             metrics: metrics_to_proto(&self.metrics),
             complete: self.complete,
             missing: self.missing.clone(),
+            responses: self.responses.clone(),
+            groups: self.groups.iter().map(Wire::to_proto).collect(),
             at_ms: self.at.0,
             revision: self.revision.0,
         }
@@ -199,6 +229,8 @@ impl Wire for RunSummary {
             metrics: metrics_from_proto(proto.metrics)?,
             complete: proto.complete,
             missing: proto.missing,
+            responses: proto.responses,
+            groups: groups_from_proto(proto.groups)?,
             at: Time(proto.at_ms),
             revision: Revision(proto.revision),
         })

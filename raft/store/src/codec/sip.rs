@@ -22,6 +22,7 @@ impl Wire for SipExecutor {
             register_expires_ms: self.register_expires.0,
             actions: protos(&self.actions),
             trace_credentials: self.trace_credentials,
+            register_buildup_ms: self.register_buildup.map(|span| span.0),
         }
     }
 
@@ -41,6 +42,7 @@ impl Wire for SipExecutor {
             register_expires: span(proto.register_expires_ms),
             actions: list(proto.actions)?,
             trace_credentials: proto.trace_credentials,
+            register_buildup: proto.register_buildup_ms.map(span),
         })
     }
 }

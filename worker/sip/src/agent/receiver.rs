@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reeve_proto::response::{Answer, Request};
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
@@ -37,7 +38,8 @@ impl Agent {
             () = sleep_until(until.into()) => None,
         };
         let Some(invite) = invite else {
-            return Ending::new(Outcome::Timeout, "no call came");
+            let ending = Ending::new(Outcome::Timeout, "no call came");
+            return ending.after(Request::Invite, Answer::NoneCame);
         };
         // Everybody else who calls meanwhile is told that the line is busy.
         let (_, nobody) = mpsc::unbounded_channel();
@@ -64,7 +66,8 @@ impl Agent {
         self.enter(Phase::Ringing);
         let ending = match self.ring(&mut states, ring).await {
             Rang::Out => return self.answer(dialog, states, &offer, media).await,
-            Rang::Cancelled => Ending::new(Outcome::CallFailed, "the caller gave up before it was answered"),
+            Rang::Cancelled => Ending::new(Outcome::CallFailed, "the caller gave up before it was answered")
+                .after(Request::Invite, Answer::Cancelled),
             Rang::Ordered(order) => {
                 self.enter(Phase::Disconnecting);
                 let _ = dialog.reject(Some(StatusCode::TemporarilyUnavailable), None);
@@ -171,7 +174,7 @@ impl Agent {
                             "the caller hung up before it acknowledged the answer",
                         )
                     } else {
-                        Ending::new(Outcome::Timeout, "ACK: none came")
+                        Ending::new(Outcome::Timeout, "ACK: none came").after(Request::Ack, Answer::NoneCame)
                     };
                     return why;
                 }

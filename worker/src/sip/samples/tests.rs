@@ -89,6 +89,7 @@ fn call(code: Option<u16>, rang: bool, answered: bool) -> Closed {
             code,
             ..Figures::default()
         },
+        responses: Vec::new(),
         media: None,
         dropped: 0,
     }
@@ -118,6 +119,24 @@ fn ratios_follow_the_table() {
             "{code:?} {rang}"
         );
     }
+}
+
+/// Covers: R158.
+#[test]
+fn responses_are_told_even_if_nothing_was_measured() {
+    let responses = vec!["INVITE none came".parse().unwrap()];
+    let closed = Closed {
+        responses: responses.clone(),
+        ..call(None, false, false)
+    };
+    let receiver = of_call(MonoMs(1), 7, &closed, false);
+    assert_eq!((receiver.len(), receiver.metrics.len()), (1, 0));
+    assert_eq!(
+        (receiver.offsets, receiver.responses),
+        (vec![7], responses.clone())
+    );
+    let caller = of_call(MonoMs(1), 7, &closed, true);
+    assert_eq!((value(&caller, "asr"), caller.responses), (Some(0), responses));
 }
 
 /// Covers: R159, R160, R161.

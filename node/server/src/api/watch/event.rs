@@ -3,7 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use prost::Message;
-use reeve_proto::json::{DeletedJson, ProbeJson, ProjectJson, RunJson, TestJson, WebhookJson, WorkerJson};
+use reeve_proto::json::{
+    AccountPoolJson, DeletedJson, MediaFileJson, ProbeJson, ProjectJson, RegistrarJson, RunJson, TestJson,
+    WebhookJson, WorkerJson,
+};
 use reeve_proto::v1;
 use reeve_proto::v1::resource::Resource;
 use reeve_state::id::{ProjectName, Revision, RunId, TestId, WorkerId};
@@ -40,6 +43,24 @@ pub struct Tags {
     pub status: Option<&'static str>,
 }
 
+impl Tags {
+    /// The project in which its id is a name; empty: its id says it all.
+    fn named_in(&self) -> &str {
+        use v1::ResourceKind as Kind;
+        let project = self.project.as_ref().map_or("", ProjectName::as_str);
+        match self.kind {
+            Kind::Registrar | Kind::AccountPool | Kind::MediaFile => project,
+            Kind::Unspecified
+            | Kind::Test
+            | Kind::Run
+            | Kind::Worker
+            | Kind::Project
+            | Kind::Probe
+            | Kind::Webhook => "",
+        }
+    }
+}
+
 impl Event {
     pub(super) fn new(tags: Tags, put: Option<Resource>, change: Revision) -> Self {
         Self {
@@ -59,6 +80,9 @@ impl Event {
             Some(Resource::Project(project)) => project.encoded_len(),
             Some(Resource::Probe(probe)) => probe.encoded_len(),
             Some(Resource::Webhook(webhook)) => webhook.encoded_len(),
+            Some(Resource::Registrar(registrar)) => registrar.encoded_len(),
+            Some(Resource::AccountPool(pool)) => pool.encoded_len(),
+            Some(Resource::MediaFile(media)) => media.encoded_len(),
             None => 0,
         }
     }
@@ -72,7 +96,15 @@ impl Event {
             Some(Resource::Webhook(webhook)) => text(&WebhookJson::from(webhook)),
             Some(Resource::Worker(worker)) => text(&WorkerJson::from(worker)),
             Some(Resource::Project(project)) => text(&ProjectJson::from(project)),
-            None => text(&DeletedJson::new(self.tags.kind, &self.tags.id, self.change.0)),
+            Some(Resource::Registrar(registrar)) => text(&RegistrarJson::from(registrar)),
+            Some(Resource::AccountPool(pool)) => text(&AccountPoolJson::from(pool)),
+            Some(Resource::MediaFile(media)) => text(&MediaFileJson::from(media)),
+            None => text(&DeletedJson::new(
+                self.tags.kind,
+                &self.tags.id,
+                self.tags.named_in(),
+                self.change.0,
+            )),
         }))
     }
 }
@@ -131,6 +163,7 @@ impl From<Item> for v1::WatchResponse {
                     None => Wire::Deleted(v1::ResourceRef {
                         kind: event.tags.kind.into(),
                         id: event.tags.id.clone(),
+                        project: event.tags.named_in().to_owned(),
                     }),
                 };
                 (event.change.0, wire)

@@ -96,7 +96,17 @@ fn by_id_or<T: FromStr>(text: &str, named: impl FnOnce() -> Result<T, ApiError>)
 fn kinds(numbers: &[i32]) -> Result<BTreeSet<i32>, ApiError> {
     for number in numbers {
         match Kind::try_from(*number) {
-            Ok(Kind::Test | Kind::Run | Kind::Worker | Kind::Project | Kind::Probe | Kind::Webhook) => {}
+            Ok(
+                Kind::Test
+                | Kind::Run
+                | Kind::Worker
+                | Kind::Project
+                | Kind::Probe
+                | Kind::Webhook
+                | Kind::Registrar
+                | Kind::AccountPool
+                | Kind::MediaFile,
+            ) => {}
             Ok(Kind::Unspecified) | Err(_) => {
                 let rule = format!("{number} is not a ResourceKind");
                 return Err(ApiError::invalid("kinds", rule));

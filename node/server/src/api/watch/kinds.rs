@@ -8,12 +8,12 @@ use reeve_proto::v1::ResourceKind as Kind;
 use reeve_proto::v1::resource::Resource;
 use reeve_state::State;
 use reeve_state::change::{Change, Delta, Row};
-use reeve_state::id::RunId;
+use reeve_state::id::{RunId, ScopedName};
 use reeve_state::record::{Assignment, Run};
 
 use super::super::{Api, projects};
 use super::event::Tags;
-use crate::convert::{enums, probe, run, test, webhook};
+use crate::convert::{enums, probe, run, sip, test, webhook};
 
 /// What a changed row means to watchers.
 pub enum Touch {
@@ -27,6 +27,8 @@ pub enum Touch {
     Run(RunId),
     /// Only its assignments did.
     Counts(RunId),
+    /// An account of the pool changed, or who uses it; it is shown with all of its accounts.
+    Pool(ScopedName),
     /// Whoever listens may have lost the right to.
     Keys,
 }
@@ -43,6 +45,13 @@ pub fn touch(change: &Change) -> Touch {
         Change::Run(delta) => object(delta, Row::Run),
         Change::Assignment(delta) => Touch::Counts(delta.key.run),
         Change::Key(_) => Touch::Keys,
+        Change::Registrar(delta) => object(delta, Row::Registrar),
+        Change::Media(delta) => object(delta, Row::Media),
+        Change::SipAccount(delta) => Touch::Pool(delta.key.pool.clone()),
+        Change::SipLease(delta) => match delta.after.as_ref().or(delta.before.as_ref()) {
+            Some(lease) => Touch::Pool(lease.pool.clone()),
+            None => Touch::Nothing,
+        },
         // The counts of a chunk are in its assignment, and both change together.
         Change::Chunk(_)
         | Change::Request(_)
@@ -50,10 +59,6 @@ pub fn touch(change: &Change) -> Touch {
         | Change::ProbeSlot(_)
         | Change::Manifest(_)
         | Change::Summary(_)
-        | Change::Registrar(_)
-        | Change::SipAccount(_)
-        | Change::SipLease(_)
-        | Change::Media(_)
         // Its webhook counts it, and changes with it.
         | Change::Delivery(_) => Touch::Nothing,
     }
@@ -76,6 +81,10 @@ pub fn kind(row: &Row) -> Option<Kind> {
         Row::Project(_) => Some(Kind::Project),
         Row::Probe(_) => Some(Kind::Probe),
         Row::Webhook(_) => Some(Kind::Webhook),
+        Row::Registrar(_) => Some(Kind::Registrar),
+        // Any account stands for its pool.
+        Row::SipAccount(_) => Some(Kind::AccountPool),
+        Row::Media(_) => Some(Kind::MediaFile),
         Row::Delivery(_)
         | Row::Assignment(_)
         | Row::Chunk(..)
@@ -85,10 +94,7 @@ pub fn kind(row: &Row) -> Option<Kind> {
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
-        | Row::Registrar(_)
-        | Row::SipAccount(_)
-        | Row::SipLease(_)
-        | Row::Media(_) => None,
+        | Row::SipLease(_) => None,
     }
 }
 
@@ -101,14 +107,24 @@ pub fn rows(state: &State, kind: Kind) -> Vec<Row> {
         Kind::Project => state.projects().cloned().map(Row::Project).collect(),
         Kind::Probe => state.probes().cloned().map(Row::Probe).collect(),
         Kind::Webhook => state.webhooks().cloned().map(Row::Webhook).collect(),
+        Kind::Registrar => state.registrars().cloned().map(Row::Registrar).collect(),
+        Kind::AccountPool => {
+            let first = |(pool, _)| state.pool_accounts(pool, None).next().cloned();
+            let accounts = state.account_pools().filter_map(first);
+            accounts.map(Row::SipAccount).collect()
+        }
+        Kind::MediaFile => state.media_files().cloned().map(Row::Media).collect(),
         Kind::Unspecified => Vec::new(),
     }
 }
 
 /// The order in which they are listed: what others refer to comes first.
-pub fn every() -> [Kind; 6] {
+pub fn every() -> [Kind; 9] {
     [
         Kind::Project,
+        Kind::Registrar,
+        Kind::AccountPool,
+        Kind::MediaFile,
         Kind::Test,
         Kind::Worker,
         Kind::Run,
@@ -157,6 +173,9 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
             status: Some(row.status.name()),
             ..Tags::default()
         }),
+        Row::Registrar(row) => Some(named(Kind::Registrar, &row.key)),
+        Row::SipAccount(row) => Some(named(Kind::AccountPool, &row.key.pool)),
+        Row::Media(row) => Some(named(Kind::MediaFile, &row.key)),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
@@ -165,11 +184,18 @@ pub fn tags(state: &State, row: &Row) -> Option<Tags> {
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
-        | Row::Registrar(_)
-        | Row::SipAccount(_)
         | Row::SipLease(_)
-        | Row::Media(_)
         | Row::Delivery(_) => None,
+    }
+}
+
+/// The same for what is known by a name within its project.
+pub fn named(kind: Kind, key: &ScopedName) -> Tags {
+    Tags {
+        kind,
+        id: key.name.to_string(),
+        project: Some(key.project.clone()),
+        ..Tags::default()
     }
 }
 
@@ -198,6 +224,9 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         Row::Project(row) => Some(Resource::Project(projects::message(row, state.usage(&row.name)))),
         Row::Probe(row) => Some(Resource::Probe(probe::probe(state, row))),
         Row::Webhook(row) => Some(Resource::Webhook(webhook::webhook(state, row))),
+        Row::Registrar(row) => Some(Resource::Registrar(sip::registrar(row))),
+        Row::SipAccount(row) => Some(Resource::AccountPool(sip::pool(state, &row.key.pool))),
+        Row::Media(row) => Some(Resource::MediaFile(sip::media(row))),
         Row::Assignment(_)
         | Row::Chunk(..)
         | Row::Request(_)
@@ -206,10 +235,7 @@ pub fn resource(api: &Api, state: &State, row: &Row) -> Option<Resource> {
         | Row::ProbeSlot(_)
         | Row::Manifest(_)
         | Row::Summary(_)
-        | Row::Registrar(_)
-        | Row::SipAccount(_)
         | Row::SipLease(_)
-        | Row::Media(_)
         | Row::Delivery(_) => None,
     }
 }

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use reeve_proto::v1::ResourceKind as Kind;
 use reeve_proto::v1::resource::Resource;
 use reeve_state::State;
 use reeve_state::change::{Change, Row};
-use reeve_state::id::{Revision, RunId};
+use reeve_state::id::{Revision, RunId, ScopedName};
 use reeve_state::record::{Assignment, AssignmentKey, Run};
 use tokio::time::Instant;
 
@@ -16,7 +17,7 @@ use super::counts::Counts;
 use super::event::{Event, Tags, Unit};
 use super::filter::Filter;
 use super::kinds::{self, Touch};
-use crate::convert::run;
+use crate::convert::{run, sip};
 
 /// One command's changes.
 pub struct Step {
@@ -34,6 +35,8 @@ pub struct Replay {
     /// Rows that differ from those of `state`.
     runs: BTreeMap<RunId, Option<Arc<Run>>>,
     assignments: BTreeMap<AssignmentKey, Option<Arc<Assignment>>>,
+    /// Pools of accounts, and the last command that touches each: they are counted once, as they are in the end.
+    pools: BTreeMap<ScopedName, Revision>,
 }
 
 /// Who is shown things, and how often counts.
@@ -54,7 +57,11 @@ impl Replay {
             steps,
             runs: BTreeMap::new(),
             assignments: BTreeMap::new(),
+            pools: BTreeMap::new(),
         };
+        if filter.wants(Kind::AccountPool) {
+            replay.pools = touched_pools(&replay.steps);
+        }
         for change in replay.steps.iter().flat_map(|step| step.changes.iter()) {
             match change {
                 Change::Run(delta) if filter.wants_run(delta.key) => {
@@ -118,6 +125,13 @@ impl Replay {
                 }
                 Touch::Counts(run) => {
                     touched.entry(run).or_insert(false);
+                }
+                Touch::Pool(pool) => {
+                    // Its other accounts in the same command find it gone.
+                    if self.pools.get(&pool) == Some(&step.revision) {
+                        self.pools.remove(&pool);
+                        events.extend(self.pool_event(view, &pool, step.revision));
+                    }
                 }
             }
         }
@@ -202,6 +216,15 @@ impl Replay {
         Some(Arc::new(Event::new(tags, put, at)))
     }
 
+    /// A pool of accounts after all steps; without accounts it is gone.
+    fn pool_event(&self, view: &View<'_>, pool: &ScopedName, at: Revision) -> Option<Arc<Event>> {
+        let tags = kinds::named(Kind::AccountPool, pool);
+        let is_there = self.state.pool_size(pool) > 0;
+        let put = || Resource::AccountPool(sip::pool(&self.state, pool));
+        let passes = view.filter.passes(&tags, !is_there);
+        passes.then(|| Arc::new(Event::new(tags, is_there.then(put), at)))
+    }
+
     /// A run as it is at this step; `None` if it is gone, or not asked for.
     fn run_event(&self, view: &View<'_>, id: RunId, at: Revision) -> Option<Arc<Event>> {
         let row = match self.runs.get(&id) {
@@ -234,4 +257,16 @@ impl Replay {
         }
         all
     }
+}
+
+fn touched_pools(steps: &VecDeque<Step>) -> BTreeMap<ScopedName, Revision> {
+    let mut pools = BTreeMap::new();
+    for step in steps {
+        for change in step.changes.iter() {
+            if let Touch::Pool(pool) = kinds::touch(change) {
+                pools.insert(pool, step.revision);
+            }
+        }
+    }
+    pools
 }

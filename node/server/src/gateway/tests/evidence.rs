@@ -50,7 +50,7 @@ async fn chunks_are_stored_once_and_become_the_summary_of_the_run() {
     let run = world.run("t1", 4).await;
     let offer = fake.hear_offer().await;
     let text = "{\"at\":1,\"group\":\"callers\",\"endpoint\":0,\"setup_time_ms\":10}\n\
-                {\"at\":2,\"group\":\"callers\",\"endpoint\":1,\"setup_time_ms\":30.5}\n";
+                {\"at\":2,\"group\":\"callers\",\"endpoint\":1,\"setup_time_ms\":30.5,\"responses\":[\"INVITE 486\"]}\n";
     let metrics = chunk(&token, &offer, v1::EvidenceKind::Metrics, text);
     let mut client = world.client().await;
     let early = client.put_chunk(metrics.clone()).await.unwrap_err();
@@ -94,6 +94,15 @@ async fn chunks_are_stored_once_and_become_the_summary_of_the_run() {
         (2, 10_000, 20_250, 10_000, 30_500)
     );
     assert_eq!(summary.metrics[SUCCESS_RATE].mean_milli, 100_000);
+    assert_eq!(summary.responses.get("INVITE 486"), Some(&1));
+    let [group] = summary.groups.as_slice() else {
+        panic!("one group: {:?}", summary.groups)
+    };
+    assert_eq!(group.group, "callers");
+    assert_eq!(
+        (&group.metrics, &group.responses),
+        (&summary.metrics, &summary.responses)
+    );
 }
 
 // Covers: R83, R102

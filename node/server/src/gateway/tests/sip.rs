@@ -47,6 +47,7 @@ fn definition() -> TestDefinition {
         answer_timeout: DEFAULT_ANSWER_TIMEOUT,
         ring: Millis(0),
         register_expires: DEFAULT_REGISTER_EXPIRES,
+        register_buildup: None,
         actions: Vec::new(),
         trace_credentials: false,
     };
@@ -191,6 +192,10 @@ async fn an_offer_has_the_registrar_the_credentials_and_whom_each_endpoint_calls
         (calling.answer_timeout_ms, calling.register_expires_s),
         (32_000, 600)
     );
+    // Both groups register over the build-up at the same time; calls follow after settling.
+    let registers = |sip: &v1::SipOffer| (sip.register_before_ms, sip.register_buildup_ms);
+    assert_eq!(registers(&calling), (Some(3_000 + 2_000), 3_000));
+    assert_eq!(registers(&waiting), (None, 3_000), "they begin with it");
     assert_eq!((calling.problem.as_str(), waiting.problem.as_str()), ("", ""));
 }
 

@@ -49,7 +49,7 @@ fn a_good_definition_of_calls_breaks_no_rule() {
 #[test]
 fn each_rule_of_a_sip_group_names_its_field() {
     type Change = fn(&mut SipExecutor);
-    let cases: [(&str, Change); 17] = [
+    let cases: [(&str, Change); 18] = [
         ("sip.registrar", |sip| sip.registrar.clear()),
         ("sip.accounts", |sip| sip.accounts = "x".repeat(129)),
         ("sip.media", |sip| sip.media = Some(String::new())),
@@ -60,6 +60,9 @@ fn each_rule_of_a_sip_group_names_its_field() {
         ("sip.answer_timeout", |sip| sip.answer_timeout = Millis(600_001)),
         ("sip.ring", |sip| sip.ring = Millis(600_001)),
         ("sip.register_expires", |sip| sip.register_expires = Millis(9_000)),
+        ("sip.register_buildup", |sip| {
+            sip.register_buildup = Some(MAX_EXECUTION + Millis(1))
+        }),
         ("sip.register_expires", |sip| {
             sip.register_expires = Millis(10_500)
         }),
@@ -98,6 +101,10 @@ fn only_who_calls_may_do_without_a_registration() {
     assert_eq!(fields(&definition), [""; 0]);
     sip(&mut definition.groups[1]).register_expires = Millis(0);
     assert_eq!(fields(&definition), ["groups[1].sip.register_expires"]);
+    let mut definition = calls();
+    let silent = sip(&mut definition.groups[0]);
+    (silent.register_expires, silent.register_buildup) = (Millis(0), Some(Millis(1)));
+    assert_eq!(fields(&definition), ["groups[0].sip.register_buildup"]);
 }
 
 #[test]
@@ -199,6 +206,65 @@ fn those_that_wait_do_so_until_their_last_caller_has_called() {
         head + call,
         "whoever calls them from outside"
     );
+}
+
+/// Covers: R145.
+#[test]
+fn callers_register_over_their_own_time_and_are_done_before_their_calls_begin() {
+    let mut definition = calls();
+    let (caller, receiver) = (0, 1);
+    let buildup = definition.buildup;
+    assert_eq!(
+        register_before(&definition, caller),
+        Some(buildup + SETTLE),
+        "over the build-up, unless it says otherwise"
+    );
+    assert_eq!(register_before(&definition, receiver), None, "it does not call");
+    assert_eq!(
+        (ramp(&definition, caller), ramp(&definition, receiver)),
+        (buildup, buildup)
+    );
+    let before = start_offset(&definition, caller);
+    assert_eq!(before, buildup + SETTLE, "both sides register at the same time");
+
+    let slow = buildup + buildup;
+    sip(&mut definition.groups[caller]).register_buildup = Some(slow);
+    assert_eq!(
+        start_offset(&definition, caller),
+        slow + SETTLE,
+        "calls wait for it"
+    );
+    assert_eq!(ramp(&definition, caller), buildup, "and keep their rate");
+    let slower = slow + slow;
+    sip(&mut definition.groups[receiver]).register_buildup = Some(slower);
+    assert_eq!(ramp(&definition, receiver), slower);
+    assert_eq!(start_offset(&definition, receiver), Millis(0));
+    assert_eq!(
+        start_offset(&definition, caller),
+        slower + SETTLE,
+        "those that are called are in place"
+    );
+    assert_eq!(
+        register_before(&definition, caller),
+        Some(slow + SETTLE),
+        "as late as it can"
+    );
+    let call = buildup + definition.duration + Millis::from_secs(10);
+    assert_eq!(sip_wait(&definition, receiver), slower + SETTLE + call);
+
+    sip(&mut definition.groups[caller]).register_buildup = None;
+    sip(&mut definition.groups[caller]).register_expires = Millis(0);
+    assert_eq!(register_before(&definition, caller), None, "it does not register");
+    definition.groups.remove(receiver);
+    definition.groups[caller].callee = None;
+    sip(&mut definition.groups[caller]).uri = Some("sip:echo@lab.example".to_owned());
+    assert_eq!(
+        start_offset(&definition, caller),
+        Millis(0),
+        "there is nothing to wait for"
+    );
+    sip(&mut definition.groups[caller]).register_expires = Millis(600_000);
+    assert_eq!(start_offset(&definition, caller), buildup + SETTLE);
 }
 
 #[test]

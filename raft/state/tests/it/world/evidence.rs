@@ -35,6 +35,8 @@ pub fn summary(run: u8, complete: bool) -> Command {
         metrics: BTreeMap::from([(SUCCESS_RATE.to_owned(), Aggregate::one(100_000))]),
         complete,
         missing: String::new(),
+        responses: BTreeMap::new(),
+        groups: Vec::new(),
     })
 }
 

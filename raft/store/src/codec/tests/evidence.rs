@@ -18,6 +18,18 @@ fn metrics() -> BTreeMap<String, Aggregate> {
     ])
 }
 
+fn responses() -> BTreeMap<String, u64> {
+    BTreeMap::from([("INVITE 486".to_owned(), 12)])
+}
+
+fn groups() -> Vec<GroupFigures> {
+    vec![GroupFigures {
+        group: "callers".to_owned(),
+        metrics: metrics(),
+        responses: responses(),
+    }]
+}
+
 pub(super) fn evidence_commands() -> Vec<Command> {
     vec![
         Command::RecordChunk(RecordChunk {
@@ -45,6 +57,8 @@ pub(super) fn evidence_commands() -> Vec<Command> {
             metrics: metrics(),
             complete: true,
             missing: "nothing".to_owned(),
+            responses: BTreeMap::new(),
+            groups: Vec::new(),
         }),
     ]
 }
@@ -84,6 +98,8 @@ pub(super) fn evidence_rows() -> Vec<Row> {
             metrics: metrics(),
             complete: true,
             missing: "nothing".to_owned(),
+            responses: responses(),
+            groups: groups(),
             at: Time(16),
             revision: Revision(17),
         })),
@@ -119,5 +135,25 @@ fn scripted_quality_comes_back_and_adds_no_bytes_where_there_is_none() {
             ..plain.clone()
         };
         assert_eq!(SimExecutor::from_proto(sim.to_proto()).unwrap(), sim);
+    }
+}
+
+#[test]
+fn a_summary_of_before_has_neither_responses_nor_groups_and_one_of_now_comes_back() {
+    let before = RecordSummary {
+        run: run(),
+        metrics: metrics(),
+        complete: true,
+        missing: String::new(),
+        responses: BTreeMap::new(),
+        groups: Vec::new(),
+    };
+    let now = RecordSummary {
+        responses: responses(),
+        groups: groups(),
+        ..before.clone()
+    };
+    for summary in [before, now] {
+        assert_eq!(RecordSummary::from_proto(summary.to_proto()).unwrap(), summary);
     }
 }

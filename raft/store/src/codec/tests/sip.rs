@@ -13,6 +13,7 @@ fn executor() -> SipExecutor {
         answer_timeout: Millis(32_000),
         ring: Millis(0),
         register_expires: Millis(600_000),
+        register_buildup: None,
         actions: Vec::new(),
         trace_credentials: false,
     }
