@@ -67,6 +67,11 @@ impl Taps {
         });
     }
 
+    /// Whether there is no endpoint any more.
+    pub fn idle(&self) -> bool {
+        self.by_user.read().is_empty()
+    }
+
     /// Hands a message to its endpoint. What belongs to none is not kept.
     pub fn note(&self, seen: &Seen<'_>) {
         let head = Head::of(seen.bytes);
