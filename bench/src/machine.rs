@@ -100,13 +100,17 @@ pub fn peak_resident_bytes(pid: u32) -> Option<u64> {
 /// CPU time of the threads of a process that run now, by their names; threads of one name are one.
 pub fn cpu_of_threads(pid: u32) -> BTreeMap<String, Duration> {
     let mut times = BTreeMap::new();
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
     for task in tasks.flatten() {
         let read = |file: &str| read_to_string(task.path().join(file)).unwrap_or_default();
         // Nanoseconds on a processor come first.
-        let nanos = read("schedstat").split(' ').next().and_then(|text| text.parse().ok());
-        *times.entry(read("comm").trim().to_owned()).or_default() +=
-            Duration::from_nanos(nanos.unwrap_or(0));
+        let nanos = read("schedstat")
+            .split(' ')
+            .next()
+            .and_then(|text| text.parse().ok());
+        *times.entry(read("comm").trim().to_owned()).or_default() += Duration::from_nanos(nanos.unwrap_or(0));
     }
     times
 }

@@ -32,7 +32,8 @@ impl Kamailio {
     ) -> Result<Option<Self>> {
         // Debian has it where only root's PATH looks.
         let beside = Path::new("/usr/sbin/kamailio");
-        let Some(program) = on_path("kamailio").or_else(|| beside.is_file().then(|| beside.to_owned())) else {
+        let Some(program) = on_path("kamailio").or_else(|| beside.is_file().then(|| beside.to_owned()))
+        else {
             return Ok(None);
         };
         let port = free_port(5_100..9_900)?;

@@ -15,8 +15,8 @@ const DIGEST: &str = include_str!("scenario/digest.xml");
 const OFFER: &str = include_str!("scenario/offer.sdp");
 /// Bursts must fit.
 const BUFFER_BYTES: &str = "4194304";
-/// Where SIPp begins to look for ports for the RTP of its callers; the same range as the worker's.
-const MEDIA_FROM: u16 = 16_384;
+/// Where SIPp begins to look for ports for the RTP of its calls: above those of the worker, which is still there.
+const MEDIA: std::ops::Range<u16> = 36_000..40_000;
 /// A second of sound, over and over.
 const SOUND_BYTES: usize = 8_000;
 const START: Duration = Duration::from_secs(10);
@@ -66,7 +66,10 @@ impl Sipp {
         on_path("sipp")?;
         let output = Command::new("sipp").arg("-v").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text.lines().map(str::trim).find(|line| line.starts_with("SIPp v"))?;
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("SIPp v"))?;
         Some(line.trim_start_matches("SIPp v").trim_end_matches('.').to_owned())
     }
 
@@ -80,7 +83,9 @@ impl Sipp {
             Rtp::Elsewhere(port) => (port.to_string(), "sendrecv"),
             Rtp::None => ("[media_port]".to_owned(), "inactive"),
         };
-        let scenario = CALLEE.replace("@MEDIA@", &media).replace("@DIRECTION@", direction);
+        let scenario = CALLEE
+            .replace("@MEDIA@", &media)
+            .replace("@DIRECTION@", direction);
         let mut arguments = Vec::new();
         if rtp == Rtp::Echo {
             arguments.push("-rtp_echo".to_owned());
@@ -121,7 +126,7 @@ impl Sipp {
             ("-m", spec.calls.to_string()),
             ("-l", spec.calls.to_string()),
             ("-d", spec.duration.as_millis().to_string()),
-            ("-mp", MEDIA_FROM.to_string()),
+            ("-mp", free_port(MEDIA)?.to_string()),
         ];
         let mut arguments: Vec<String> = arguments
             .into_iter()
@@ -257,8 +262,10 @@ mod tests {
 
     #[test]
     fn counts_are_those_of_the_last_complete_line() {
-        let statistics = "CurrentCall;SuccessfulCall(C);FailedCall(C);Retransmissions(C);\n5;1;0;0;\n2;7;1;3;\n9;9";
-        let counts = "CurrentTime;1_INVITE_Recv;1_INVITE_Retrans;2_180_Sent;3_200_Sent;3_200_Retrans;\nx;9;2;9;9;3;\n";
+        let statistics =
+            "CurrentCall;SuccessfulCall(C);FailedCall(C);Retransmissions(C);\n5;1;0;0;\n2;7;1;3;\n9;9";
+        let counts =
+            "CurrentTime;1_INVITE_Recv;1_INVITE_Retrans;2_180_Sent;3_200_Sent;3_200_Retrans;\nx;9;2;9;9;3;\n";
         let expected = Counted {
             current: 2,
             successful: 7,

@@ -1,7 +1,7 @@
 //! One node and one worker process, started as a user would, and the runs on them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -53,6 +53,15 @@ pub struct Bed {
     pub version: String,
 }
 
+/// Whether a worker gets runs although its processor is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    /// It does: without a quota, a worker tells of the whole machine, on which others may be at work.
+    MayBeBusy,
+    /// As by default, above 90 % it does not.
+    Watched,
+}
+
 /// What became of a run.
 pub struct Ended {
     /// Endpoints by outcome.
@@ -64,11 +73,6 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// How many endpoints there were.
-    pub fn endpoints(&self) -> u32 {
-        self.outcomes.values().sum()
-    }
-
     /// How many ended so.
     pub fn with(&self, outcome: EndpointOutcome) -> u32 {
         self.outcomes.get(&name(outcome)).copied().unwrap_or(0)
@@ -107,15 +111,18 @@ impl Bed {
     ///
     /// # Errors
     /// The node does not start.
-    pub async fn start(program: PathBuf, directory: &Path, cores: Cores) -> Result<Self> {
-        let directory = directory.join("sip");
+    pub async fn start(program: PathBuf, directory: PathBuf, cores: Cores, cpu: Cpu) -> Result<Self> {
         std::fs::create_dir_all(&directory)?;
+        // It keeps nothing but the password of this file.
+        let mut flags = vec!["--cluster-secret=the bench keeps no secrets of anybody".to_owned()];
+        if cpu == Cpu::MayBeBusy {
+            flags.push("--unhealthy-above-cpu-percent=100".to_owned());
+        }
         let mut cluster = Cluster::start(ClusterSpec {
             program: program.clone(),
             directory: directory.clone(),
             nodes: 1,
-            // It keeps nothing but the password of this file.
-            flags: vec!["--cluster-secret=the bench keeps no secrets of anybody".to_owned()],
+            flags,
         })?;
         let leader = cluster.agreed_leader(SOON).await?;
         cores.others(cluster.pid(leader).context("the node runs")?)?;
@@ -166,7 +173,10 @@ impl Bed {
         worker.start()?;
         self.worker = Some(worker);
         until(SOON * 3, "the worker takes runs", || async {
-            let connected = self.health().await.is_ok_and(|health| health["connected"] == true);
+            let connected = self
+                .health()
+                .await
+                .is_ok_and(|health| health["connected"] == true);
             connected
                 && self
                     .worker()
@@ -174,6 +184,11 @@ impl Bed {
                     .is_ok_and(|worker| worker.status() == WorkerStatus::Online)
         })
         .await
+    }
+
+    /// SIGKILL, if it runs.
+    pub fn stop_worker(&mut self) {
+        self.worker = None;
     }
 
     /// Process id of the worker.

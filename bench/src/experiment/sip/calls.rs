@@ -37,7 +37,11 @@ impl Calls {
     /// Groups of at most as many callers as a pool may have accounts; all build up at the same time.
     pub fn shares(&self) -> Vec<Share> {
         let each = u32::try_from(self.uris.len()).unwrap_or(1).max(1);
-        let groups = self.callers.div_ceil(MOST_OF_A_GROUP).max(1).next_multiple_of(each);
+        let groups = self
+            .callers
+            .div_ceil(MOST_OF_A_GROUP)
+            .max(1)
+            .next_multiple_of(each);
         let uris = self.uris.iter().cycle();
         (0..groups)
             .zip(uris)
@@ -109,6 +113,9 @@ mod tests {
         let three = calls(7, &["sip:a@b", "sip:c@b", "sip:d@b"]);
         assert_eq!(sizes(&three), [3, 2, 2]);
         let groups = three.definition().groups;
-        assert_eq!(groups[2].callee.as_ref().map(|callee| &*callee.uri), Some("sip:d@b"));
+        assert_eq!(
+            groups[2].callee.as_ref().map(|callee| &*callee.uri),
+            Some("sip:d@b")
+        );
     }
 }

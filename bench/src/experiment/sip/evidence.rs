@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
@@ -73,15 +74,15 @@ pub struct Evidence {
     pub rows: Vec<Row>,
     /// Why endpoints ended as they did, and how many; an empty reason is a success.
     pub details: BTreeMap<String, u32>,
+    /// From which port endpoints send RTP, by group and endpoint: what their first message offered.
+    pub ports: BTreeMap<(String, u32), u16>,
 }
 
 impl Evidence {
     /// The seconds of media that ended within these bounds, cluster time in milliseconds.
     pub fn between(&self, from: i64, until: i64) -> Vec<&Row> {
         let intervals = self.rows.iter().filter(|row| row.is_interval());
-        intervals
-            .filter(|row| (from..until).contains(&row.at))
-            .collect()
+        intervals.filter(|row| (from..until).contains(&row.at)).collect()
     }
 
     /// All seconds of media.
@@ -115,7 +116,11 @@ pub fn late_share(rows: &[&Row]) -> Option<f64> {
 pub fn read(folder: &Path) -> Result<Evidence> {
     let mut evidence = Evidence::default();
     for chunk in chunks(folder)? {
-        let file = chunk.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = chunk
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let traces = file.starts_with("trace-");
         if !traces && !file.starts_with("metrics-") {
             continue;
@@ -128,6 +133,11 @@ pub fn read(folder: &Path) -> Result<Evidence> {
             } else if !line.contains("\"raw\":") {
                 let ending: Ending = serde_json::from_str(&line)?;
                 *evidence.details.entry(ending.detail).or_default() += 1;
+            } else if line.contains("\"seq\":0,") {
+                let first: First = serde_json::from_str(&line)?;
+                if let Some(port) = first.audio() {
+                    evidence.ports.insert((first.group, first.endpoint), port);
+                }
             }
         }
     }
@@ -138,6 +148,23 @@ pub fn read(folder: &Path) -> Result<Evidence> {
 struct Ending {
     #[serde(default)]
     detail: String,
+}
+
+/// The first message of an endpoint.
+#[derive(Deserialize)]
+struct First {
+    group: String,
+    endpoint: u32,
+    raw: String,
+}
+
+impl First {
+    fn audio(&self) -> Option<u16> {
+        let bytes = BASE64_STANDARD.decode(&self.raw).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("m=audio "))?;
+        line.split(' ').next()?.parse().ok()
+    }
 }
 
 fn chunks(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -185,17 +212,20 @@ mod tests {
         chunk(
             &folder.path().join("1"),
             "metrics-0.jsonl.gz",
-            &[r#"{"at":9,"group":"a","endpoint":2,"packets_due":50,"packets_sent":50,"mos":4.4,"send_lateness_ms":20.1}"#],
+            &[
+                r#"{"at":9,"group":"a","endpoint":2,"packets_due":50,"packets_sent":50,"mos":4.4,"send_lateness_ms":20.1}"#,
+            ],
         );
         chunk(
             &folder.path().join("1"),
             "trace-0.jsonl.gz",
             &[
-                r#"{"at":1,"group":"a","endpoint":2,"seq":0,"raw":"SU5WSVRF"}"#,
+                r#"{"at":1,"group":"a","endpoint":2,"seq":0,"raw":"SU5WSVRFCm09YXVkaW8gMTY0MDAgUlRQL0FWUCAwCg=="}"#,
                 r#"{"at":1,"group":"a","endpoint":2,"detail":"INVITE: 486","code":486}"#,
             ],
         );
         let evidence = read(folder.path()).unwrap();
+        assert_eq!(evidence.ports, [(("a".to_owned(), 2), 16_400)].into());
         assert_eq!(evidence.details, [("INVITE: 486".to_owned(), 1)].into());
         let all = evidence.intervals();
         assert_eq!((all.len(), late_share(&all)), (2, Some(50.0)));

@@ -87,11 +87,7 @@ fn used(before: &Look, after: &Look, pid: u32, calls: u32) -> Used {
 /// # Errors
 /// Something does not start, or the calls do not come about.
 pub async fn run(bed: &mut Bed, sizes: &Sizes, report: &mut Report) -> Result<()> {
-    let case = format!(
-        "{} calls held for {} s",
-        sizes.calls,
-        sizes.measured.as_secs()
-    );
+    let case = format!("{} calls held for {} s", sizes.calls, sizes.measured.as_secs());
     let (ours, packets, ended, bounds) = ours(bed, sizes).await?;
     let peer = peer(bed, sizes).await?;
     costs(&case, &ours, &peer, report);

@@ -108,7 +108,10 @@ mod tests {
             sip_capacity(&json!({"capacity": {"endpoints": 9, "sipCalls": 700}})),
             Some(700.0)
         );
-        assert_eq!(sip_capacity(&json!({"sip": {"capacity": 700}, "a": 1})), Some(700.0));
+        assert_eq!(
+            sip_capacity(&json!({"sip": {"capacity": 700}, "a": 1})),
+            Some(700.0)
+        );
         assert_eq!(sip_capacity(&json!({"capacity": {"endpoints": 9}})), None);
     }
 }
