@@ -69,12 +69,13 @@ impl Case {
         (self.name, there, back)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds and packets are few")]
-    fn theory(&self, counted: Counted) -> f64 {
-        let loss = counted.lost as f64 / counted.came.max(1) as f64;
+    /// The score that a second with this loss should have.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds are few")]
+    fn theory(&self, row: &Row) -> Option<f64> {
         // The mean of a difference of two that are uniform.
         let jitter = self.jitter_ms as f64 / 3.0;
-        mos(2.0 * self.delay_ms as f64, loss, jitter)
+        row.mos?;
+        Some(mos(2.0 * self.delay_ms as f64, row.fraction_lost?, jitter))
     }
 }
 
@@ -176,7 +177,9 @@ fn tell(case: &Case, rows: &[&Row], counted: Counted, heard: Duration, report: &
     if case.loss > 0.0 {
         let passed = counted.came.saturating_sub(counted.lost) as f64;
         let received = passed - sum(rows, |row| row.packets_received);
-        let lost = counted.lost as f64 - sum(rows, |row| row.packets_lost);
+        // An invalid second does not say what was lost in it.
+        let whole = late_share(rows) == Some(0.0);
+        let lost = whole.then(|| (counted.lost as f64 - sum(rows, |row| row.packets_lost)).abs());
         add(
             "packets lost by the relay",
             "packets",
@@ -189,14 +192,11 @@ fn tell(case: &Case, rows: &[&Row], counted: Counted, heard: Duration, report: &
             Some(received.abs()),
             Some(0.0),
         );
-        add(
-            "losses that only one of them counted",
-            "packets",
-            Some(lost.abs()),
-            Some(0.0),
-        );
+        add("losses that only one of them counted", "packets", lost, Some(0.0));
     }
-    let (score, theory) = (mean(|row| row.mos), case.theory(counted));
+    let score = mean(|row| row.mos);
+    let theories: Vec<f64> = steady.iter().filter_map(|row| case.theory(row)).collect();
+    let theory = theories.iter().sum::<f64>() / theories.len() as f64;
     add("MOS, mean", "", score, None);
     let distance = score.map(|score| (score - theory).abs());
     add(

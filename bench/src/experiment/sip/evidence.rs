@@ -167,6 +167,7 @@ impl First {
     }
 }
 
+/// In the order in which they were written, those of one assignment after those of another.
 fn chunks(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
@@ -178,7 +179,15 @@ fn chunks(folder: &Path) -> Result<Vec<PathBuf>> {
             found.push(path);
         }
     }
+    found.sort_by_key(|path| (path.parent().map(Path::to_owned), number(path)));
     Ok(found)
+}
+
+/// `metrics-12.jsonl.gz`: 12.
+fn number(chunk: &Path) -> u32 {
+    let name = chunk.file_name().unwrap_or_default().to_string_lossy();
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -225,6 +234,12 @@ mod tests {
             ],
         );
         let evidence = read(folder.path()).unwrap();
+        let order = chunks(folder.path()).unwrap();
+        assert_eq!(
+            order.iter().map(|path| number(path)).collect::<Vec<_>>(),
+            [0, 0, 0]
+        );
+        assert_eq!(number(Path::new("a1/metrics-12.jsonl.gz")), 12);
         assert_eq!(evidence.ports, [(("a".to_owned(), 2), 16_400)].into());
         assert_eq!(evidence.details, [("INVITE: 486".to_owned(), 1)].into());
         let all = evidence.intervals();
