@@ -97,6 +97,9 @@ enum Experiment {
         /// Calls that are held at once [default: 1000, quick 100]
         #[arg(long)]
         calls: Option<u32>,
+        /// Only this many calls a second, in rate
+        #[arg(long)]
+        rate: Option<u32>,
     },
     /// Internal: the peer that does nothing
     #[command(hide = true)]
@@ -170,12 +173,12 @@ async fn measure(args: &Args) -> Result<()> {
         experiment::sessions::run(program, directory.path(), &sizes, &mut report).await?;
         return finish(report, args);
     }
-    if let Experiment::Sip { part, calls } = args.experiment {
+    if let Experiment::Sip { part, calls, rate } = args.experiment {
         let program = program.context("SIP is measured on our own worker: --only-peers leaves none")?;
         let sizes = if args.quick {
-            sip::Sizes::quick(calls)
+            sip::Sizes::quick(calls, rate)
         } else {
-            sip::Sizes::full(calls)
+            sip::Sizes::full(calls, rate)
         };
         sip::run(program, directory.path(), part, &sizes, &mut report).await?;
         return finish(report, args);

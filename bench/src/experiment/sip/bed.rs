@@ -13,7 +13,7 @@ use reeve_proto::v1::workers_client::WorkersClient;
 use reeve_proto::v1::{
     ApplyAccountsRequest, ApplyRegistrarRequest, ApplyTestRequest, CreateWorkerResponse, EndpointOutcome,
     EndpointPhase, GetRunMetricsRequest, GetRunRequest, GetWorkerRequest, NewSipAccount, Run, RunStatus,
-    StartRunRequest, TestDefinition, Worker, WorkerStatus,
+    StartRunRequest, StopRunRequest, TestDefinition, Worker, WorkerStatus,
 };
 use reeve_testkit::{Cluster, ClusterSpec, Program, WorkerProcess, create_worker, free_addresses, until};
 
@@ -34,6 +34,8 @@ const ACCOUNTS_A_CALL: u32 = 1_000;
 const CAPACITY: u32 = 100_000;
 const SOON: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long endpoints may take to hang up, and those that the worker does not close.
+const STOPPED: Duration = Duration::from_secs(180);
 /// How long the node may take to write a summary.
 const SUMMARY: Duration = Duration::from_secs(30);
 
@@ -345,11 +347,7 @@ impl Bed {
                 break run;
             }
             if Instant::now() > deadline {
-                bail!(
-                    "the run is not over after {limit:?}: {:?}, see {}",
-                    run.endpoints,
-                    self.directory.display()
-                );
+                bail!("the run is not over after {limit:?}: {}", phases(&run));
             }
             tokio::time::sleep(PAUSE).await;
         };
@@ -367,6 +365,24 @@ impl Bed {
             evidence: evidence::read(&self.directory.join("objects").join("runs").join(id))?,
             missing,
         })
+    }
+
+    /// The same, but a run that is not over within the limit is stopped. The words for that; empty: it was over by itself.
+    ///
+    /// # Errors
+    /// It cannot be stopped.
+    pub async fn ended_or_stopped(&self, id: &str, limit: Duration) -> Result<(Ended, String)> {
+        let error = match self.ended(id, limit).await {
+            Ok(ended) => return Ok((ended, String::new())),
+            Err(error) => error,
+        };
+        let request = StopRunRequest {
+            id: id.to_owned(),
+            ..StopRunRequest::default()
+        };
+        RunsClient::new(self.channel.clone()).stop_run(request).await?;
+        let ended = self.ended(id, STOPPED).await?;
+        Ok((ended, format!("stopped: {error}")))
     }
 
     async fn missing(&self, id: &str) -> Result<String> {
@@ -387,6 +403,19 @@ impl Bed {
             tokio::time::sleep(PAUSE * 4).await;
         }
     }
+}
+
+/// `CALLING 5762, CLOSED 9000`.
+fn phases(run: &Run) -> String {
+    let counts = run.endpoints.iter().flat_map(|counts| &counts.by_phase);
+    let words: Vec<String> = counts
+        .filter(|count| count.count > 0)
+        .map(|count| {
+            let name = count.phase().as_str_name();
+            format!("{} {}", name.trim_start_matches("ENDPOINT_PHASE_"), count.count)
+        })
+        .collect();
+    words.join(", ")
 }
 
 fn over(run: &Run) -> bool {

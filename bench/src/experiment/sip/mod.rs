@@ -64,6 +64,8 @@ pub struct Sizes {
     pub buildup: Duration,
     /// How long all of them are measured.
     pub measured: Duration,
+    /// Calls a second, if only one rate is wanted.
+    pub only_rate: Option<u32>,
     /// How long each rate is kept up.
     pub rated: Duration,
     /// How long figures are compared with what was done to the packets.
@@ -86,11 +88,12 @@ pub struct Sizes {
 
 impl Sizes {
     /// What is published.
-    pub fn full(calls: Option<u32>) -> Self {
+    pub fn full(calls: Option<u32>, only_rate: Option<u32>) -> Self {
         Self {
             calls: calls.unwrap_or(1_000),
             buildup: Duration::from_secs(10),
             measured: Duration::from_secs(20),
+            only_rate,
             rated: Duration::from_secs(10),
             long: Duration::from_secs(60),
             starving_calls: 500,
@@ -104,11 +107,12 @@ impl Sizes {
     }
 
     /// A look in passing.
-    pub fn quick(calls: Option<u32>) -> Self {
+    pub fn quick(calls: Option<u32>, only_rate: Option<u32>) -> Self {
         Self {
             calls: calls.unwrap_or(100),
             buildup: Duration::from_secs(3),
             measured: Duration::from_secs(6),
+            only_rate,
             rated: Duration::from_secs(3),
             long: Duration::from_secs(12),
             starving_calls: 100,
