@@ -85,8 +85,16 @@ fix: bootstrap ## format, and apply what clippy can repair by itself
 .PHONY: bench
 bench: ## measure against etcd on this machine; writes bench/results
 	@ops/bootstrap bench
-	cargo build --locked --release -p reeve-cli -p reeve-bench --bins
+	cargo build --locked --release -p reeve-cli --bin reeve # by itself: the bench needs test features of a library that they share
+	cargo build --locked --release -p reeve-bench --bins
 	$(TARGET)/release/reeve-bench all
+
+.PHONY: bench-sip
+bench-sip: ## SIP calls of one worker beside SIPp, a quarter of an hour; PART=held, rate, accuracy, starved or onset
+	@ops/bootstrap sip
+	cargo build --locked --release -p reeve-cli --bin reeve
+	cargo build --locked --release -p reeve-bench --bins
+	$(TARGET)/release/reeve-bench sip $(PART)
 
 CHAOS := --reeve $(TARGET)/release/reeve --mutants-reeve $(TARGET)/release/reeve-mutants
 

@@ -1,5 +1,6 @@
 //! Facts about the machine, without which no figure means anything.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, read_to_string};
 use std::io::Write;
 use std::path::Path;
@@ -88,6 +89,45 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
         .then(|| kib(&field(&path, "VmRSS")) * 1_024)
 }
 
+/// The most resident memory that a process has ever had, bytes; `None` if it is gone.
+pub fn peak_resident_bytes(pid: u32) -> Option<u64> {
+    let path = format!("/proc/{pid}/status");
+    Path::new(&path)
+        .exists()
+        .then(|| kib(&field(&path, "VmHWM")) * 1_024)
+}
+
+/// CPU time of the threads of a process that run now, by their names; threads of one name are one.
+pub fn cpu_of_threads(pid: u32) -> BTreeMap<String, Duration> {
+    let mut times = BTreeMap::new();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    for task in tasks.flatten() {
+        let read = |file: &str| read_to_string(task.path().join(file)).unwrap_or_default();
+        // Nanoseconds on a processor come first.
+        let nanos = read("schedstat")
+            .split(' ')
+            .next()
+            .and_then(|text| text.parse().ok());
+        *times.entry(read("comm").trim().to_owned()).or_default() += Duration::from_nanos(nanos.unwrap_or(0));
+    }
+    times
+}
+
+/// UDP datagrams that this machine has sent since it started, by all processes.
+pub fn datagrams_sent() -> Option<u64> {
+    datagrams(&read_to_string("/proc/net/snmp").ok()?)
+}
+
+/// A line of names and one of values.
+fn datagrams(snmp: &str) -> Option<u64> {
+    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let mut pairs = names.split(' ').zip(values.split(' '));
+    pairs.find(|(name, _)| *name == "OutDatagrams")?.1.parse().ok()
+}
+
 /// CPU time that a process has used, user and system; `None` if it is gone.
 pub fn cpu_time(pid: u32) -> Option<Duration> {
     /// Clock ticks a second that Linux reports in, on every architecture that we run on.
@@ -141,6 +181,20 @@ mod tests {
         assert!(machine.cores > 0 && machine.memory_bytes > 0 && !machine.kernel.is_empty());
         assert!(machine.fdatasync_mean_us > 0.0 && machine.fdatasync_p99_us > 0.0);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn datagrams_are_found_by_the_name_of_their_column() {
+        let snmp = "Ip: A B\nIp: 1 2\nUdp: InDatagrams NoPorts InErrors OutDatagrams\nUdp: 5 6 7 8\n";
+        assert_eq!(datagrams(snmp), Some(8));
+        assert_eq!(datagrams("Tcp: A\nTcp: 1\n"), None);
+    }
+
+    #[test]
+    fn threads_have_names_and_times() {
+        let times = cpu_of_threads(std::process::id());
+        assert!(times.values().any(|time| !time.is_zero()), "{times:?}");
+        assert!(peak_resident_bytes(std::process::id()) >= resident_bytes(std::process::id()));
     }
 
     #[test]

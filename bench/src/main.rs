@@ -2,6 +2,7 @@
 //!
 //! Figures are reported, never asserted: the exit status says only whether the measurements could be made.
 
+mod confine;
 mod experiment;
 mod fleet;
 mod herd;
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand};
 use reeve_testkit::reeve_program;
 
 use experiment::sessions::Sizes;
+use experiment::sip;
 use experiment::{Bed, Options};
 use machine::{Machine, load_average};
 use report::Report;
@@ -88,6 +90,17 @@ enum Experiment {
         #[arg(long)]
         most: Option<usize>,
     },
+    /// SIP calls of one worker beside SIPp, on a cluster of its own; minutes long, not part of all
+    Sip {
+        /// Only this one
+        part: Option<sip::Part>,
+        /// Calls that are held at once [default: 1000, quick 100]
+        #[arg(long)]
+        calls: Option<u32>,
+        /// Only this many calls a second, in rate
+        #[arg(long)]
+        rate: Option<u32>,
+    },
     /// Internal: the peer that does nothing
     #[command(hide = true)]
     EchoServer {
@@ -111,6 +124,7 @@ impl Experiment {
             Self::Watch => "watch",
             Self::Million { .. } => "million",
             Self::Sessions { .. } => "sessions",
+            Self::Sip { .. } => "sip",
             Self::EchoServer { .. } => "echo-server",
         }
     }
@@ -157,6 +171,16 @@ async fn measure(args: &Args) -> Result<()> {
         say("sessions");
         let sizes = sizes(args.quick, most);
         experiment::sessions::run(program, directory.path(), &sizes, &mut report).await?;
+        return finish(report, args);
+    }
+    if let Experiment::Sip { part, calls, rate } = args.experiment {
+        let program = program.context("SIP is measured on our own worker: --only-peers leaves none")?;
+        let sizes = if args.quick {
+            sip::Sizes::quick(calls, rate)
+        } else {
+            sip::Sizes::full(calls, rate)
+        };
+        sip::run(program, directory.path(), part, &sizes, &mut report).await?;
         return finish(report, args);
     }
     if let Experiment::Million { endpoints } = args.experiment {
@@ -232,7 +256,7 @@ async fn run(which: Experiment, bed: &mut Bed, options: &Options, report: &mut R
 }
 
 /// Progress goes to stderr, the result to stdout.
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     // Nobody may be listening.
     let _ = writeln!(std::io::stderr(), "measuring {what} …");
 }

@@ -21,6 +21,10 @@ pub enum Aim {
     TimesPeerAtMost(f64),
     /// At most this, in the figure's unit.
     AtMost(f64),
+    /// At least this, in the figure's unit.
+    AtLeast(f64),
+    /// Neither below the one nor above the other, in the figure's unit.
+    Between(f64, f64),
 }
 
 impl Aim {
@@ -30,6 +34,8 @@ impl Aim {
             Self::TimesPeerAtLeast(times) => peer.map(|peer| ours >= times * peer),
             Self::TimesPeerAtMost(times) => peer.map(|peer| ours <= times * peer),
             Self::AtMost(most) => Some(ours <= most),
+            Self::AtLeast(least) => Some(ours >= least),
+            Self::Between(least, most) => Some((least..=most).contains(&ours)),
         }
     }
 
@@ -38,6 +44,8 @@ impl Aim {
             Self::TimesPeerAtLeast(times) => format!("≥ {times} × peer"),
             Self::TimesPeerAtMost(times) => format!("≤ {times} × peer"),
             Self::AtMost(most) => format!("≤ {} {unit}", number(most)),
+            Self::AtLeast(least) => format!("≥ {} {unit}", number(least)),
+            Self::Between(least, most) => format!("{} to {} {unit}", number(least), number(most)),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod placement;
 pub mod reads;
 pub mod runs;
 pub mod sessions;
+pub mod sip;
 pub mod submission;
 pub mod watch;
 pub mod writes;

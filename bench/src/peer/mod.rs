@@ -2,3 +2,5 @@
 
 pub mod echo;
 pub mod etcd;
+pub mod kamailio;
+pub mod sipp;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod desk;
+mod dispatch;
 pub mod ending;
 pub mod figures;
 pub mod head;

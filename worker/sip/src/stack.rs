@@ -1,17 +1,14 @@
 //! One socket or one set of connections, one SIP stack above it, and the endpoints that share both.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
-use parking_lot::Mutex;
 use rsipstack::EndpointBuilder;
-use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Auth, Method, Param, Request, StatusCode, Uri};
+use rsipstack::sip::{Auth, Param, Request, Uri};
 use rsipstack::transaction::CallIdFormat;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transaction::transaction::Transaction;
@@ -20,6 +17,7 @@ use rsipstack::transport::{SipAddr, TransportLayer};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::dispatch::{Callers, dispatch};
 use crate::routes::{Locator, Routes};
 use crate::socket::TappedSocket;
 use crate::stream::Links;
@@ -29,8 +27,6 @@ use crate::tls::Tls;
 
 /// What the User-Agent header says.
 const USER_AGENT: &str = concat!("reeve/", env!("CARGO_PKG_VERSION"));
-
-type Callers = Mutex<HashMap<String, mpsc::UnboundedSender<Transaction>>>;
 
 /// What messages are carried by.
 #[derive(Clone, Debug)]
@@ -259,77 +255,4 @@ async fn begun(serving: impl Future<Output = rsipstack::Result<()>> + Send + 'st
     })
     .await;
     tokio::spawn(serving);
-}
-
-/// Hands each request that begins a transaction to its call, or to the endpoint that it begins a call with.
-async fn dispatch(
-    mut incoming: rsipstack::transaction::TransactionReceiver,
-    dialogs: Arc<DialogLayer>,
-    users: Arc<Callers>,
-) {
-    while let Some(mut transaction) = incoming.recv().await {
-        let in_dialog = transaction
-            .original
-            .to_header()
-            .ok()
-            .and_then(|to| to.tag().ok().flatten())
-            .is_some();
-        if in_dialog {
-            let dialog = dialogs.match_dialog(&transaction);
-            tokio::spawn(async move { within(dialog, transaction).await });
-            continue;
-        }
-        match transaction.original.method {
-            Method::Invite => ring(&users, transaction),
-            Method::Options => {
-                tokio::spawn(async move { transaction.reply(StatusCode::OK).await });
-            }
-            Method::Ack => {}
-            // The stack cancels by itself; a CANCEL that arrives here has no INVITE.
-            Method::Cancel => {
-                tokio::spawn(async move { transaction.reply(StatusCode::CallTransactionDoesNotExist).await });
-            }
-            Method::Bye
-            | Method::Info
-            | Method::Message
-            | Method::Notify
-            | Method::PRack
-            | Method::Publish
-            | Method::Refer
-            | Method::Register
-            | Method::Subscribe
-            | Method::Update => {
-                tokio::spawn(async move { transaction.reply(StatusCode::MethodNotAllowed).await });
-            }
-        }
-    }
-}
-
-fn ring(users: &Callers, transaction: Transaction) {
-    let user = transaction
-        .original
-        .uri
-        .auth
-        .as_ref()
-        .map(|auth| auth.user.as_str())
-        .unwrap_or_default();
-    let sender = users.lock().get(user).cloned();
-    let refused = match sender {
-        Some(sender) => sender.send(transaction).err().map(|unsent| unsent.0),
-        None => Some(transaction),
-    };
-    if let Some(mut transaction) = refused {
-        tokio::spawn(async move { transaction.reply(StatusCode::NotFound).await });
-    }
-}
-
-async fn within(dialog: Option<Dialog>, mut transaction: Transaction) {
-    let handled = match dialog {
-        Some(mut dialog) => dialog.handle(&mut transaction).await,
-        None if transaction.original.method == Method::Ack => Ok(()),
-        None => transaction.reply(StatusCode::CallTransactionDoesNotExist).await,
-    };
-    if let Err(error) = handled {
-        tracing::debug!(%error, "a request within a call was not handled");
-    }
 }

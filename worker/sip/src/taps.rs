@@ -14,8 +14,33 @@ use crate::tap::{Seen, Tap, Unsent, Way};
 /// The taps of all endpoints of a socket.
 #[derive(Debug, Default)]
 pub struct Taps {
-    calls: Mutex<HashMap<String, Call>>,
+    calls: Mutex<Calls>,
     by_user: RwLock<HashMap<String, Arc<Tap>>>,
+}
+
+/// Calls by their Call-ID, and which each endpoint is in: what an endpoint leaves behind is found without a look at everybody's.
+#[derive(Debug, Default)]
+struct Calls {
+    by_id: HashMap<String, Call>,
+    /// By the address of the tap, which is somebody else's only once it is forgotten.
+    of_tap: HashMap<usize, Vec<String>>,
+}
+
+impl Calls {
+    fn insert(&mut self, call_id: &str, call: Call) {
+        let sides = [&call.caller, &call.callee];
+        for tap in sides.into_iter().flatten() {
+            joined(&mut self.of_tap, tap, call_id);
+        }
+        self.by_id.insert(call_id.to_owned(), call);
+    }
+}
+
+fn joined(of_tap: &mut HashMap<usize, Vec<String>>, tap: &Arc<Tap>, call_id: &str) {
+    of_tap
+        .entry(Arc::as_ptr(tap).addr())
+        .or_default()
+        .push(call_id.to_owned());
 }
 
 /// A call, or a registration, and who of us is in it.
@@ -46,7 +71,7 @@ impl Taps {
             caller: Some(Arc::clone(tap)),
             ..Call::default()
         };
-        self.calls.lock().insert(call_id.to_owned(), call);
+        self.calls.lock().insert(call_id, call);
     }
 
     /// Requests to this user of ours begin calls of this endpoint.
@@ -59,12 +84,24 @@ impl Taps {
         let Some(tap) = self.by_user.write().remove(user) else {
             return;
         };
-        self.calls.lock().retain(|_, call| {
+        let mut calls = self.calls.lock();
+        let Calls { by_id, of_tap } = &mut *calls;
+        for call_id in of_tap.remove(&Arc::as_ptr(&tap).addr()).unwrap_or_default() {
+            let Some(call) = by_id.get_mut(&call_id) else {
+                continue;
+            };
             for side in [&mut call.caller, &mut call.callee] {
                 side.take_if(|other| Arc::ptr_eq(other, &tap));
             }
-            call.caller.is_some() || call.callee.is_some()
-        });
+            if call.caller.is_none() && call.callee.is_none() {
+                by_id.remove(&call_id);
+            }
+        }
+    }
+
+    /// Whether there is no endpoint any more.
+    pub fn idle(&self) -> bool {
+        self.by_user.read().is_empty()
     }
 
     /// Hands a message to its endpoint. What belongs to none is not kept.
@@ -85,12 +122,16 @@ impl Taps {
 
     fn owner(&self, way: Way, head: &Head<'_>) -> Option<Arc<Tap>> {
         let mut calls = self.calls.lock();
-        if let Some(call) = calls.get_mut(head.call_id) {
+        let Calls { by_id, of_tap } = &mut *calls;
+        if let Some(call) = by_id.get_mut(head.call_id) {
             if call.is_callers(way, head) {
                 return call.caller.clone();
             }
             if call.callee.is_none() {
                 call.callee = self.called(head);
+                if let Some(tap) = &call.callee {
+                    joined(of_tap, tap, head.call_id);
+                }
             }
             return call.callee.clone();
         }
@@ -100,7 +141,7 @@ impl Taps {
             caller: None,
             callee: Some(Arc::clone(&callee)),
         };
-        calls.insert(head.call_id.to_owned(), call);
+        calls.insert(head.call_id, call);
         Some(callee)
     }
 
@@ -154,7 +195,8 @@ mod tests {
                 .is_none()
         );
         taps.forget("bob");
-        assert!(taps.calls.lock().is_empty());
+        let calls = taps.calls.lock();
+        assert!(calls.by_id.is_empty() && calls.of_tap.is_empty());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Sockets of a call: an even port for RTP and the odd one above it for RTCP.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{Ipv4Tos, Ipv6TClass, RcvBuf, ReceiveTimestampns, SndBuf};
@@ -21,6 +23,37 @@ pub(crate) struct Ports {
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
     pub(crate) local: SocketAddr,
+    // The last to go: until the sockets are closed, nobody need try.
+    _lease: Lease,
+}
+
+/// Pairs that this process has, by their first port. Whoever looks for a free one passes them by without asking the system: with most in
+/// use that would be thousands of sockets for one call.
+type Taken = Arc<Mutex<HashSet<SocketAddr>>>;
+
+/// A pair that is in use.
+#[derive(Debug)]
+struct Lease {
+    taken: Taken,
+    local: SocketAddr,
+}
+
+impl Lease {
+    /// `None`: it is in use.
+    fn of(taken: &Taken, local: SocketAddr) -> Option<Self> {
+        let new = taken.lock().unwrap_or_else(PoisonError::into_inner).insert(local);
+        new.then(|| Self {
+            taken: Arc::clone(taken),
+            local,
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.remove(&self.local);
+    }
 }
 
 /// Hands out ports, each as late as possible after its last use: packets of an old call may still come.
@@ -29,6 +62,7 @@ pub(crate) struct PortRange {
     first: u16,
     pairs: usize,
     next: AtomicUsize,
+    taken: Taken,
     tos: Option<u8>,
 }
 
@@ -52,6 +86,7 @@ impl PortRange {
             first,
             pairs,
             next: AtomicUsize::new(0),
+            taken: Taken::default(),
             tos,
         })
     }
@@ -66,7 +101,11 @@ impl PortRange {
             let port = usize::from(self.first) + 2 * pair;
             // The range was checked to end below 65,536.
             let port = u16::try_from(port).unwrap_or(u16::MAX - 1);
-            match self.pair(local, port) {
+            let local = SocketAddr::new(local, port);
+            let Some(lease) = Lease::of(&self.taken, local) else {
+                continue;
+            };
+            match self.pair(local, lease) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 other => return other,
             }
@@ -74,12 +113,13 @@ impl PortRange {
         Err(Errno::EADDRINUSE.into())
     }
 
-    fn pair(&self, ip: IpAddr, port: u16) -> io::Result<Ports> {
-        let local = SocketAddr::new(ip, port);
+    fn pair(&self, local: SocketAddr, lease: Lease) -> io::Result<Ports> {
+        let above = SocketAddr::new(local.ip(), local.port() + 1);
         Ok(Ports {
             rtp: self.socket(local, RTP_BUFFER)?,
-            rtcp: self.socket(SocketAddr::new(ip, port + 1), RTCP_BUFFER)?,
+            rtcp: self.socket(above, RTCP_BUFFER)?,
             local,
+            _lease: lease,
         })
     }
 
@@ -147,6 +187,22 @@ mod tests {
         assert_eq!(error.raw_os_error(), Some(Errno::EADDRINUSE as i32));
         drop(two);
         assert_eq!(range.open(HERE).unwrap().local.port(), 23_904);
+    }
+
+    #[test]
+    fn a_pair_of_ours_is_passed_by_and_one_of_somebody_elses_is_tried() {
+        let range = PortRange::new(&(23_908..=23_913), None).unwrap();
+        let foreign = UdpSocket::bind((HERE, 23_911)).unwrap();
+        let ours = range.open(HERE).unwrap();
+        let next = range.open(HERE).unwrap();
+        assert_eq!([ours.local.port(), next.local.port()], [23_908, 23_912]);
+        let taken = || range.taken.lock().unwrap().len();
+        assert_eq!(taken(), 2, "what could not be bound is not held");
+        drop((ours, next));
+        assert_eq!(taken(), 0);
+        drop(foreign);
+        assert_eq!(range.open(HERE).unwrap().local.port(), 23_908);
+        assert_eq!(range.open(HERE).unwrap().local.port(), 23_910);
     }
 
     #[test]

@@ -85,8 +85,7 @@ impl Link {
                     let messages = batch.drain(..).filter_map(message).collect();
                     self.send(messages).await;
                 }
-                // Who came keeps its connection alive itself.
-                () = sleep(PING_AFTER), if self.writing.is_some() && !self.theirs => self.write_raw(PING).await,
+                () = sleep(PING_AFTER), if self.writing.is_some() => self.keep_alive().await,
             }
         }
         self.links.forget(self.peer, &self.ends.channel);
@@ -103,10 +102,31 @@ impl Link {
             Told::Pinged => self.write_raw(PONG).await,
             Told::Ended(number) => {
                 self.writing.take_if(|(known, _, _)| *known == number);
-                return self.theirs && self.writing.is_none();
+                if self.theirs {
+                    return self.writing.is_none();
+                }
+                self.stay_reachable().await;
             }
         }
         false
+    }
+
+    /// Who came keeps its connection alive itself; and where there is no endpoint the peer may close it.
+    async fn keep_alive(&mut self) {
+        if !self.theirs && !self.links.taps.idle() {
+            self.write_raw(PING).await;
+        }
+    }
+
+    /// Within TLS nobody can connect to us: who waits for a call does so at a connection of ours.
+    async fn stay_reachable(&mut self) {
+        if self.writing.is_none()
+            && self.links.tls.is_some()
+            && !self.links.taps.idle()
+            && let Err(unsent) = self.open().await
+        {
+            tracing::debug!(peer = %self.peer, why = unsent.why, "a connection is not opened again");
+        }
     }
 
     fn adopt(&mut self, stream: Stream) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -14,14 +14,14 @@ pub const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
 
 /// One connection.
-pub struct Wire {
-    pub stream: TcpStream,
+pub struct Wire<S = TcpStream> {
+    pub stream: S,
     rest: Vec<u8>,
     /// Everything that came by it.
     pub heard: VecDeque<Vec<u8>>,
 }
 
-impl Wire {
+impl Wire<TcpStream> {
     pub async fn accepted(listener: &TcpListener) -> Self {
         let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
         Self::of(stream)
@@ -31,7 +31,18 @@ impl Wire {
         Self::of(TcpStream::connect(peer).await.unwrap())
     }
 
-    fn of(stream: TcpStream) -> Self {
+    /// In pieces that arrive one by one.
+    pub async fn stammer(&mut self, text: &str) {
+        self.stream.set_nodelay(true).unwrap();
+        for part in text.as_bytes().chunks(37) {
+            self.stream.write_all(part).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub fn of(stream: S) -> Self {
         Self {
             stream,
             rest: Vec::new(),
@@ -69,15 +80,6 @@ impl Wire {
 
     pub async fn say(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    /// In pieces that arrive one by one.
-    pub async fn stammer(&mut self, text: &str) {
-        self.stream.set_nodelay(true).unwrap();
-        for part in text.as_bytes().chunks(37) {
-            self.stream.write_all(part).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
     }
 }
 

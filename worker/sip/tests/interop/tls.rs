@@ -2,14 +2,20 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use reeve_proto::v1::{EndpointOutcome as Outcome, EndpointPhase as Phase};
 use reeve_sip::tap::Transport;
 use reeve_sip::tls::Trust;
 use reeve_sip::{Carrier, Shared};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
-use crate::given::{Peer, caller, folder, kamailio_with, plan, receiver, start, texts, us_by};
-use crate::peer::header;
+use crate::given::{PATIENCE, Peer, caller, folder, kamailio_with, plan, receiver, start, texts, us_by};
+use crate::peer::{Wire, header, response};
 use crate::sipp::listens;
 
 /// An authority of its own in `ca.pem`, and a certificate of it for the proxy.
@@ -116,4 +122,46 @@ async fn a_registrar_that_cannot_prove_who_it_is_is_told_nothing() {
         );
         assert!(alice.trace.is_empty());
     }
+}
+
+/// A registrar made by hand, with a certificate for the demo's domain.
+fn acceptor(folder: &Path) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = config
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key);
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+/// It cannot be connected to, so it sees to it that there is a connection to call it by, from the port that its Contact names.
+#[tokio::test]
+async fn who_waits_for_a_call_opens_a_connection_again_that_the_registrar_closed() {
+    let folder = folder();
+    certificates(folder.path());
+    let trust = Trust::file(&folder.path().join("ca.pem")).unwrap();
+    let acceptor = acceptor(folder.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let us = us(&trust, "demo.example").await;
+    let mut bob = start(&us, plan(listener.local_addr().unwrap(), "bob", receiver()));
+    let (stream, from) = listener.accept().await.unwrap();
+    assert_eq!(from, us.stack.local());
+    let mut wire = Wire::of(acceptor.accept(stream).await.unwrap());
+    let request = wire.await_message("REGISTER ").await;
+    let contact = format!("Contact: {}\r\n", header(&request, "Contact").unwrap());
+    wire.say(&response(&request, "200 OK", &contact, "")).await;
+    bob.until(Phase::Registered).await;
+    drop(wire);
+    let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
+    let (stream, again) = accepted.expect("it is not opened again").unwrap();
+    assert_eq!(again, from);
+    let mut wire = Wire::of(acceptor.accept(stream).await.unwrap());
+    bob.hang_up(None);
+    let farewell = wire.await_message("REGISTER ").await;
+    wire.say(&response(&farewell, "200 OK", "", "")).await;
+    bob.end().await;
 }
