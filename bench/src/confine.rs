@@ -126,6 +126,13 @@ impl Quota {
         std::fs::write(&path, value).with_context(|| path.display().to_string())
     }
 
+    /// In how many periods of 100 ms its processes were denied the processor; 0 where nobody says.
+    pub fn throttled(&self) -> u64 {
+        let text = std::fs::read_to_string(self.directory.join("cpu.stat")).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+        count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    }
+
     /// A command of a shell that enters the group and then becomes the command that follows.
     pub fn enter(&self) -> Vec<String> {
         let script = format!(

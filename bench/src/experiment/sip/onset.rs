@@ -30,6 +30,19 @@ const HALVINGS: usize = 2;
 struct Step {
     invalid_percent: f64,
     capacity: Option<f64>,
+    /// Periods in which the worker was denied the processor: without any, it was the machine that was late.
+    throttled: u64,
+}
+
+impl Step {
+    fn words(&self, calls: u32) -> String {
+        let Self {
+            invalid_percent,
+            throttled,
+            ..
+        } = self;
+        format!("{calls} calls {invalid_percent:.1} % ({throttled} periods throttled)")
+    }
 }
 
 /// Searches upwards, then between.
@@ -80,10 +93,16 @@ async fn search(
     let mut halvings = 0;
     let mut words = Vec::new();
     for _ in 0..MOST_STEPS + HALVINGS {
-        let step = step(bed, quota, calls, sizes).await?;
-        capacity = step.capacity.or(capacity);
-        words.push(format!("{calls} calls {:.1} %", step.invalid_percent));
-        if step.invalid_percent <= MOST_INVALID {
+        let mut found = step(bed, quota, calls, sizes).await?;
+        words.push(found.words(calls));
+        if found.invalid_percent > MOST_INVALID {
+            // What else the machine does can do that once.
+            let again = step(bed, quota, calls, sizes).await?;
+            words.push(again.words(calls));
+            found.invalid_percent = found.invalid_percent.min(again.invalid_percent);
+        }
+        capacity = found.capacity.or(capacity);
+        if found.invalid_percent <= MOST_INVALID {
             held = calls;
         } else {
             broke = Some(calls);
@@ -128,9 +147,10 @@ async fn step(bed: &mut Bed, quota: &Quota, callers: u32, sizes: &Sizes) -> Resu
     // Fewer may stand, if it is beyond what the worker can do.
     bed.until_in_call(&id, callers, buildup + SLACK).await?;
     let capacity = bed.health().await.ok().and_then(|health| sip_capacity(&health));
-    let from = now_ms();
+    let (from, throttled) = (now_ms(), quota.throttled());
     tokio::time::sleep(sizes.onset_measured).await;
     let until = now_ms();
+    let throttled = quota.throttled() - throttled;
     // What remains is not measured.
     quota.limit(None)?;
     let ended = bed.ended(&id, calls.duration + MARGIN).await?;
@@ -140,5 +160,6 @@ async fn step(bed: &mut Bed, quota: &Quota, callers: u32, sizes: &Sizes) -> Resu
         // Without a row it kept no second at all.
         invalid_percent: late_share(&rows).unwrap_or(100.0),
         capacity,
+        throttled,
     })
 }
