@@ -145,6 +145,7 @@ fn fields_that_came_later_add_no_bytes_while_they_are_unset() {
             round_trip(Envelope::internal(Command::ConnectWorker(ConnectWorker {
                 version,
                 attempt: 9,
+                sip_capacity: Some(5),
                 ..command
             })));
         }
