@@ -83,11 +83,13 @@ fix: bootstrap ## format, and apply what clippy can repair by itself
 	cargo fmt --all
 
 .PHONY: bench
-bench: ## measure against etcd on this machine; writes bench/results
+bench: ## measure beside etcd and SIPp on this machine, half an hour; writes bench/results
 	@ops/bootstrap bench
 	cargo build --locked --release -p reeve-cli --bin reeve # by itself: the bench needs test features of a library that they share
 	cargo build --locked --release -p reeve-bench --bins
 	$(TARGET)/release/reeve-bench all
+	@ops/bootstrap sip
+	$(TARGET)/release/reeve-bench sip
 
 .PHONY: bench-sip
 bench-sip: ## SIP calls of one worker beside SIPp, a quarter of an hour; PART=held, rate, accuracy, starved or onset

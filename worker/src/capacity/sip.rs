@@ -29,6 +29,9 @@ const USABLE: f64 = 0.9;
 /// What waking once a millisecond takes of a processor, however few calls there are.
 const AWAKE: f64 = 0.05;
 
+/// What a call takes with its trace, its sockets left aside: about 75 KiB where it was tried, and some for the process.
+const MEMORY_BYTES: u64 = 100 * 1_024;
+
 /// SIP endpoints at once, with what they follow from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SipCapacity {
@@ -61,15 +64,16 @@ impl SipRule {
     }
 }
 
-/// Media has one thread, so one processor at most; everything together has the allowance.
+/// Media has one thread, so one processor at most; everything together has the allowance, of memory too.
 fn carried(rehearsed: Duration, allowance: Allowance) -> SipCapacity {
     let media = rehearsed.as_secs_f64() * IN_TIME;
     let usable = |cores: f64| (USABLE * cores - AWAKE).max(0.0);
     let by_thread = usable(1.0) / media;
     let by_allowance = usable(allowance.cores) / (media * BESIDE);
+    let by_memory = u32::try_from(allowance.memory_bytes / MEMORY_BYTES).unwrap_or(u32::MAX);
     SipCapacity {
         // Saturating by definition of `as`.
-        endpoints: (by_thread.min(by_allowance).floor() as u32).max(1),
+        endpoints: (by_thread.min(by_allowance).floor() as u32).min(by_memory).max(1),
         cost: Some(Duration::from_secs_f64(media)),
     }
 }
@@ -95,6 +99,11 @@ mod tests {
         assert_eq!(endpoints(1.0), 2_266);
         assert_eq!(endpoints(0.1), 106);
         assert_eq!(endpoints(0.000_01), 1);
+        let small = Allowance {
+            cores: 8.0,
+            memory_bytes: 100 << 20,
+        };
+        assert_eq!(carried(cost, small).endpoints, 1_024, "memory is a bound too");
     }
 
     #[test]

@@ -287,7 +287,8 @@ impl Cluster {
 
     /// Every node that is up has applied the same, down to the last byte.
     pub fn until_all_agree(&self) {
-        until("all nodes have the same state", SOON, || {
+        // A debug build hashes slowly, and meanwhile summaries of runs may still come.
+        until("all nodes have the same state", 2 * SOON, || {
             let hashes: Option<Vec<_>> = self
                 .up()
                 .into_iter()

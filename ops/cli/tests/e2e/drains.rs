@@ -41,7 +41,7 @@ fn open_endpoints(worker: &Value) -> u64 {
 #[test]
 fn a_drained_worker_finishes_what_it_has_gets_nothing_new_and_leaves_by_itself() {
     let mut cluster = Cluster::start(3, 2);
-    let run = cluster.begin_run(&gradual("long", 100, 3, 5), "long", 10);
+    let run = cluster.begin_run(&gradual("long", 100, 3, 8), "long", 10);
     let mut drain = cluster.spawn_reeve("drain", &["worker", "drain", "w1", "--reason", "new kernel"]);
     let draining = cluster.until_worker("w1", "DRAINING");
     assert_eq!(draining["drain"]["reason"], "new kernel");
