@@ -5,9 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::cluster::*;
-use crate::process::until;
-
-const SECRET: &str = "e2e-cluster-secret-of-at-least-32-characters";
+use crate::process::{until, until_listened_at};
 
 /// The registrar of the demo; it ends with the test.
 struct Kamailio {
@@ -40,11 +38,7 @@ impl Kamailio {
             .stderr(Stdio::null())
             .spawn();
         let process = process.expect("Kamailio is not installed: ops/bootstrap sip");
-        let wanted = format!("0100007F:{port:04X} ");
-        until("Kamailio listens", SOON, || {
-            let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
-            sockets.contains(&wanted).then_some(())
-        });
+        until_listened_at(port);
         Self { process, port }
     }
 }

@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::process::{Process, connect, node_env, takes_our_key, until};
 
 pub const SOON: Duration = Duration::from_secs(30);
+/// What nodes need to seal secrets.
+pub const SECRET: &str = "e2e-cluster-secret-of-at-least-32-characters";
 /// Liveness of the tests: a silent worker is OFFLINE after this time.
 pub const DOWN_AFTER_MS: u64 = 6_000;
 

@@ -101,6 +101,15 @@ impl Drop for Process {
     }
 }
 
+/// Waits until somebody takes datagrams at this port of the loopback address.
+pub fn until_listened_at(port: u16) {
+    let wanted = format!("0100007F:{port:04X} ");
+    until("a peer listens", Duration::from_secs(30), || {
+        let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+        sockets.contains(&wanted).then_some(())
+    });
+}
+
 /// Waits for a condition; panics with its name if it does not come true in time.
 pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + deadline;

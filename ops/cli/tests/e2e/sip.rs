@@ -5,8 +5,6 @@ use serde_json::json;
 use crate::cluster::*;
 use crate::process::until;
 
-const SECRET: &str = "e2e-cluster-secret-of-at-least-32-characters";
-
 /// One second of silence.
 fn wav() -> Vec<u8> {
     let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();

@@ -10,9 +10,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cluster::*;
-use crate::process::{pass, until};
+use crate::process::{pass, until, until_listened_at};
 
-const SECRET: &str = "e2e-cluster-secret-of-at-least-32-characters";
 const CALLS: u64 = 10;
 
 fn free_port() -> u16 {
@@ -56,11 +55,7 @@ impl Callee {
             .stderr(Stdio::null())
             .spawn();
         let process = process.expect("SIPp is not installed: ops/bootstrap sip");
-        let wanted = format!("0100007F:{port:04X} ");
-        until("SIPp listens", SOON, || {
-            let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
-            sockets.contains(&wanted).then_some(())
-        });
+        until_listened_at(port);
         Self { process, port }
     }
 }

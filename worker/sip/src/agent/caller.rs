@@ -160,15 +160,19 @@ impl Agent {
         }
     }
 
-    /// Cancels, and waits until the other side knows.
+    /// Cancels, and waits until the other side knows. An answer that was under way meanwhile is hung up.
     async fn give_up(&mut self, dialog: &InviteDialog, inviting: Inviting) {
         self.enter(Phase::Disconnecting);
         // Dropping the task of the INVITE would cancel it too, but not wait for the 487.
-        let _ = timeout(CANCELLED, async {
+        let cancelled = timeout(CANCELLED, async {
             let _ = dialog.cancel().await;
-            let _ = inviting.await;
-        })
-        .await;
+            inviting.await
+        });
+        if let Ok(Ok(Ok((_, Some(response))))) = cancelled.await
+            && response.status_code.code() / 100 == 2
+        {
+            self.bye(dialog).await;
+        }
         self.line.stack().dialogs().remove_dialog(&dialog.id());
     }
 

@@ -14,33 +14,43 @@ use crate::given::{Endpoint, Peer, answers, folder, plan, port, receiver, start,
 pub enum Does {
     Says(u16),
     Answers,
+    /// Although it is cancelled: the answer was under way.
+    AnswersLate,
     Rubbish(&'static str),
     Waits(u64),
     Hears(&'static str),
 }
 
-const ECHOED: &str = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n\
+const ECHOED: &str = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n\
     Contact: <sip:[local_ip]:[local_port];transport=[transport]>\n";
 const SDP: &str = "v=0\no=- 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio 9 RTP/AVP 0\na=rtpmap:0 PCMU/8000\n";
 
 fn says(code: u16, body: &str) -> String {
+    says_to("[last_CSeq:]", code, body)
+}
+
+fn says_to(cseq: &str, code: u16, body: &str) -> String {
     let kind = if body.is_empty() {
         ""
     } else {
         "Content-Type: application/sdp\n"
     };
     format!(
-        "<send><![CDATA[\nSIP/2.0 {code} Said\n{ECHOED}{kind}Content-Length: [len]\n\n{body}\n]]></send>\n"
+        "<send><![CDATA[\nSIP/2.0 {code} Said\n{ECHOED}{cseq}\n{kind}Content-Length: [len]\n\n{body}\n]]></send>\n"
     )
 }
 
 fn scenario(steps: &[Does]) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"callee\">\n".to_owned();
-    text.push_str("<recv request=\"INVITE\" crlf=\"true\"/>\n");
+    text.push_str("<Reference variables=\"number\"/>\n<recv request=\"INVITE\"><action>");
+    text.push_str(
+        "<ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"number\"/></action></recv>\n",
+    );
     for step in steps {
         match step {
             Does::Says(code) => text.push_str(&says(*code, "")),
             Does::Answers => text.push_str(&says(200, SDP)),
+            Does::AnswersLate => text.push_str(&says_to("CSeq: [$number] INVITE", 200, SDP)),
             Does::Rubbish(body) => text.push_str(&says(200, body)),
             Does::Waits(ms) => writeln!(text, "<pause milliseconds=\"{ms}\"/>").unwrap(),
             Does::Hears(method) => writeln!(text, "<recv request=\"{method}\"/>").unwrap(),
@@ -146,6 +156,28 @@ async fn nobody_answers_and_the_call_is_cancelled() {
     );
 }
 
+/// The other side must not be left in a call that nobody is in.
+///
+/// Covers: R165.
+#[tokio::test]
+async fn an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
+    let steps = [
+        Does::Says(180),
+        Does::Hears("CANCEL"),
+        Does::Says(200),
+        Does::AnswersLate,
+        Does::Hears("ACK"),
+        Does::Hears("BYE"),
+        Does::Says(200),
+    ];
+    let (alice, outcome, why, content) = called(&steps, Duration::from_millis(500)).await;
+    assert!(content, "SIPp had ACK and BYE: {:?}", alice.lines());
+    assert_eq!(
+        (outcome, why.as_str()),
+        (Outcome::Timeout, "INVITE: not answered in time")
+    );
+}
+
 /// Covers: R164.
 #[tokio::test]
 async fn an_answer_that_is_of_no_use_is_acknowledged_and_hung_up() {
@@ -188,6 +220,64 @@ async fn a_bye_that_is_refused_is_a_failed_teardown_and_481_is_a_warning() {
         assert_eq!(outcome, expected, "{why}");
         assert!(why.contains(&code.to_string()), "{why}");
     }
+}
+
+#[tokio::test]
+async fn a_bye_that_is_lost_at_first_is_sent_again_and_said() {
+    let steps = [
+        Does::Says(180),
+        Does::Answers,
+        Does::Hears("ACK"),
+        Does::Hears("BYE"),
+        Does::Waits(800),
+        Does::Says(200),
+    ];
+    let (_, outcome, why, content) = called(&steps, Duration::from_secs(10)).await;
+    assert!(content, "{why}");
+    assert_eq!(outcome, Outcome::CompletedWithWarnings);
+    assert!(why.contains("retransmissions"), "{why}");
+}
+
+/// It answers, and from then on there is nothing: no sound, no word.
+#[tokio::test]
+async fn a_peer_that_goes_silent_in_its_call_is_a_failed_teardown() {
+    let steps = [
+        Does::Says(180),
+        Does::Answers,
+        Does::Hears("ACK"),
+        Does::Waits(40_000),
+    ];
+    let (alice, outcome, why, _) = called(&steps, Duration::from_secs(10)).await;
+    assert_eq!(
+        (outcome, why.as_str()),
+        (Outcome::TeardownError, "BYE: no response")
+    );
+    assert!(
+        alice
+            .intervals
+            .iter()
+            .all(|second| second.rx == 0 && second.mos.is_none())
+    );
+}
+
+/// The caller would talk on for a minute.
+#[tokio::test]
+async fn a_call_that_nobody_ends_is_ended_by_its_receiver_and_said() {
+    let us = us().await;
+    let mut role = plan("127.0.0.1:9".parse().unwrap(), "bob", receiver());
+    role.register = None;
+    role.duration = Duration::from_secs(1);
+    let mut bob = start(&us, role);
+    bob.until(Phase::Initializing).await;
+    answers(us.stack.local()).await;
+    let _peer = uac(&bob.user, us.stack.local(), 60_000);
+    let (outcome, why) = bob.end().await;
+    assert_eq!(outcome, Outcome::CompletedWithWarnings, "{why}");
+    assert!(
+        bob.lines().iter().any(|line| line.starts_with("BYE ")),
+        "{:?}",
+        bob.lines()
+    );
 }
 
 #[tokio::test]
