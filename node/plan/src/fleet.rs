@@ -14,20 +14,29 @@ use reeve_state::transition::worker::WorkerStatus;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservations {
     taken: BTreeMap<WorkerId, u32>,
+    /// Of those, with executor `sip`.
+    sip: BTreeMap<WorkerId, u32>,
 }
 
 impl Reservations {
-    /// Counts what a plan took.
-    pub fn add(&mut self, placements: &[Placement]) {
-        for placement in placements {
-            let sum = self.taken.entry(placement.worker).or_default();
+    /// Counts what a plan for a definition took.
+    pub fn add(&mut self, definition: &TestDefinition, placements: &[Placement]) {
+        let count = |sums: &mut BTreeMap<WorkerId, u32>, placement: &Placement| {
+            let sum = sums.entry(placement.worker).or_default();
             *sum = sum.saturating_add(placement.count);
+        };
+        for placement in placements {
+            count(&mut self.taken, placement);
+            if is_sip(definition, placement) {
+                count(&mut self.sip, placement);
+            }
         }
     }
 
-    /// What was taken on a worker.
-    pub fn on(&self, worker: WorkerId) -> u32 {
-        self.taken.get(&worker).copied().unwrap_or(0)
+    /// What was taken on a worker, and how much of it with executor `sip`.
+    fn on(&self, worker: WorkerId) -> (u32, u32) {
+        let of = |sums: &BTreeMap<WorkerId, u32>| sums.get(&worker).copied().unwrap_or(0);
+        (of(&self.taken), of(&self.sip))
     }
 }
 
@@ -41,13 +50,17 @@ pub(crate) struct Seat<'a> {
     pub(crate) used: u32,
     /// Endpoints held back for an older run that waits.
     pub(crate) held: u32,
+    /// Of those, with executor `sip`.
+    pub(crate) held_sip: u32,
+    /// SIP endpoints that this pass took before.
+    sip_taken: u32,
     /// Where to look up what SIP endpoints take of it, once somebody asks.
     state: &'a State,
     sip_used: OnceCell<u32>,
 }
 
 impl Seat<'_> {
-    /// Most endpoints on it at once; of a run with SIP endpoints what its machine carries of those.
+    /// Most endpoints on it at once, or what its machine carries of SIP endpoints.
     pub(crate) fn capacity(&self, sip: bool) -> u32 {
         if sip {
             self.worker.sip_capacity()
@@ -60,21 +73,33 @@ impl Seat<'_> {
     pub(crate) fn free(&self, sip: bool) -> u32 {
         let free = self.capacity.saturating_sub(self.used);
         if sip && self.worker.sip_capacity.is_some() {
-            let used = *self
-                .sip_used
-                .get_or_init(|| self.state.sip_reserved(self.worker.id));
+            let used = *self.sip_used.get_or_init(|| self.reserved_sip());
             free.min(self.capacity(sip).saturating_sub(used))
         } else {
             free
         }
     }
 
+    /// Holds endpoints back.
+    pub(crate) fn hold(&mut self, count: u32, sip: bool) {
+        self.held = self.held.saturating_add(count);
+        if sip {
+            self.held_sip = self.held_sip.saturating_add(count);
+        }
+    }
+
+    fn reserved_sip(&self) -> u32 {
+        self.state
+            .sip_reserved(self.worker.id)
+            .saturating_add(self.sip_taken)
+    }
+
     /// Takes endpoints, or gives them back.
     fn change(&mut self, count: u32, sip: bool, change: fn(u32, u32) -> u32) {
         self.used = change(self.used, count);
         if sip {
-            let (state, id) = (self.state, self.worker.id);
-            self.sip_used.get_or_init(|| state.sip_reserved(id));
+            let reserved = self.reserved_sip();
+            self.sip_used.get_or_init(|| reserved);
             if let Some(used) = self.sip_used.get_mut() {
                 *used = change(*used, count);
             }
@@ -95,7 +120,7 @@ pub(crate) struct View<'a> {
     pub(crate) exclude: &'a BTreeSet<WorkerId>,
     /// Whether what is held back for older runs may be used.
     pub(crate) use_held: bool,
-    /// Whether the run has SIP endpoints. All of its endpoints are counted as such then, also those of its other groups.
+    /// Whether what is asked for are SIP endpoints, of which a worker carries fewer.
     pub(crate) sip: bool,
 }
 
@@ -106,13 +131,16 @@ impl<'a> Fleet<'a> {
             .map(AsRef::as_ref)
             .filter_map(|worker: &Worker| {
                 let status = worker.status();
+                let (taken, sip_taken) = overlay.on(worker.id);
                 (status != WorkerStatus::Deleted).then(|| Seat {
                     worker,
                     online: status == WorkerStatus::Online
                         || status == WorkerStatus::Draining && mutant::is(Mutant::NoDrainCheck),
                     capacity: worker.capacity(),
-                    used: state.reserved(worker.id).saturating_add(overlay.on(worker.id)),
+                    used: state.reserved(worker.id).saturating_add(taken),
                     held: 0,
+                    held_sip: 0,
+                    sip_taken,
                     state,
                     sip_used: OnceCell::new(),
                 })
@@ -137,8 +165,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn change(&mut self, definition: &TestDefinition, placement: &Placement, change: fn(u32, u32) -> u32) {
-        let group = definition.groups.get(placement.group as usize);
-        let sip = group.is_some_and(Group::is_sip);
+        let sip = is_sip(definition, placement);
         if let Some(seat) = self.seat_mut(placement.worker) {
             seat.change(placement.count, sip, change);
         }
@@ -190,6 +217,18 @@ impl<'a> Fleet<'a> {
 
 /// What may be placed on a worker within a view.
 pub(crate) fn room(seat: &Seat<'_>, view: View<'_>) -> u32 {
-    let held = if view.use_held { 0 } else { seat.held };
-    seat.free(view.sip).saturating_sub(held)
+    if view.use_held {
+        return seat.free(view.sip);
+    }
+    let room = seat.free(false).saturating_sub(seat.held);
+    if view.sip {
+        room.min(seat.free(true).saturating_sub(seat.held_sip))
+    } else {
+        room
+    }
+}
+
+fn is_sip(definition: &TestDefinition, placement: &Placement) -> bool {
+    let group = definition.groups.get(placement.group as usize);
+    group.is_some_and(Group::is_sip)
 }

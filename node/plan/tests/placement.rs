@@ -34,12 +34,15 @@ fn fleet(specs: &[Spec]) -> (State, Reservations) {
     let mut rows = Vec::new();
     for (index, (region, capacity, used, online)) in specs.iter().enumerate() {
         let id = worker_id(index);
-        taken.add(&[Placement {
-            worker: id,
-            group: 0,
-            first: 0,
-            count: *used,
-        }]);
+        taken.add(
+            &wish(&[(1, None)]),
+            &[Placement {
+                worker: id,
+                group: 0,
+                first: 0,
+                count: *used,
+            }],
+        );
         let link = if *online { Link::Up } else { Link::Suspect };
         let link = LinkFact {
             link,

@@ -217,3 +217,108 @@ fn two_runs_of_one_pass_do_not_take_the_same_sip_capacity() {
     );
     assert_eq!(waits.holders.len(), 1);
 }
+
+/// SIP endpoints and scripted ones in one run.
+fn mixed(name: &str, sip: u32, scripted: u32) -> TestDefinition {
+    let mut definition = calls(name, sip);
+    definition
+        .groups
+        .push(group("scripted", scripted, Selector::default()));
+    definition
+}
+
+// Covers: R97, R133
+#[test]
+fn a_run_of_both_kinds_takes_sip_room_for_its_sip_endpoints_alone() {
+    let mut world = measured(30, 10);
+    let run = world.submit(mixed("a", 40, 1_960));
+    step_twice(&mut world, run);
+    let placed = world.current(run);
+    assert_eq!(
+        placed.iter().map(|part| part.count).sum::<u32>(),
+        2_000,
+        "all there is"
+    );
+    for (worker, sip) in [(0, 30), (1, 10)] {
+        let id = world.state.workers().nth(worker).unwrap().id;
+        assert_eq!(world.state.sip_reserved(id), sip);
+        assert_eq!(world.state.reserved(id), 1_000);
+    }
+}
+
+// Covers: R192
+#[test]
+fn a_run_of_both_kinds_is_told_which_of_them_does_not_fit() {
+    let mut world = measured(30, 10);
+    for (sip, scripted, message, suggestion) in [
+        (
+            41,
+            10,
+            "the workers that match cannot hold 41 SIP endpoints, even when idle",
+            "1 more endpoint of SIP capacity in any region",
+        ),
+        (
+            40,
+            1_961,
+            "the workers that match cannot hold 2001 endpoints, even when idle",
+            "1 more endpoint of capacity in any region",
+        ),
+    ] {
+        let run = world.submit(mixed("a", sip, scripted));
+        world.step(run);
+        let (code, told) = world.reason(run);
+        assert_eq!(
+            (code, told.as_str()),
+            (RunReasonCode::InsufficientCapacity, message)
+        );
+        assert_eq!(world.suggestion(run), suggestion);
+    }
+}
+
+// Covers: R133
+#[test]
+fn what_is_held_for_an_older_scripted_run_is_not_taken_from_sip_room() {
+    let mut world = measured(30, 10);
+    let busy = world.submit(definition(vec![group("g", 500, Selector::default())]));
+    step_twice(&mut world, busy);
+    let waits = TestDefinition {
+        queue_timeout: Millis::from_secs(60),
+        ..definition(vec![group("g", 1_900, Selector::default())])
+    };
+    let older = world.submit(waits);
+    world.step(older);
+    world.now = world.now + world.config.hold_after + Millis(1);
+    // All that is free is held for the older one: nothing is left, of no kind.
+    let younger = world.submit(calls("b", 5));
+    world.step(younger);
+    let runs = [older, younger];
+    let pass = plan_pass(&world.state, runs, world.now, world.leader_since, &world.config);
+    for (_, plan) in &pass.runs {
+        world.execute(&plan.commands);
+    }
+    assert!(world.current(younger).is_empty());
+
+    // One that is short of SIP room alone leaves what is not of SIP.
+    let mut world = measured(30, 10);
+    let busy = world.submit(calls("a", 20));
+    step_twice(&mut world, busy);
+    let waits = TestDefinition {
+        queue_timeout: Millis::from_secs(60),
+        ..calls("b", 30)
+    };
+    let older = world.submit(waits);
+    world.step(older);
+    world.now = world.now + world.config.hold_after + Millis(1);
+    let younger = world.submit(definition(vec![group("g", 1_900, Selector::default())]));
+    world.step(younger);
+    let runs = [older, younger];
+    let pass = plan_pass(&world.state, runs, world.now, world.leader_since, &world.config);
+    for (_, plan) in &pass.runs {
+        world.execute(&plan.commands);
+    }
+    assert!(world.current(older).is_empty(), "it waits");
+    assert_eq!(
+        world.current(younger).iter().map(|part| part.count).sum::<u32>(),
+        1_900
+    );
+}

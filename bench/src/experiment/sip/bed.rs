@@ -18,7 +18,7 @@ use reeve_proto::v1::{
 use reeve_testkit::{Cluster, ClusterSpec, Program, WorkerProcess, create_worker, free_addresses, until};
 
 use super::evidence::{self, Evidence};
-use super::scrape::get;
+use super::scrape::{get, sip_capacity};
 use crate::confine::{Cores, Quota};
 use crate::numbers::fresh;
 
@@ -149,6 +149,27 @@ impl Bed {
     /// # Errors
     /// It does not come up.
     pub async fn fresh_worker(&mut self, quota: Option<&Quota>) -> Result<()> {
+        // It is to be measured beyond what it says that it carries, too.
+        self.start_worker(quota, vec![("REEVE_WORKER_SIP_CAPACITY", CAPACITY.to_string())])
+            .await
+    }
+
+    /// What a fresh worker says of itself within a quota: how many SIP endpoints it carries. It runs no more then.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn told_capacity(&mut self, quota: &Quota) -> Result<Option<f64>> {
+        self.start_worker(Some(quota), Vec::new()).await?;
+        let told = sip_capacity(&self.health().await?);
+        self.stop_worker();
+        Ok(told)
+    }
+
+    async fn start_worker(
+        &mut self,
+        quota: Option<&Quota>,
+        mut environment: Vec<(&'static str, String)>,
+    ) -> Result<()> {
         self.worker = None;
         self.http = free_addresses(1)?.pop().context("no free port")?;
         let nodes: Vec<String> = self
@@ -162,14 +183,15 @@ impl Bed {
         words.push(self.program.display().to_string());
         words.extend(["worker", "--exit-with-parent"].map(str::to_owned));
         let path = PathBuf::from(words.remove(0));
+        environment.extend([
+            ("REEVE_WORKER_TOKEN", self.created.token.clone()),
+            ("REEVE_NODES", nodes.join(",")),
+            ("REEVE_WORKER_HTTP_ADDR", self.http.clone()),
+        ]);
         let program = Program {
             path,
             arguments: words,
-            environment: vec![
-                ("REEVE_WORKER_TOKEN", self.created.token.clone()),
-                ("REEVE_NODES", nodes.join(",")),
-                ("REEVE_WORKER_HTTP_ADDR", self.http.clone()),
-            ],
+            environment,
         };
         let mut worker = WorkerProcess::of(program, self.directory.clone(), self.created.clone())?;
         worker.start()?;

@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::bed::Bed;
 use super::calls::Calls;
 use super::evidence::late_share;
-use super::scrape::sip_capacity;
 use super::sink::Sink;
 use super::{Figure, MARGIN, Sizes, now_ms};
 use crate::confine::Quota;
@@ -29,7 +28,6 @@ const HALVINGS: usize = 2;
 /// What was found at one number of calls.
 struct Step {
     invalid_percent: f64,
-    capacity: Option<f64>,
     /// Periods in which the worker was denied the processor: without any, it was the machine that was late.
     throttled: u64,
 }
@@ -88,7 +86,8 @@ async fn search(
     report: &mut Report,
 ) -> Result<(u32, Option<f64>)> {
     let (mut held, mut broke) = (0, None);
-    let mut capacity = None;
+    quota.limit(Some(sizes.onset_percent))?;
+    let capacity = bed.told_capacity(quota).await?;
     let mut calls = sizes.onset_from;
     let mut halvings = 0;
     let mut words = Vec::new();
@@ -101,7 +100,6 @@ async fn search(
             words.push(again.words(calls));
             found.invalid_percent = found.invalid_percent.min(again.invalid_percent);
         }
-        capacity = found.capacity.or(capacity);
         if found.invalid_percent <= MOST_INVALID {
             held = calls;
         } else {
@@ -146,7 +144,6 @@ async fn step(bed: &mut Bed, quota: &Quota, callers: u32, sizes: &Sizes) -> Resu
     let id = bed.submit(calls.definition()).await?;
     // Fewer may stand, if it is beyond what the worker can do.
     bed.until_in_call(&id, callers, buildup + SLACK).await?;
-    let capacity = bed.health().await.ok().and_then(|health| sip_capacity(&health));
     let (from, throttled) = (now_ms(), quota.throttled());
     tokio::time::sleep(sizes.onset_measured).await;
     let until = now_ms();
@@ -159,7 +156,6 @@ async fn step(bed: &mut Bed, quota: &Quota, callers: u32, sizes: &Sizes) -> Resu
     Ok(Step {
         // Without a row it kept no second at all.
         invalid_percent: late_share(&rows).unwrap_or(100.0),
-        capacity,
         throttled,
     })
 }

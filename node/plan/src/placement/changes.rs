@@ -20,8 +20,6 @@ struct Missing {
     groups: Vec<String>,
     /// Any of them would do; at least one.
     places: Vec<Selector>,
-    /// Whether it is of what workers carry of SIP endpoints.
-    sip: bool,
 }
 
 impl Ask<'_> {
@@ -39,8 +37,12 @@ impl Ask<'_> {
             return (String::new(), Vec::new());
         }
         let missing = self.missing(fleet, &groups, &demands, &rooms, &shortages);
-        let text = missing.iter().map(Missing::text).collect::<Vec<_>>().join("; ");
-        let mut options = capacity_options(&missing);
+        let text = missing
+            .iter()
+            .map(|missing| missing.text(view.sip))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let mut options = capacity_options(&missing, view.sip);
         options.extend(self.fewer(&groups, &shortages));
         if code == RunReasonCode::WorkersBusy {
             options.push(vec![wait(shortages.iter().map(|shortage| shortage.short).sum())]);
@@ -81,7 +83,6 @@ impl Ask<'_> {
                     endpoints: shortage.short,
                     groups: self.names(shortage.tight.iter().map(|demand| groups[*demand])),
                     places,
-                    sip: self.has_sip(),
                 });
             }
         }
@@ -106,7 +107,6 @@ impl Ask<'_> {
                 endpoints: count,
                 groups: name,
                 places: vec![place],
-                sip: self.has_sip(),
             }),
         }
     }
@@ -142,11 +142,7 @@ impl Ask<'_> {
 
     /// Fewer endpoints, for a definition as a whole only; none if nothing would be left of it.
     fn fewer(&self, groups: &[u32], shortages: &[Shortage]) -> Option<Vec<SuggestedChange>> {
-        let whole = (0..).zip(&self.definition.groups);
-        if !whole
-            .into_iter()
-            .all(|(index, group)| self.count(index) == group.endpoints)
-        {
+        if !self.whole {
             return None;
         }
         let unmet = || shortages.iter().flat_map(|shortage| &shortage.unmet);
@@ -182,13 +178,14 @@ impl Ask<'_> {
 }
 
 impl Missing {
-    fn text(&self) -> String {
+    /// `sip`: it is of what workers carry of SIP endpoints.
+    fn text(&self, sip: bool) -> String {
         let places = distinct(self.places.iter().map(whereabouts));
-        self.at(&places.join(" or "))
+        self.at(&places.join(" or "), sip)
     }
 
-    fn at(&self, place: &str) -> String {
-        let kind = if self.sip { "SIP capacity" } else { "capacity" };
+    fn at(&self, place: &str, sip: bool) -> String {
+        let kind = if sip { "SIP capacity" } else { "capacity" };
         if self.kind == ChangeKind::AddWorker {
             return format!(
                 "an ONLINE worker {place} with {kind} for {}",
@@ -203,24 +200,28 @@ impl Missing {
         format!("{more} of {kind} {place}")
     }
 
-    fn step(&self, place: &Selector) -> SuggestedChange {
+    fn step(&self, place: &Selector, sip: bool) -> SuggestedChange {
         SuggestedChange {
             option: 0,
             kind: self.kind,
             endpoints: self.endpoints,
             groups: self.groups.clone(),
             place: place.clone(),
-            text: self.at(&whereabouts(place)),
+            text: self.at(&whereabouts(place), sip),
         }
     }
 }
 
 /// All that is missing, each in the first place that would do; and if there is one thing missing, its other places.
-fn capacity_options(missing: &[Missing]) -> Vec<Vec<SuggestedChange>> {
+fn capacity_options(missing: &[Missing], sip: bool) -> Vec<Vec<SuggestedChange>> {
     if let [one] = missing {
-        return one.places.iter().map(|place| vec![one.step(place)]).collect();
+        return one
+            .places
+            .iter()
+            .map(|place| vec![one.step(place, sip)])
+            .collect();
     }
-    let first = |missing: &Missing| Some(missing.step(missing.places.first()?));
+    let first = |missing: &Missing| Some(missing.step(missing.places.first()?, sip));
     vec![missing.iter().filter_map(first).collect()]
 }
 

@@ -5,7 +5,7 @@ use reeve_state::record::{
 };
 use reeve_state::transition::run::RunReasonCode;
 
-use super::{Ask, Unplaceable, idle_rooms, solve};
+use super::{Ask, Unplaceable, idle_rooms, rooms, solve};
 use crate::fleet::{Fleet, View, room};
 
 impl Ask<'_> {
@@ -26,13 +26,15 @@ impl Ask<'_> {
             .filter(|(_, demand)| demand.seats.is_empty())
             .map(|(group, _)| *group)
             .collect();
+        let (short, view) = self.short_part(fleet, view, !deserted.is_empty());
         let (code, message) = if deserted.is_empty() {
+            let (_, online) = short.online_demands(fleet, view);
             let enough = solve::shortage(&idle_rooms(fleet, view.sip), &online).is_empty();
-            self.crowded(enough)
+            short.crowded(enough, view.sip)
         } else {
             (RunReasonCode::NoOnlineWorkers, self.deserted_message(&deserted))
         };
-        let (suggestion, changes) = self.changes(fleet, view, code);
+        let (suggestion, changes) = short.changes(fleet, view, code);
         Unplaceable {
             code,
             message,
@@ -44,6 +46,23 @@ impl Ask<'_> {
         }
     }
 
+    /// What does not fit: the SIP endpoints, if it is their room that is short, else all of it. All of it too if some have no worker at all.
+    fn short_part<'v>(&self, fleet: &Fleet<'_>, view: View<'v>, deserted: bool) -> (Self, View<'v>) {
+        let (sip, view) = (self.part(true), View { sip: true, ..view });
+        let (_, demands) = sip.online_demands(fleet, view);
+        let all_sip = sip.ranges.len() == self.ranges.len();
+        let is_short = || !solve::shortage(&rooms(fleet, view), &demands).is_empty();
+        if all_sip || (!deserted && is_short()) {
+            return (sip, view);
+        }
+        let all = Self {
+            definition: self.definition,
+            ranges: self.ranges.clone(),
+            whole: self.whole,
+        };
+        (all, View { sip: false, ..view })
+    }
+
     fn explain_group(
         &self,
         fleet: &Fleet<'_>,
@@ -52,6 +71,8 @@ impl Ask<'_> {
         view: View<'_>,
         listed: usize,
     ) -> GroupExplanation {
+        let sip = group.is_sip();
+        let view = View { sip, ..view };
         let mut fates = Vec::new();
         let mut explained = GroupExplanation {
             group: group.name.clone(),
@@ -89,17 +110,13 @@ impl Ask<'_> {
         explained
     }
 
-    fn crowded(&self, enough: bool) -> (RunReasonCode, String) {
+    fn crowded(&self, enough: bool, sip: bool) -> (RunReasonCode, String) {
         let asked = self
             .ranges
             .iter()
             .map(|range| u64::from(range.count))
             .sum::<u64>();
-        let kind = if self.has_sip() {
-            "SIP endpoints"
-        } else {
-            "endpoints"
-        };
+        let kind = if sip { "SIP endpoints" } else { "endpoints" };
         if enough {
             let message = format!(
                 "the workers that match are busy: not enough of their capacity is free for {asked} {kind}"
@@ -153,11 +170,7 @@ impl Fate {
             filter: self.filter,
             capacity: seat.capacity(view.sip),
             free: room(seat, view),
-            held: if view.use_held {
-                0
-            } else {
-                seat.held.min(seat.free(view.sip))
-            },
+            held: seat.free(view.sip) - room(seat, view),
         }
     }
 }

@@ -80,10 +80,7 @@ pub fn replace(
 ) -> Result<Vec<Placement>, Unplaceable> {
     let fleet = Fleet::new(state, overlay);
     let exclude = gaps::workers_of(state, run, withdraw);
-    let ask = Ask {
-        definition: &run.definition,
-        ranges: gaps::uncovered(state, run, withdraw),
-    };
+    let ask = Ask::some(&run.definition, gaps::uncovered(state, run, withdraw));
     let view = View {
         exclude: &exclude,
         use_held: true,
@@ -103,7 +100,9 @@ pub fn explain(state: &State, definition: &TestDefinition, overlay: &Reservation
 /// What is to be placed: ranges of endpoints of the groups of a definition.
 pub(crate) struct Ask<'a> {
     pub(crate) definition: &'a TestDefinition,
-    pub(crate) ranges: Vec<Range>,
+    ranges: Vec<Range>,
+    /// Whether it began as all of the definition, so that it may be suggested to ask for less.
+    whole: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -117,12 +116,34 @@ impl<'a> Ask<'a> {
         Self {
             definition,
             ranges: ranges.filter(|range| range.count > 0).collect(),
+            whole: true,
         }
     }
 
-    /// Whether any group of the run has SIP endpoints, asked for or not: what a worker carries of those counts then.
+    /// What is missing of a definition, by group and first endpoint.
+    pub(crate) fn some(definition: &'a TestDefinition, ranges: Vec<Range>) -> Self {
+        Self {
+            definition,
+            ranges,
+            whole: false,
+        }
+    }
+
+    /// Of it what are SIP endpoints, or what are not: a worker has a capacity for each.
+    fn part(&self, sip: bool) -> Self {
+        let is_part = |range: &&Range| self.group(range.group).is_some_and(Group::is_sip) == sip;
+        Self {
+            definition: self.definition,
+            ranges: self.ranges.iter().filter(is_part).copied().collect(),
+            whole: self.whole,
+        }
+    }
+
+    /// Whether SIP endpoints are among what is asked for.
     pub(crate) fn has_sip(&self) -> bool {
-        self.definition.groups.iter().any(Group::is_sip)
+        self.ranges
+            .iter()
+            .any(|range| self.group(range.group).is_some_and(Group::is_sip))
     }
 
     /// All workers, as this run sees them.
@@ -187,20 +208,44 @@ impl<'a> Ask<'a> {
         self.demands(fleet, view, |seat| room(seat, view) > 0)
     }
 
-    /// Placements, or `None` if it does not fit.
+    /// Placements, or `None` if it does not fit. SIP endpoints come first, because fewer workers have room for them.
     pub(crate) fn place(
         &self,
         fleet: &Fleet<'_>,
         view: View<'_>,
         config: &PlanConfig,
     ) -> Option<Vec<Placement>> {
+        let (sip, scripted) = (self.part(true), self.part(false));
+        let mut placements = if sip.ranges.is_empty() {
+            scripted.place_one_kind(fleet, view, config)?
+        } else if scripted.ranges.is_empty() {
+            sip.place_one_kind(fleet, view, config)?
+        } else {
+            let mut placements = sip.place_one_kind(fleet, view, config)?;
+            let mut rest = fleet.clone();
+            rest.reserve(self.definition, &placements);
+            placements.extend(scripted.place_one_kind(&rest, view, config)?);
+            placements.sort_by_key(|placement| (placement.group, placement.first));
+            placements
+        };
+        self.receivers_first(&mut placements);
+        Some(placements)
+    }
+
+    fn place_one_kind(
+        &self,
+        fleet: &Fleet<'_>,
+        view: View<'_>,
+        config: &PlanConfig,
+    ) -> Option<Vec<Placement>> {
+        let sip = self.has_sip();
+        let view = View { sip, ..view };
         let (groups, demands) = self.free_demands(fleet, view);
         let pieces = solve::solve(&rooms(fleet, view), &demands, config.min_chunk)?;
         let mut placements = Vec::new();
         for (group, pieces) in groups.into_iter().zip(pieces) {
             self.cut(fleet, group, pieces, &mut placements);
         }
-        self.receivers_first(&mut placements);
         Some(placements)
     }
 
@@ -243,14 +288,16 @@ impl<'a> Ask<'a> {
 
     /// Whether it could ever be placed on the workers that are ONLINE, were they idle.
     pub(crate) fn hopeless(&self, fleet: &Fleet<'_>) -> bool {
-        let (_, demands) = self.online_demands(fleet, self.everyone());
+        let (_, demands) = self.online_demands(fleet, EVERYONE);
+        let (_, sip) = self.part(true).online_demands(fleet, EVERYONE);
         demands.iter().any(|demand| demand.seats.is_empty())
-            || !solve::shortage(&idle_rooms(fleet, self.has_sip()), &demands).is_empty()
+            || !solve::shortage(&idle_rooms(fleet, true), &sip).is_empty()
+            || !solve::shortage(&idle_rooms(fleet, false), &demands).is_empty()
     }
 
     /// The ONLINE workers that some group may use, each once for every group that may.
     pub(crate) fn candidates(&self, fleet: &Fleet<'_>) -> impl Iterator<Item = WorkerId> {
-        let (_, demands) = self.online_demands(fleet, self.everyone());
+        let (_, demands) = self.online_demands(fleet, EVERYONE);
         let seats = demands.into_iter().flat_map(|demand| demand.seats.to_vec());
         let ids: Vec<WorkerId> = seats.map(|seat| fleet.seats[seat].worker.id).collect();
         ids.into_iter()
@@ -258,7 +305,15 @@ impl<'a> Ask<'a> {
 
     /// Holds back from younger runs what this one could use: where it is short all that is free, elsewhere what it asks for.
     pub(crate) fn hold(&self, fleet: &mut Fleet<'_>, config: &PlanConfig) {
-        let view = self.everyone();
+        for sip in [true, false] {
+            let part = self.part(sip);
+            if !part.ranges.is_empty() {
+                part.hold_one_kind(fleet, View { sip, ..EVERYONE }, config);
+            }
+        }
+    }
+
+    fn hold_one_kind(&self, fleet: &mut Fleet<'_>, view: View<'_>, config: &PlanConfig) {
         let (_, demands) = self.free_demands(fleet, view);
         let rooms = rooms(fleet, view);
         for members in solve::components(rooms.len(), &demands) {
@@ -266,12 +321,14 @@ impl<'a> Ask<'a> {
             match solve::solve(&rooms, &part, config.min_chunk) {
                 Some(pieces) => {
                     for (seat, count) in pieces.into_iter().flatten() {
-                        fleet.seats[seat].held = fleet.seats[seat].held.saturating_add(count);
+                        fleet.seats[seat].hold(count, view.sip);
                     }
                 }
                 None => {
+                    // A worker that several groups may use is asked for once: then nothing is left.
                     for seat in part.iter().flat_map(|demand| demand.seats.iter()) {
-                        fleet.seats[*seat].held = fleet.seats[*seat].free(view.sip);
+                        let left = room(&fleet.seats[*seat], view);
+                        fleet.seats[*seat].hold(left, view.sip);
                     }
                 }
             }

@@ -88,10 +88,7 @@ impl Pass<'_> {
     fn replace(&mut self, run: &Run, unready: Unready, judged: Time) -> RunPlan {
         let (state, config, now) = (self.state, self.config, self.now);
         let exclude = gaps::workers_of(state, run, &unready.ordinals);
-        let ask = Ask {
-            definition: &run.definition,
-            ranges: unready.gaps,
-        };
+        let ask = Ask::some(&run.definition, unready.gaps);
         let view = View {
             exclude: &exclude,
             use_held: true,

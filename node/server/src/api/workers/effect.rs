@@ -62,7 +62,7 @@ fn fit(state: &State, run: &Run, drains: Option<WorkerId>, taken: &mut Reservati
             ..why
         })?
     };
-    taken.add(&placements);
+    taken.add(&run.definition, &placements);
     Ok(())
 }
 
