@@ -137,8 +137,8 @@ impl Api {
         let steps: BTreeMap<i64, Step> = BTreeMap::new();
         let folded = source
             .source
-            .fold(&state, run.id, &selection, steps, move |steps, row, late| {
-                let counts = !late || until.is_some_and(|until| row.at <= until);
+            .fold(&state, run.id, &selection, steps, move |steps, row, origin| {
+                let counts = !origin.late || until.is_some_and(|until| row.at <= until);
                 let value = row.figures().find(|(name, _)| *name == metric);
                 if let Some((_, value)) = value.filter(|_| counts) {
                     steps
@@ -197,20 +197,23 @@ impl Api {
         };
         let (metrics, events) = (selection(EvidenceKind::Metrics), selection(EvidenceKind::Events));
         let read = async {
-            let samples =
-                source
-                    .source
-                    .fold(&state, run.id, &metrics, Vec::new(), move |samples, row, late| {
-                        if row.endpoint == index && samples.len() < MOST_SAMPLES {
-                            samples.push(sample(row, late));
-                        }
-                    });
+            let samples = source.source.fold(
+                &state,
+                run.id,
+                &metrics,
+                Vec::new(),
+                move |samples, row, origin| {
+                    if row.endpoint == index && samples.len() < MOST_SAMPLES {
+                        samples.push(sample(row, origin.late));
+                    }
+                },
+            );
             let (samples, unreadable) = samples.await;
             let log = source
                 .source
-                .fold(&state, run.id, &events, Vec::new(), move |log, row, late| {
+                .fold(&state, run.id, &events, Vec::new(), move |log, row, origin| {
                     if row.endpoint == index && log.len() < MOST_SAMPLES {
-                        log.push(event(row, late));
+                        log.push(event(row, origin.late));
                     }
                 });
             let (log, unreadable_too) = log.await;
