@@ -59,7 +59,7 @@ pub async fn run(context: Context) {
 /// What this process saw of its cluster's media files.
 pub(crate) struct Sweep {
     settling: Duration,
-    /// Had a name at the last look.
+    /// Had a name when it was last asked for.
     named: Hashes,
     /// Had one before, and none at the last look.
     marked: Hashes,
@@ -117,13 +117,12 @@ impl Sweep {
             return self.put_back(objects, gone, &now).await.len();
         }
         // Nobody says what is named: all of it may be.
-        let all: Hashes = gone.iter().map(|(sha256, _)| *sha256).collect();
+        let all = gone.iter().map(|(sha256, _)| *sha256).collect();
         self.put_back(objects, gone, &all).await;
-        self.marked.extend(all);
         0
     }
 
-    /// Stores again what is named `now`, and hands back the rest.
+    /// Stores again what is named `now`, as if it had never been without, and hands back the rest.
     async fn put_back(&mut self, objects: &Objects, gone: Vec<File>, now: &Hashes) -> Vec<File> {
         let (back, rest): (Vec<File>, Vec<File>) =
             gone.into_iter().partition(|(sha256, _)| now.contains(sha256));

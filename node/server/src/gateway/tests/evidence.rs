@@ -186,8 +186,10 @@ async fn run_whose_rows_are_all_of_callers(world: &World) -> RunId {
     run
 }
 
-/// By group: least and most of `mos`, and its responses.
-fn told(answer: &v1::GetRunMetricsResponse) -> Vec<(&str, Vec<(f64, f64)>, Vec<&str>)> {
+/// A group, least and most of its `mos`, and its responses.
+type OfGroup<'a> = (&'a str, Vec<(f64, f64)>, Vec<&'a str>);
+
+fn told(answer: &v1::GetRunMetricsResponse) -> Vec<OfGroup<'_>> {
     let groups = answer.groups.iter();
     groups
         .map(|group| {
