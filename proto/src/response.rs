@@ -100,7 +100,7 @@ impl FromStr for Response {
     fn from_str(text: &str) -> Result<Self, Unknown> {
         let (request, answer) = text.split_once(' ').ok_or(Unknown)?;
         let code = || {
-            let code = answer.parse().ok().filter(|code| (100..=999).contains(code))?;
+            let code = answer.parse().ok().filter(|code| (200..=699).contains(code))?;
             Some(Answer::Code(code))
         };
         Ok(Self {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let codes = (100..700).map(Answer::Code);
+        let codes = (200..700).map(Answer::Code);
         for answer in WORDS.iter().map(|(answer, _)| *answer).chain(codes) {
             for (request, _) in REQUESTS {
                 let response = Response::new(request, answer);
@@ -133,6 +133,10 @@ mod tests {
             "",
             "INVITE",
             "INVITE 99",
+            "INVITE 180",
+            "INVITE 199",
+            "INVITE 700",
+            "INVITE 999",
             "INVITE 1000",
             "INVITE maybe",
             "invite 486",

@@ -19,26 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Samples a second.
 const RATE: u32 = 8_000;
 
-/// Where the objects are.
-pub const FOLDER: &str = "media";
-const SUFFIX: &str = ".wav";
-
 /// The name of its object.
 pub fn path(sha256: &[u8; 32]) -> String {
-    format!("{FOLDER}/{}{SUFFIX}", crate::api::to_hex(*sha256))
-}
-
-/// The hash that the last part of such a name says; `None`: it is something else's.
-pub fn hash_of_name(name: &str) -> Option<[u8; 32]> {
-    let digits = name.strip_suffix(SUFFIX)?;
-    let mut sha256 = [0; 32];
-    if digits.len() != 2 * sha256.len() || !digits.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in sha256.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(sha256)
+    format!("media/{}.wav", crate::api::to_hex(*sha256))
 }
 
 /// SHA-256 of its bytes.
@@ -123,7 +106,7 @@ fn format(chunk: &[u8]) -> Result<u64, String> {
 /// Stores a file here and on the other members; most have to hold it before anyone is told of it.
 pub async fn spread(context: &Context, sha256: [u8; 32], data: Bytes) -> Result<(), ApiError> {
     let evidence = &context.evidence;
-    let own = evidence.objects().put_media(&sha256, data.clone()).await;
+    let own = evidence.objects().put(&path(&sha256), data.clone()).await;
     let own = match own {
         Ok(stored) => stored.is_ok(),
         Err(error) => {
@@ -179,7 +162,7 @@ pub async fn for_worker(context: &Context, token: Option<TokenHash>, sha256: &[u
         if let Ok(data) = answer
             && hash(&data) == sha256
         {
-            if let Err(error) = objects.put_media(&sha256, data.clone()).await {
+            if let Err(error) = objects.put(&path, data.clone()).await {
                 tracing::warn!(path, %error, "a media file cannot be stored");
             }
             return Ok(data);
@@ -230,24 +213,6 @@ mod tests {
         assert_eq!(check(&wav(1, 1, 8_000, 16, &[0; 16_000])), Ok(1_000));
         assert_eq!(check(&wav(6, 1, 8_000, 8, &[0; 8_000])), Ok(1_000));
         assert_eq!(check(&wav(7, 1, 8_000, 8, &[0; 8_000])), Ok(1_000));
-    }
-
-    #[test]
-    fn a_name_says_its_hash_and_nothing_else_is_one() {
-        let name = path(&[0xa7; 32]);
-        let last = name.strip_prefix("media/").unwrap_or_default();
-        assert_eq!(hash_of_name(last), Some([0xa7; 32]));
-        let long = last.replace(".wav", "00.wav");
-        for other in [
-            "",
-            ".wav",
-            "a7.wav",
-            last.trim_end_matches(".wav"),
-            &long,
-            &"é".repeat(32),
-        ] {
-            assert_eq!(hash_of_name(other), None, "{other}");
-        }
     }
 
     #[test]

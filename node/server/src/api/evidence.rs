@@ -36,16 +36,9 @@ impl Api {
     ) -> Result<v1::GetRunMetricsResponse, ApiError> {
         let state = self.read(request.consistency, call).await?;
         let run = find_run(&state, call, &request.id)?;
-        let mut missing = gaps(&state, run.id);
         let summary = state.summary(run.id);
-        let figures = match summary {
-            Some(summary) => Whole::from(summary.as_ref()),
-            None => {
-                let (figures, unreadable) = self.figures_so_far(&state, run, call).await?;
-                missing.extend(unreadable);
-                figures
-            }
-        };
+        let (figures, unreadable, untold) = self.figures(&state, run, call).await?;
+        let missing = gaps(&state, run.id).into_iter().chain(unreadable);
         let counts = state.run_counts(run.id);
         let manifests = || state.manifests(run.id);
         let whole = v1::GetRunMetricsResponse {
@@ -58,11 +51,11 @@ impl Api {
             outcomes: distribution::<v1::EndpointOutcome>(&counts.outcomes),
             groups: groups(&state, run, &figures.groups),
             simulated: is_simulated(run),
-            gaps: missing.iter().map(|gap| wire_gap(&state, run, gap)).collect(),
+            gaps: missing.map(|gap| wire_gap(&state, run, &gap)).collect(),
             chunks: count(manifests().count()),
             late_chunks: count(manifests().filter(|manifest| manifest.late).count()),
             revision: convert::revision(&state, run).0,
-            missing: summary.map(|summary| summary.missing.clone()).unwrap_or_default(),
+            missing: untold,
             responses: responses(&figures.responses),
             group: String::new(),
         };
@@ -70,6 +63,36 @@ impl Api {
             "" => Ok(whole),
             group => of_one_group(whole, run, group),
         }
+    }
+
+    /// The figures, what of them cannot be read now, and in words what was missing before.
+    async fn figures(
+        &self,
+        state: &State,
+        run: &Run,
+        call: &Call,
+    ) -> Result<(Whole, Vec<Gap>, String), ApiError> {
+        let Some(summary) = state.summary(run.id) else {
+            let (figures, unreadable) = self.figures_so_far(state, run, call).await?;
+            return Ok((figures, unreadable, String::new()));
+        };
+        let (mut figures, mut untold) = (Whole::from(summary.as_ref()), summary.missing.clone());
+        if !figures.groups.is_empty() {
+            return Ok((figures, Vec::new(), untold));
+        }
+        // A node of an older version wrote it: those of groups were not made. The summary is told all the same if they cannot be now.
+        let unreadable = match self.figures_so_far(state, run, call).await {
+            Ok((read, unreadable)) => {
+                figures.groups = read.groups;
+                unreadable
+            }
+            Err(error) => {
+                let separator = if untold.is_empty() { "" } else { "; " };
+                untold += &format!("{separator}figures of groups: {error}");
+                Vec::new()
+            }
+        };
+        Ok((figures, unreadable, untold))
     }
 
     /// A run that has not begun has nothing to read.
@@ -137,8 +160,8 @@ impl Api {
         let steps: BTreeMap<i64, Step> = BTreeMap::new();
         let folded = source
             .source
-            .fold(&state, run.id, &selection, steps, move |steps, row, late| {
-                let counts = !late || until.is_some_and(|until| row.at <= until);
+            .fold(&state, run.id, &selection, steps, move |steps, row, origin| {
+                let counts = !origin.late || until.is_some_and(|until| row.at <= until);
                 let value = row.figures().find(|(name, _)| *name == metric);
                 if let Some((_, value)) = value.filter(|_| counts) {
                     steps
@@ -197,20 +220,23 @@ impl Api {
         };
         let (metrics, events) = (selection(EvidenceKind::Metrics), selection(EvidenceKind::Events));
         let read = async {
-            let samples =
-                source
-                    .source
-                    .fold(&state, run.id, &metrics, Vec::new(), move |samples, row, late| {
-                        if row.endpoint == index && samples.len() < MOST_SAMPLES {
-                            samples.push(sample(row, late));
-                        }
-                    });
+            let samples = source.source.fold(
+                &state,
+                run.id,
+                &metrics,
+                Vec::new(),
+                move |samples, row, origin| {
+                    if row.endpoint == index && samples.len() < MOST_SAMPLES {
+                        samples.push(sample(row, origin.late));
+                    }
+                },
+            );
             let (samples, unreadable) = samples.await;
             let log = source
                 .source
-                .fold(&state, run.id, &events, Vec::new(), move |log, row, late| {
+                .fold(&state, run.id, &events, Vec::new(), move |log, row, origin| {
                     if row.endpoint == index && log.len() < MOST_SAMPLES {
-                        log.push(event(row, late));
+                        log.push(event(row, origin.late));
                     }
                 });
             let (log, unreadable_too) = log.await;

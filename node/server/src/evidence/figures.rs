@@ -11,6 +11,10 @@ use super::rows::Row;
 /// needed; count, least, most and mean stay exact.
 const MOST_VALUES: usize = 200_000;
 
+/// Distinct responses that are counted, of a run or a group; calls end in a dozen. What comes first counts: they are in the log, and a
+/// worker may say what it likes.
+const MOST_RESPONSES: usize = 64;
+
 /// The samples of one metric.
 #[derive(Clone, Debug)]
 pub struct Values {
@@ -125,9 +129,12 @@ impl Figures {
             };
             self.values.entry(metric).or_insert_with(new).add(milli(value));
         }
-        // A name that is none would let a worker fill the log.
         for response in row.responses.iter().filter_map(|name| name.parse().ok()) {
-            *self.responses.entry(response).or_default() += 1;
+            if let Some(count) = self.responses.get_mut(&response) {
+                *count += 1;
+            } else if self.responses.len() < MOST_RESPONSES {
+                self.responses.insert(response, 1);
+            }
         }
     }
 
@@ -157,8 +164,6 @@ pub struct RunFigures {
     run: Figures,
     names: Vec<String>,
     groups: Vec<Figures>,
-    /// Rows come assignment by assignment: mostly it is the group of the row before.
-    last: usize,
 }
 
 impl RunFigures {
@@ -175,14 +180,10 @@ impl RunFigures {
         }
     }
 
-    /// One more row.
-    pub fn add(&mut self, row: &Row<'_>) {
+    /// One more row, of an assignment of this group; what the row says of its group is its worker's word.
+    pub fn add(&mut self, group: usize, row: &Row<'_>) {
         self.run.add(row);
-        let is_it = |name: &String| *name == row.group;
-        if !self.names.get(self.last).is_some_and(is_it) {
-            self.last = self.names.iter().position(is_it).unwrap_or(usize::MAX);
-        }
-        if let Some(group) = self.groups.get_mut(self.last) {
+        if let Some(group) = self.groups.get_mut(group) {
             group.add(row);
         }
     }
@@ -254,14 +255,16 @@ mod tests {
         assert_eq!(aggregate.p50_milli, 4_900);
     }
 
-    fn row(group: &str, rest: &str) -> String {
-        format!("{{\"at\":1,\"group\":\"{group}\",\"endpoint\":0{rest}}}")
+    /// The group of its assignment, and the row; what it says of its group does not matter.
+    fn row(group: usize, rest: &str) -> (usize, String) {
+        let text = format!("{{\"at\":1,\"group\":\"callers\",\"endpoint\":0{rest}}}");
+        (group, text)
     }
 
-    fn folded(groups: &[&str], rows: &[String]) -> RunFigures {
+    fn folded(groups: &[&str], rows: &[(usize, String)]) -> RunFigures {
         let mut figures = RunFigures::of(groups.iter().copied());
-        for row in rows {
-            figures.add(&super::super::read_row(row.as_bytes()).unwrap());
+        for (group, row) in rows {
+            figures.add(*group, &super::super::read_row(row.as_bytes()).unwrap());
         }
         figures
     }
@@ -270,16 +273,10 @@ mod tests {
     #[test]
     fn figures_and_responses_are_of_the_run_and_of_each_group() {
         let rows = [
-            row(
-                "callers",
-                ",\"mos\":4,\"responses\":[\"REGISTER 200\",\"INVITE 486\"]",
-            ),
-            row(
-                "receivers",
-                ",\"mos\":2,\"responses\":[\"REGISTER 200\",\"no request\"]",
-            ),
-            row("callers", ",\"mos\":3"),
-            row("nobody", ",\"mos\":1"),
+            row(0, ",\"mos\":4,\"responses\":[\"REGISTER 200\",\"INVITE 486\"]"),
+            row(1, ",\"mos\":2,\"responses\":[\"REGISTER 200\",\"no request\"]"),
+            row(0, ",\"mos\":3"),
+            row(3, ",\"mos\":1"),
         ];
         let figures = folded(&["callers", "receivers", "idle"], &rows);
         let mos = |figures: &Figures| {
@@ -307,8 +304,25 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_makes_up_responses_fills_neither_the_log_nor_the_figures_of_others() {
+        let made_up: Vec<_> = (200..700)
+            .map(|code| row(0, &format!(",\"responses\":[\"BYE {code}\"]")))
+            .collect();
+        let answered = row(1, ",\"responses\":[\"INVITE 486\"]");
+        let known = row(0, ",\"responses\":[\"BYE 200\"]");
+        let rows = [made_up, vec![answered, known]].concat();
+        let figures = folded(&["callers", "receivers"], &rows);
+        let run = figures.run().responses();
+        assert_eq!(run.len(), MOST_RESPONSES);
+        assert_eq!(run.get("BYE 200"), Some(&2), "what is there counts on");
+        let groups: Vec<_> = figures.groups().map(|(_, group)| group.responses()).collect();
+        assert_eq!(groups[0].len(), MOST_RESPONSES);
+        assert_eq!(groups[1], BTreeMap::from([("INVITE 486".to_owned(), 1)]));
+    }
+
+    #[test]
     fn the_only_group_is_the_run_and_takes_no_room() {
-        let figures = folded(&["all"], &[row("all", ",\"mos\":4")]);
+        let figures = folded(&["all"], &[row(0, ",\"mos\":4")]);
         assert!(figures.groups.is_empty());
         let (name, group) = figures.groups().next().unwrap();
         assert_eq!((name, group.aggregates()), ("all", figures.run().aggregates()));

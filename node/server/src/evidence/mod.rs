@@ -32,7 +32,7 @@ pub use service::evidence_service;
 pub use source::{Gap, GapReason, Selection, Source, gaps, late_counts_until, selected};
 pub use summary::{figures_for, figures_of, group_counts, group_figures, with_success_rate};
 #[cfg(test)]
-pub(crate) use sweep::sweep;
+pub(crate) use sweep::Sweep;
 
 /// How often the leader looks for runs to summarise or to purge. Both are found in an index, so that a look costs what is due.
 const LOOK: Duration = Duration::from_millis(500);

@@ -2,7 +2,6 @@
 
 use std::path::Path as File;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,7 +11,6 @@ use reeve_state::id::RunId;
 use reeve_state::record::ManifestKey;
 
 use crate::config::{ConfigError, NodeConfig, Violation};
-use crate::media;
 
 /// Where objects are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,32 +112,6 @@ impl Objects {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Stores a media file. One that is there already counts as stored now.
-    pub async fn put_media(
-        &self,
-        sha256: &[u8; 32],
-        data: Bytes,
-    ) -> object_store::Result<Result<(), Different>> {
-        let path = media::path(sha256);
-        let stored = self.put(&path, data.clone()).await?;
-        if stored.is_ok() {
-            self.store.put(&self.at(&path), data.into()).await?;
-        }
-        Ok(stored)
-    }
-
-    /// The media files, by their hashes, and since when they are stored.
-    pub async fn media(&self) -> object_store::Result<Vec<([u8; 32], SystemTime)>> {
-        let files = self.store.list(Some(&self.at(media::FOLDER)));
-        files
-            .try_filter_map(|meta| async move {
-                let sha256 = meta.location.filename().and_then(media::hash_of_name);
-                Ok(sha256.map(|sha256| (sha256, SystemTime::from(meta.last_modified))))
-            })
-            .try_collect()
-            .await
     }
 
     /// Deletes an object. What is gone already is no error.

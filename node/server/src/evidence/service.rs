@@ -74,7 +74,7 @@ impl NodeEvidence for EvidenceService {
             return Err(Status::invalid_argument("sha256: is not that of the data"));
         }
         let path = crate::media::path(&sha256);
-        match self.evidence.objects().put_media(&sha256, request.data).await {
+        match self.evidence.objects().put(&path, request.data).await {
             Ok(Ok(())) => Ok(Response::new(PutMediaResponse {})),
             Ok(Err(_)) => Err(Status::data_loss(format!("{path} is damaged on this node"))),
             Err(error) => Err(Status::unavailable(error.to_string())),

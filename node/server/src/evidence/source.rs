@@ -60,27 +60,43 @@ pub struct Selection {
     pub ordinals: Vec<u32>,
 }
 
+/// Where a row is from, as the log says; what a row says of itself is its worker's word.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The group of its assignment, by its place in the definition.
+    pub group: usize,
+    /// Its chunk came late.
+    pub late: bool,
+}
+
 /// Reads chunks.
 #[derive(Clone)]
 pub struct Source(pub Context);
 
 impl Source {
-    /// Folds the rows of the selected chunks into `sum`, chunk by chunk. The flag says that a chunk came late. What cannot be read is a gap.
+    /// Folds the rows of the selected chunks into `sum`, chunk by chunk. What cannot be read is a gap.
     pub async fn fold<A: Send + 'static>(
         &self,
         state: &State,
         run: RunId,
         selection: &Selection,
         sum: A,
-        take: impl Fn(&mut A, &Row<'_>, bool) + Send + Sync + 'static,
+        take: impl Fn(&mut A, &Row<'_>, Origin) + Send + Sync + 'static,
     ) -> (A, Vec<Gap>) {
         let take = Arc::new(take);
         let mut gaps = Vec::new();
         let mut sum = sum;
         for manifest in selected(state, run, selection) {
             let take = Arc::clone(&take);
-            let late = manifest.late;
-            let line = move |sum: &mut A, line: &[u8]| read_row(line).map(|row| take(sum, &row, late));
+            // A manifest is only recorded of an assignment that there is.
+            let Some(assignment) = state.assignment(manifest.key.assignment) else {
+                continue;
+            };
+            let origin = Origin {
+                group: assignment.group as usize,
+                late: manifest.late,
+            };
+            let line = move |sum: &mut A, line: &[u8]| read_row(line).map(|row| take(sum, &row, origin));
             let (folded, gap) = self.fold_chunk(&manifest, sum, line).await;
             sum = folded;
             gaps.extend(gap);

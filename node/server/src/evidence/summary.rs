@@ -139,9 +139,9 @@ pub async fn figures_of(source: &Source, state: &State, run: &Run) -> (RunFigure
             run.id,
             &selection,
             figures_for(run),
-            move |figures, row, late| {
-                if !late || until.is_some_and(|until| row.at <= until) {
-                    figures.add(row);
+            move |figures, row, origin| {
+                if !origin.late || until.is_some_and(|until| row.at <= until) {
+                    figures.add(origin.group, row);
                 }
             },
         )

@@ -104,6 +104,7 @@ impl Dirty {
                 (
                     row.status(),
                     row.capacity(),
+                    row.sip_capacity(),
                     row.region.clone(),
                     row.labels.clone(),
                 )
@@ -248,6 +249,44 @@ mod tests {
         }
     }
 
+    fn edited(before: Worker, edit: fn(&mut Worker)) -> Dirty {
+        let mut after = before.clone();
+        edit(&mut after);
+        let mut dirty = Dirty::default();
+        dirty.note(&[Change::Worker(Delta {
+            key: after.id,
+            before: Some(Arc::new(before)),
+            after: Some(Arc::new(after)),
+        })]);
+        dirty
+    }
+
+    #[test]
+    fn runs_that_wait_are_looked_at_when_the_fleet_may_carry_more_or_others() {
+        type Edit = (fn(&mut Worker), bool, &'static str);
+        let edits: [Edit; 7] = [
+            (|_| (), false, "nothing"),
+            (|row| row.version = "2".to_owned(), false, "a new version"),
+            (|row| row.sip_capacity = Some(20), true, "more SIP endpoints"),
+            (
+                |row| row.sip_capacity = None,
+                true,
+                "no bound of its own for them",
+            ),
+            (|row| row.reported_capacity = Some(90), true, "fewer endpoints"),
+            (|row| row.region = "eu".to_owned(), true, "another region"),
+            (|row| row.facts.link.link = Link::Down, true, "OFFLINE"),
+        ];
+        for (edit, expected, what) in edits {
+            let before = Worker {
+                reported_capacity: Some(100),
+                sip_capacity: Some(10),
+                ..worker()
+            };
+            assert_eq!(edited(before, edit).fleet, expected, "{what}");
+        }
+    }
+
     #[test]
     fn the_registry_is_looked_at_when_something_becomes_due_at_another_time() {
         type Edit = (fn(&mut Worker), bool, &'static str);
@@ -271,14 +310,7 @@ mod tests {
             ),
         ];
         for (edit, expected, what) in edits {
-            let (before, mut after) = (worker(), worker());
-            edit(&mut after);
-            let mut dirty = Dirty::default();
-            dirty.note(&[Change::Worker(Delta {
-                key: after.id,
-                before: Some(Arc::new(before)),
-                after: Some(Arc::new(after)),
-            })]);
+            let dirty = edited(worker(), edit);
             assert_eq!(dirty.registry, expected, "{what}");
         }
     }

@@ -1,15 +1,21 @@
 //! Chunks of evidence, and the summary that the leader makes of them.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use reeve_proto::v1;
-use reeve_state::record::{EvidenceKind, METRICS, SUCCESS_RATE};
+use reeve_state::State;
+use reeve_state::command::{Command, CreateKey, RecordSummary};
+use reeve_state::id::{KeyHash, KeyId, ProjectName, RunId};
+use reeve_state::record::{Access, Aggregate, EvidenceKind, METRICS, Role, SUCCESS_RATE};
 use reeve_state::transition::run::RunStatus;
 use sha2::{Digest, Sha256};
 use tonic::Code;
 
 use super::fake::{CLOSED, Fake, READY, hello, progress, report};
 use super::world::{World, patient};
+use crate::api::call::{Caller, deadline};
+use crate::api::{Api, Call};
 
 pub(super) fn packed(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -103,6 +109,155 @@ async fn chunks_are_stored_once_and_become_the_summary_of_the_run() {
         (&group.metrics, &group.responses),
         (&summary.metrics, &summary.responses)
     );
+}
+
+impl World {
+    /// What somebody who asks is told of a run.
+    async fn metrics(&self, run: RunId) -> v1::GetRunMetricsResponse {
+        let key = CreateKey {
+            id: KeyId::from_bytes([9; 16]),
+            name: "admin".to_owned(),
+            role: Role::Admin,
+            project: ProjectName::default().to_string(),
+            hash: KeyHash([9; 32]),
+            ttl: None,
+            bootstrap: true,
+        };
+        let caller = Caller {
+            key: key.id,
+            name: key.name.clone(),
+            role: key.role,
+            project: key.project.clone(),
+        };
+        self.propose(Command::CreateKey(key)).await.unwrap();
+        let call = Call {
+            caller,
+            access: Access::Read,
+            deadline: deadline(None),
+        };
+        let request = v1::GetRunMetricsRequest {
+            id: run.to_string(),
+            ..Default::default()
+        };
+        let api = Api::new(self.context.clone());
+        api.get_run_metrics(request, &call).await.unwrap()
+    }
+
+    /// What a node of an older version wrote of a run.
+    async fn summarise_without_groups(&self, run: RunId) {
+        let command = RecordSummary {
+            run,
+            metrics: BTreeMap::from([("mos".to_owned(), Aggregate::one(7))]),
+            complete: false,
+            missing: "something".to_owned(),
+            responses: BTreeMap::new(),
+            groups: Vec::new(),
+        };
+        self.propose(Command::RecordSummary(command)).await.unwrap();
+    }
+}
+
+/// A run of two groups, each on an assignment of its own whose rows all say that they are of callers. It ends without the last chunk of
+/// events, so that the leader waits with its summary.
+async fn run_whose_rows_are_all_of_callers(world: &World) -> RunId {
+    let (_, token) = world.worker("w1").await;
+    let (mut fake, _) = Fake::connect(world, hello(&token)).await;
+    let groups = [("callers", 2, None), ("receivers", 2, None)];
+    let run = world.run_calling("t1", &groups).await;
+    let offers = [fake.hear_offer().await, fake.hear_offer().await];
+    for offer in &offers {
+        fake.say(report(offer, 1, READY)).await;
+    }
+    let all_started = |state: &State| state.assignments(run).filter(|row| row.started).count() == 2;
+    world.until("both start", all_started).await;
+    let mut client = world.client().await;
+    for offer in &offers {
+        let mos = if offer.group == "callers" { 4 } else { 2 };
+        let text = format!(
+            "{{\"at\":1,\"group\":\"callers\",\"endpoint\":0,\"mos\":{mos},\"responses\":[\"INVITE 48{mos}\"]}}\n"
+        );
+        let metrics = chunk(&token, offer, v1::EvidenceKind::Metrics, &text);
+        client.put_chunk(metrics).await.unwrap();
+        let done = progress(offer, v1::EndpointPhase::Closed, v1::EndpointOutcome::Success);
+        fake.say(report(offer, 2, done)).await;
+        fake.say(report(offer, 3, CLOSED)).await;
+    }
+    world.until_run(run, RunStatus::Completed).await;
+    run
+}
+
+/// A group, least and most of its `mos`, and its responses.
+type OfGroup<'a> = (&'a str, Vec<(f64, f64)>, Vec<&'a str>);
+
+fn told(answer: &v1::GetRunMetricsResponse) -> Vec<OfGroup<'_>> {
+    let groups = answer.groups.iter();
+    groups
+        .map(|group| {
+            let mos = group.metrics.iter().filter(|metric| metric.metric == "mos");
+            let responses = group.responses.iter().map(|one| one.name.as_str());
+            let mos = mos.map(|mos| (mos.min, mos.max)).collect();
+            (group.group.as_str(), mos, responses.collect())
+        })
+        .collect()
+}
+
+// Covers: R153, R158
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_counts_for_the_group_of_its_assignment_whatever_it_says() {
+    let world = World::start(patient()).await;
+    let run = run_whose_rows_are_all_of_callers(&world).await;
+    let answer = world.metrics(run).await;
+    assert!(!answer.summarised);
+    let expected = [
+        ("callers", vec![(4.0, 4.0)], vec!["INVITE 484"]),
+        ("receivers", vec![(2.0, 2.0)], vec!["INVITE 482"]),
+    ];
+    assert_eq!(told(&answer), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_without_groups_is_told_with_groups_from_the_chunks() {
+    let world = World::start(patient()).await;
+    let run = run_whose_rows_are_all_of_callers(&world).await;
+    world.summarise_without_groups(run).await;
+    let answer = world.metrics(run).await;
+    assert!(answer.summarised);
+    let of_run: Vec<_> = answer
+        .metrics
+        .iter()
+        .map(|one| (one.metric.as_str(), one.max))
+        .collect();
+    assert_eq!(
+        of_run,
+        [("mos", 0.007)],
+        "the run's figures are those of the summary"
+    );
+    assert_eq!(answer.missing, "something");
+    assert_eq!(
+        told(&answer)[1],
+        ("receivers", vec![(2.0, 2.0)], vec!["INVITE 482"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_without_groups_says_so_if_the_chunks_cannot_be_read_now() {
+    let world = World::start(patient()).await;
+    let run = run_whose_rows_are_all_of_callers(&world).await;
+    world.summarise_without_groups(run).await;
+    let reads = world.context.evidence.reads();
+    let _all = reads
+        .acquire_many(u32::try_from(reads.available_permits()).unwrap())
+        .await
+        .unwrap();
+    let answer = world.metrics(run).await;
+    assert!(
+        answer
+            .missing
+            .starts_with("something; figures of groups: too many questions"),
+        "{}",
+        answer.missing
+    );
+    assert_eq!(told(&answer)[1], ("receivers", vec![], vec![]));
 }
 
 // Covers: R83, R102

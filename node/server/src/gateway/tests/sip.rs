@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reeve_proto::v1;
 use reeve_state::command::{
-    ApplyMode, ApplyTest, Command, NewAccount, PutAccounts, PutMedia, PutRegistrar, StartRun,
+    ApplyMode, ApplyTest, Command, DeleteMedia, NewAccount, PutAccounts, PutMedia, PutRegistrar, StartRun,
 };
 use reeve_state::definition::{DEFAULT_ANSWER_TIMEOUT, DEFAULT_REGISTER_EXPIRES};
 use reeve_state::id::{ProjectName, RunId, ScopedName, TestId};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::fake::{Fake, hello};
 use super::world::{World, patient};
 use crate::args::NodeArgs;
+use crate::evidence::Sweep;
 use crate::seal::Sealer;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -245,26 +246,84 @@ async fn a_worker_gets_the_media_file_that_an_offer_names_and_nobody_else_does()
     assert_eq!(ask(&stranger, &sha256).await, Err(Code::Unauthenticated));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_media_file_that_nobody_knows_any_more_goes_once_it_is_old() {
-    let world = World::start(with_secret()).await;
-    let keep = |data: &'static [u8]| {
+impl World {
+    /// Stores a file, without a name.
+    async fn stored(&self, data: &'static [u8]) -> [u8; 32] {
         let data = bytes::Bytes::from_static(data);
         let sha256 = crate::media::hash(&data);
-        let context = world.context.clone();
-        async move {
-            crate::media::spread(&context, sha256, data).await.unwrap();
-            sha256
+        crate::media::spread(&self.context, sha256, data).await.unwrap();
+        sha256
+    }
+
+    async fn is_stored(&self, sha256: &[u8; 32]) -> bool {
+        let objects = self.context.evidence.objects();
+        objects.get(&crate::media::path(sha256)).await.is_ok()
+    }
+
+    async fn name(&self, name: &str, sha256: [u8; 32]) {
+        let command = PutMedia {
+            key: scoped(name),
+            sha256,
+            bytes: 8,
+            duration_ms: 1,
+        };
+        self.propose(Command::PutMedia(command)).await.unwrap();
+    }
+
+    async fn unname(&self, name: &str) {
+        let command = DeleteMedia { key: scoped(name) };
+        self.propose(Command::DeleteMedia(command)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_media_file_goes_when_two_looks_in_a_row_miss_the_name_that_it_had() {
+    let world = World::start(patient()).await;
+    let (kept, lost) = (world.stored(b"kept").await, world.stored(b"lost").await);
+    let (again, strange) = (world.stored(b"again").await, world.stored(b"strange").await);
+    world.name("kept", kept).await;
+    world.name("lost", lost).await;
+    world.name("lost-too", lost).await;
+    world.name("again", again).await;
+    let mut sweep = Sweep::new(Duration::ZERO);
+    assert_eq!(sweep.look(&world.context).await, Ok(0));
+    world.unname("lost").await;
+    assert_eq!(sweep.look(&world.context).await, Ok(0), "it has another name");
+    world.unname("lost-too").await;
+    world.unname("again").await;
+    assert_eq!(
+        sweep.look(&world.context).await,
+        Ok(0),
+        "marked, and stored all the same"
+    );
+    assert!(world.is_stored(&lost).await);
+    world.name("again", again).await;
+    assert_eq!(sweep.look(&world.context).await, Ok(1));
+    assert!(!world.is_stored(&lost).await);
+    assert!(world.is_stored(&kept).await && world.is_stored(&again).await);
+    world.unname("again").await;
+    assert_eq!(sweep.look(&world.context).await, Ok(0), "it is marked anew");
+    assert_eq!(sweep.look(&world.context).await, Ok(1));
+    assert!(!world.is_stored(&again).await);
+    assert!(world.is_stored(&strange).await, "it never had a name here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_media_file_that_gets_its_name_while_it_is_deleted_is_put_back() {
+    let world = World::start(patient()).await;
+    let file = world.stored(b"file").await;
+    world.name("file", file).await;
+    let mut sweep = Sweep::new(Duration::from_secs(3));
+    assert_eq!(sweep.look(&world.context).await, Ok(0));
+    world.unname("file").await;
+    assert_eq!(sweep.look(&world.context).await, Ok(0));
+    let rename = async {
+        while world.is_stored(&file).await {
+            tokio::task::yield_now().await;
         }
+        world.name("file", file).await;
     };
-    let (known, forgotten) = (keep(b"known").await, keep(b"forgotten").await);
-    let sealer = Sealer::new(world.context.config.cluster_secret.as_ref().unwrap());
-    world.resources(&sealer, known).await;
-    let sweep = |kept_for| crate::evidence::sweep(&world.context, kept_for);
-    assert_eq!(sweep(Duration::from_secs(3_600)).await, Ok(0), "both are new");
-    assert_eq!(sweep(Duration::ZERO).await, Ok(1));
-    let objects = world.context.evidence.objects();
-    assert!(objects.get(&crate::media::path(&known)).await.is_ok());
-    assert!(objects.get(&crate::media::path(&forgotten)).await.is_err());
-    assert_eq!(sweep(Duration::ZERO).await, Ok(0));
+    let (deleted, ()) = tokio::join!(sweep.look(&world.context), rename);
+    assert_eq!(deleted, Ok(0));
+    assert!(world.is_stored(&file).await);
 }
