@@ -173,6 +173,11 @@ async fn an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
     ];
     let (alice, outcome, why, content) = called(&steps, Duration::from_millis(500)).await;
     assert!(content, "SIPp had ACK and BYE: {:?}", alice.lines());
+    assert!(
+        alice.lines().iter().any(|line| line.starts_with("BYE ")),
+        "{:?}",
+        alice.lines()
+    );
     assert_eq!(
         (outcome, why.as_str()),
         (Outcome::Timeout, "INVITE: not answered in time")
