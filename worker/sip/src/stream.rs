@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use rsipstack::transaction::endpoint::{EndpointInner, EndpointInnerRef};
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::{SipAddr, SipConnection};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::dial::Stream;
@@ -33,6 +33,9 @@ use crate::tls::Tls;
 /// So long nothing is accepted after that went wrong: there are no descriptors, and trying at once would find none.
 const REST: Duration = Duration::from_millis(100);
 
+/// Most connections that peers may have opened at once.
+const MOST_ACCEPTED: usize = 1_024;
+
 /// The connections of a stack.
 pub(crate) struct Links {
     local: SocketAddr,
@@ -41,6 +44,8 @@ pub(crate) struct Links {
     ends: CancellationToken,
     endpoint: OnceLock<Weak<EndpointInner>>,
     table: Mutex<HashMap<SocketAddr, mpsc::UnboundedSender<Told>>>,
+    /// For connections that peers open.
+    room: Arc<Semaphore>,
 }
 
 /// A place to be called at, until it is served.
@@ -72,6 +77,7 @@ impl Links {
             ends,
             endpoint: OnceLock::new(),
             table: Mutex::default(),
+            room: Arc::new(Semaphore::new(MOST_ACCEPTED)),
         };
         Ok((Arc::new(links), place))
     }
@@ -106,8 +112,9 @@ impl Links {
 
     /// What the stack sends to this peer goes by a connection of ours from now on. It is opened when there is something to send.
     pub async fn reach(self: &Arc<Self>, peer: SocketAddr) -> rsipstack::Result<SipAddr> {
-        let known = self.table.lock().contains_key(&peer);
-        if !known {
+        let known = self.table.lock().get(&peer).cloned();
+        // Told while it is in the table, so that it does not end before it is used.
+        if known.is_none_or(|link| link.send(Told::Wanted).is_err()) {
             self.link(peer, None).await?;
         }
         Ok(self.address(peer))
@@ -162,7 +169,7 @@ impl Links {
             ends,
             tell,
             told,
-            writing: None,
+            open: None,
             failed: None,
             number: 0,
         };
@@ -170,14 +177,20 @@ impl Links {
         Ok(())
     }
 
-    fn forget(&self, peer: SocketAddr, channel: &ChannelConnection) {
+    /// Forgets a link, unless it was told something meanwhile that it is needed for: that is given back.
+    fn forget(&self, link: &mut Link) -> Option<Told> {
         let mut table = self.table.lock();
-        table.remove(&peer);
-        if let Some(endpoint) = self.endpoint() {
-            endpoint
-                .transport_layer
-                .remove_connection(&SipConnection::Channel(channel.clone()));
+        while let Ok(told) = link.told.try_recv() {
+            if link.is_needed_for(&told) {
+                return Some(told);
+            }
         }
+        table.remove(&link.peer);
+        if let Some(endpoint) = self.endpoint() {
+            let channel = SipConnection::Channel(link.ends.channel.clone());
+            endpoint.transport_layer.remove_connection(&channel);
+        }
+        None
     }
 
     async fn accept(self: Arc<Self>, place: Place) {
@@ -195,10 +208,7 @@ impl Links {
                 accepted = listener.accept() => accepted,
             };
             let linked = match accepted {
-                Ok((stream, peer)) => match Stream::plain(stream) {
-                    Ok(stream) => self.link(peer, Some(stream)).await.map_err(io::Error::other),
-                    Err(error) => Err(error),
-                },
+                Ok((stream, peer)) => self.take_in(stream, peer).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = linked {
@@ -206,5 +216,15 @@ impl Links {
                 tokio::time::sleep(REST).await;
             }
         }
+    }
+
+    async fn take_in(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            tracing::debug!(%peer, "a connection is closed at once: there are too many");
+            return Ok(());
+        };
+        let mut stream = Stream::plain(stream)?;
+        stream.room = Some(room);
+        self.link(peer, Some(stream)).await.map_err(io::Error::other)
     }
 }
