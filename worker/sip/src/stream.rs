@@ -9,6 +9,8 @@ mod dial;
 mod frame;
 mod link;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -43,9 +45,22 @@ pub(crate) struct Links {
     taps: Arc<Taps>,
     ends: CancellationToken,
     endpoint: OnceLock<Weak<EndpointInner>>,
-    table: Mutex<HashMap<SocketAddr, mpsc::UnboundedSender<Told>>>,
+    table: Mutex<HashMap<SocketAddr, Known>>,
     /// For connections that peers open.
     room: Arc<Semaphore>,
+}
+
+/// A link, as others know it.
+#[derive(Clone)]
+struct Known {
+    tell: mpsc::UnboundedSender<Told>,
+    holds: Arc<()>,
+}
+
+/// The link to a peer does not end while this lives: in a call the stack below goes where a Route says without asking, and must find
+/// the link there.
+pub(crate) struct Hold {
+    _one: Arc<()>,
 }
 
 /// A place to be called at, until it is served.
@@ -114,10 +129,19 @@ impl Links {
     pub async fn reach(self: &Arc<Self>, peer: SocketAddr) -> rsipstack::Result<SipAddr> {
         let known = self.table.lock().get(&peer).cloned();
         // Told while it is in the table, so that it does not end before it is used.
-        if known.is_none_or(|link| link.send(Told::Wanted).is_err()) {
+        if known.is_none_or(|known| known.tell.send(Told::Wanted).is_err()) {
             self.link(peer, None).await?;
         }
         Ok(self.address(peer))
+    }
+
+    /// Keeps the link to this peer, if there is one.
+    pub fn hold(&self, peer: SocketAddr) -> Option<Hold> {
+        let table = self.table.lock();
+        let holds = &table.get(&peer)?.holds;
+        Some(Hold {
+            _one: Arc::clone(holds),
+        })
     }
 
     fn endpoint(&self) -> Option<EndpointInnerRef> {
@@ -145,10 +169,10 @@ impl Links {
         let (tell, told) = mpsc::unbounded_channel();
         let theirs = came.is_some();
         let mut table = self.table.lock();
-        let known = table.get(&peer).cloned();
+        let known = table.get(&peer).map(|known| &known.tell);
         if let Some(stream) = came {
             // Its receiver is in the table for as long as the link lives.
-            let _ = known.as_ref().unwrap_or(&tell).send(Told::Came(stream));
+            let _ = known.unwrap_or(&tell).send(Told::Came(stream));
         }
         if known.is_some() {
             return Ok(());
@@ -156,7 +180,12 @@ impl Links {
         let Some(endpoint) = self.endpoint() else {
             return Ok(());
         };
-        table.insert(peer, tell.clone());
+        let known = Known {
+            tell: tell.clone(),
+            holds: Arc::default(),
+        };
+        let holds = Arc::clone(&known.holds);
+        table.insert(peer, known);
         endpoint
             .transport_layer
             .add_connection(SipConnection::Channel(channel));
@@ -169,6 +198,7 @@ impl Links {
             ends,
             tell,
             told,
+            holds,
             open: None,
             failed: None,
             number: 0,

@@ -55,6 +55,7 @@ impl Agent {
             Ok(next_hop) => next_hop,
             Err(error) => return Ending::new(Outcome::Oserror, format!("INVITE: {error}")),
         };
+        let _way = self.line.stack().hold(self.plan.registrar.next_hop);
         let _route = self.line.stack().routes().add(&callee, next_hop.clone());
         let option = self.invitation(callee, next_hop, ours.write(&media));
         let (dialog, mut inviting) = match self.line.stack().dialogs().do_invite_async(option, sender) {

@@ -63,7 +63,7 @@ impl Agent {
             Err(error) => return Ending::new(Outcome::CallFailed, format!("INVITE: {error}")),
         };
         let offer = invite.original.body.clone();
-        self.line.stack().reach_back(&invite.original).await;
+        let _way_back = self.line.stack().reach_back(&invite.original).await;
         let mut handled = dialog.clone();
         let mut handling = tokio::spawn(async move { handled.handle(&mut invite).await });
         let ending = self.picked_up(&mut dialog, &mut states, ring).await;

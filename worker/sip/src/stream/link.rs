@@ -76,6 +76,8 @@ pub(super) struct Link {
     pub ends: Ends,
     pub tell: mpsc::UnboundedSender<Told>,
     pub told: mpsc::UnboundedReceiver<Told>,
+    /// One is this, one is in the table, and every other one is a [`Hold`](super::Hold).
+    pub holds: Arc<()>,
     pub open: Option<Open>,
     pub failed: Option<(Instant, Unsent)>,
     pub number: u64,
@@ -130,7 +132,7 @@ impl Link {
                 () = sleep(PING_AFTER), if self.open.is_some() => self.keep_alive().await,
                 () = sleep(TRY_AGAIN), if self.is_missed() => self.stay_reachable().await,
                 () = sleep(USELESS_AFTER), if self.open.is_none() => {
-                    if !self.is_missed() {
+                    if !self.is_missed() && Arc::strong_count(&self.holds) <= 2 {
                         return;
                     }
                 }

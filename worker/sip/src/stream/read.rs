@@ -48,9 +48,11 @@ impl Reader {
     pub async fn run(self, mut reading: Reading) {
         let ends = self.links.ends.clone();
         tokio::select! {
+            biased;
             () = ends.cancelled() => {}
-            () = self.closes.cancelled() => {}
+            // What came before the connection was given up is taken.
             () = self.read(&mut reading) => {}
+            () = self.closes.cancelled() => {}
         }
         // The link may be gone too.
         let _ = self.tell.send(Told::Ended(self.number));
