@@ -143,23 +143,34 @@ impl Agent {
         let mut orders = self.orders.clone();
         let registered = tokio::select! {
             biased;
-            order = ordered(&mut orders) => Err(stopped(order)),
-            answer = registration.register() => answer.map_err(|why| self.unregistered(why)),
+            order = ordered(&mut orders) => Err(order),
+            answer = registration.register() => Ok(answer),
         };
         match registered {
-            Ok(granted) => {
+            Ok(Ok(granted)) => {
                 self.enter(Phase::Registered);
                 let ending = tokio::select! {
                     why = keep(&mut registration, granted) => why,
                     ending = self.talk(slots, begun, media) => ending,
                 };
-                self.enter(Phase::Disconnecting);
-                if timeout(FAREWELL, registration.unregister()).await.is_err() {
-                    tracing::debug!(user = %self.plan.account.username, "the registrar did not answer the farewell");
-                }
+                self.unregister(&mut registration).await;
                 ending
             }
-            Err(ending) => ending,
+            Ok(Err(why)) => self.unregistered(why),
+            Err(order) => {
+                // The registrar may have heard it, and bind what nobody waits at any more.
+                if self.line.tap.times().register.is_some() {
+                    self.unregister(&mut registration).await;
+                }
+                stopped(order)
+            }
+        }
+    }
+
+    async fn unregister(&self, registration: &mut Registration) {
+        self.enter(Phase::Disconnecting);
+        if timeout(FAREWELL, registration.unregister()).await.is_err() {
+            tracing::debug!(user = %self.plan.account.username, "the registrar did not answer the farewell");
         }
     }
 
@@ -185,11 +196,17 @@ impl Agent {
         }
     }
 
-    /// A registration that could not even be sent may be the system's fault, not the registrar's.
+    /// A registration that could not even be sent, or not again with credentials, may be the system's fault, not the registrar's.
     fn unregistered(&self, why: Unregistered) -> Ending {
-        let unsent = match (&why, self.line.tap.times().register) {
-            (Unregistered::Silence, None) => self.line.tap.why_unsent(),
-            (_, _) => None,
+        let unsent = match &why {
+            Unregistered::Silence => self.line.tap.why_unsent("REGISTER"),
+            Unregistered::Challenged(_)
+            | Unregistered::OtherRealm
+            | Unregistered::TooBrief
+            | Unregistered::Refused(_)
+            | Unregistered::NotOurs
+            | Unregistered::Unreachable(_)
+            | Unregistered::Unknown => None,
         };
         match unsent {
             Some(unsent) if unsent.fault == Fault::Ours => {

@@ -12,6 +12,7 @@ use rsipstack::transaction::endpoint::TargetLocator;
 use rsipstack::transport::SipAddr;
 
 use crate::stream::Links;
+use crate::tap::Transport;
 
 /// Next hops by callee, for as long as somebody calls it.
 #[derive(Debug, Default)]
@@ -69,10 +70,16 @@ pub(crate) struct Locator {
 #[async_trait::async_trait]
 impl TargetLocator for Locator {
     async fn locate(&self, uri: &Uri) -> rsipstack::Result<SipAddr> {
-        if let Some(next_hop) = self.routes.find(uri) {
-            return Ok(next_hop);
-        }
-        let address = SipAddr::try_from(uri)?;
+        let mut address = match self.routes.find(uri) {
+            Some(next_hop) => next_hop,
+            None => SipAddr::try_from(uri)?,
+        };
+        let transport = match &self.links {
+            Some(links) => links.transport(),
+            None => Transport::Udp,
+        };
+        // Whatever the URI says: by another the stack below would go by itself, and nobody would see it.
+        address.r#type = Some(transport.word());
         match (&self.links, address.get_socketaddr()) {
             (Some(links), Ok(peer)) => links.reach(peer).await,
             (Some(_) | None, _) => Ok(address),
@@ -91,7 +98,8 @@ mod tests {
     async fn a_callee_has_its_next_hop_for_as_long_as_somebody_calls_it() {
         let routes = Arc::new(Routes::default());
         let uri = |text: &str| Uri::try_from(text).unwrap();
-        let hop = SipAddr::from("127.0.0.1:5090".parse::<SocketAddr>().unwrap());
+        let hop: SocketAddr = "127.0.0.1:5090".parse().unwrap();
+        let hop = SipAddr::new(rsipstack::sip::Transport::Udp, hop.into());
         let (bob, ann) = (uri("sip:bob@lab.example"), uri("sip:ann@10.0.0.9:5070"));
         let (one, two) = (routes.add(&bob, hop.clone()), routes.add(&bob, hop.clone()));
         let locator = Locator {
@@ -99,10 +107,13 @@ mod tests {
             links: None,
         };
         assert_eq!(locator.locate(&bob).await.unwrap(), hop);
-        assert_eq!(
-            locator.locate(&ann).await.unwrap(),
-            SipAddr::try_from(&ann).unwrap()
+        let datagrams = SipAddr::new(
+            rsipstack::sip::Transport::Udp,
+            "10.0.0.9:5070".try_into().unwrap(),
         );
+        assert_eq!(locator.locate(&ann).await.unwrap(), datagrams);
+        let streamed = uri("sip:ann@10.0.0.9:5070;transport=tcp");
+        assert_eq!(locator.locate(&streamed).await.unwrap(), datagrams);
         drop(one);
         assert_eq!(locator.locate(&bob).await.unwrap(), hop);
         drop(two);

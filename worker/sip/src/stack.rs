@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::dispatch::{Callers, dispatch};
 use crate::routes::{Locator, Routes};
 use crate::socket::TappedSocket;
-use crate::stream::Links;
+use crate::stream::{Hold, Links};
 use crate::tap::{Tap, Transport};
 use crate::taps::Taps;
 use crate::tls::Tls;
@@ -172,21 +172,23 @@ impl Stack {
     }
 
     /// Whoever called may be gone from the connection that it called by; then requests of ours go where it wants them.
-    pub(crate) async fn reach_back(&self, invite: &Request) {
-        let Some(links) = &self.shared.links else {
-            return;
-        };
+    pub(crate) async fn reach_back(&self, invite: &Request) -> Option<Hold> {
+        let links = self.shared.links.as_ref()?;
         let routes = invite.typed_record_route_headers().unwrap_or_default();
         let route = routes.into_iter().next().map(|route| route.uri);
         let contacts = invite.typed_contact_headers().unwrap_or_default();
         let contact = contacts.into_iter().next().map(|contact| contact.uri);
         let route = route.or(contact);
-        let peer = route.and_then(|uri| SipAddr::try_from(&uri).ok()?.get_socketaddr().ok());
-        if let Some(peer) = peer
-            && let Err(error) = links.reach(peer).await
-        {
+        let peer = route.and_then(|uri| SipAddr::try_from(&uri).ok()?.get_socketaddr().ok())?;
+        if let Err(error) = links.reach(peer).await {
             tracing::debug!(%peer, %error, "there is no way back");
         }
+        links.hold(peer)
+    }
+
+    /// Keeps the way to this peer, which was reached.
+    pub(crate) fn hold(&self, peer: SocketAddr) -> Option<Hold> {
+        self.shared.links.as_ref()?.hold(peer)
     }
 
     /// An address of ours: requests to `user` at it are this endpoint's. No two of a stack may have the same.

@@ -9,6 +9,8 @@ mod dial;
 mod frame;
 mod link;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -20,8 +22,8 @@ use parking_lot::Mutex;
 use rsipstack::transaction::endpoint::{EndpointInner, EndpointInnerRef};
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::{SipAddr, SipConnection};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::dial::Stream;
@@ -33,6 +35,9 @@ use crate::tls::Tls;
 /// So long nothing is accepted after that went wrong: there are no descriptors, and trying at once would find none.
 const REST: Duration = Duration::from_millis(100);
 
+/// Most connections that peers may have opened at once.
+const MOST_ACCEPTED: usize = 1_024;
+
 /// The connections of a stack.
 pub(crate) struct Links {
     local: SocketAddr,
@@ -40,7 +45,22 @@ pub(crate) struct Links {
     taps: Arc<Taps>,
     ends: CancellationToken,
     endpoint: OnceLock<Weak<EndpointInner>>,
-    table: Mutex<HashMap<SocketAddr, mpsc::UnboundedSender<Told>>>,
+    table: Mutex<HashMap<SocketAddr, Known>>,
+    /// For connections that peers open.
+    room: Arc<Semaphore>,
+}
+
+/// A link, as others know it.
+#[derive(Clone)]
+struct Known {
+    tell: mpsc::UnboundedSender<Told>,
+    holds: Arc<()>,
+}
+
+/// The link to a peer does not end while this lives: in a call the stack below goes where a Route says without asking, and must find
+/// the link there.
+pub(crate) struct Hold {
+    _one: Arc<()>,
 }
 
 /// A place to be called at, until it is served.
@@ -72,6 +92,7 @@ impl Links {
             ends,
             endpoint: OnceLock::new(),
             table: Mutex::default(),
+            room: Arc::new(Semaphore::new(MOST_ACCEPTED)),
         };
         Ok((Arc::new(links), place))
     }
@@ -106,11 +127,21 @@ impl Links {
 
     /// What the stack sends to this peer goes by a connection of ours from now on. It is opened when there is something to send.
     pub async fn reach(self: &Arc<Self>, peer: SocketAddr) -> rsipstack::Result<SipAddr> {
-        let known = self.table.lock().contains_key(&peer);
-        if !known {
+        let known = self.table.lock().get(&peer).cloned();
+        // Told while it is in the table, so that it does not end before it is used.
+        if known.is_none_or(|known| known.tell.send(Told::Wanted).is_err()) {
             self.link(peer, None).await?;
         }
         Ok(self.address(peer))
+    }
+
+    /// Keeps the link to this peer, if there is one.
+    pub fn hold(&self, peer: SocketAddr) -> Option<Hold> {
+        let table = self.table.lock();
+        let holds = &table.get(&peer)?.holds;
+        Some(Hold {
+            _one: Arc::clone(holds),
+        })
     }
 
     fn endpoint(&self) -> Option<EndpointInnerRef> {
@@ -138,10 +169,10 @@ impl Links {
         let (tell, told) = mpsc::unbounded_channel();
         let theirs = came.is_some();
         let mut table = self.table.lock();
-        let known = table.get(&peer).cloned();
+        let known = table.get(&peer).map(|known| &known.tell);
         if let Some(stream) = came {
             // Its receiver is in the table for as long as the link lives.
-            let _ = known.as_ref().unwrap_or(&tell).send(Told::Came(stream));
+            let _ = known.unwrap_or(&tell).send(Told::Came(stream));
         }
         if known.is_some() {
             return Ok(());
@@ -149,7 +180,12 @@ impl Links {
         let Some(endpoint) = self.endpoint() else {
             return Ok(());
         };
-        table.insert(peer, tell.clone());
+        let known = Known {
+            tell: tell.clone(),
+            holds: Arc::default(),
+        };
+        let holds = Arc::clone(&known.holds);
+        table.insert(peer, known);
         endpoint
             .transport_layer
             .add_connection(SipConnection::Channel(channel));
@@ -162,7 +198,8 @@ impl Links {
             ends,
             tell,
             told,
-            writing: None,
+            holds,
+            open: None,
             failed: None,
             number: 0,
         };
@@ -170,14 +207,20 @@ impl Links {
         Ok(())
     }
 
-    fn forget(&self, peer: SocketAddr, channel: &ChannelConnection) {
+    /// Forgets a link, unless it was told something meanwhile that it is needed for: that is given back.
+    fn forget(&self, link: &mut Link) -> Option<Told> {
         let mut table = self.table.lock();
-        table.remove(&peer);
-        if let Some(endpoint) = self.endpoint() {
-            endpoint
-                .transport_layer
-                .remove_connection(&SipConnection::Channel(channel.clone()));
+        while let Ok(told) = link.told.try_recv() {
+            if link.is_needed_for(&told) {
+                return Some(told);
+            }
         }
+        table.remove(&link.peer);
+        if let Some(endpoint) = self.endpoint() {
+            let channel = SipConnection::Channel(link.ends.channel.clone());
+            endpoint.transport_layer.remove_connection(&channel);
+        }
+        None
     }
 
     async fn accept(self: Arc<Self>, place: Place) {
@@ -195,10 +238,7 @@ impl Links {
                 accepted = listener.accept() => accepted,
             };
             let linked = match accepted {
-                Ok((stream, peer)) => match Stream::plain(stream) {
-                    Ok(stream) => self.link(peer, Some(stream)).await.map_err(io::Error::other),
-                    Err(error) => Err(error),
-                },
+                Ok((stream, peer)) => self.take_in(stream, peer).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = linked {
@@ -206,5 +246,15 @@ impl Links {
                 tokio::time::sleep(REST).await;
             }
         }
+    }
+
+    async fn take_in(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            tracing::debug!(%peer, "a connection is closed at once: there are too many");
+            return Ok(());
+        };
+        let mut stream = Stream::plain(stream)?;
+        stream.room = Some(room);
+        self.link(peer, Some(stream)).await.map_err(io::Error::other)
     }
 }

@@ -141,7 +141,8 @@ struct Record {
     repeated: u32,
     times: Times,
     codes: Codes,
-    unsent: Option<Unsent>,
+    /// By method, until one of that method is sent.
+    unsent: Vec<(String, Unsent)>,
 }
 
 /// The tap of one endpoint.
@@ -185,6 +186,9 @@ impl Tap {
         let mut hasher = DefaultHasher::new();
         (seen.way, head.start, head.branch, head.cseq, head.method).hash(&mut hasher);
         let identity = hasher.finish();
+        if let (Way::Sent, Some(sent)) = (seen.way, head.request()) {
+            record.unsent.retain(|(method, _)| method != sent);
+        }
         let repeats = record
             .seen
             .iter()
@@ -234,15 +238,24 @@ impl Tap {
         self.record.lock().repeated
     }
 
-    /// A message could not be sent.
-    pub fn unsent(&self, why: &Unsent) {
-        self.record.lock().unsent = Some(why.clone());
+    /// A request could not be sent. That of responses is not kept: no answer to them is waited for.
+    pub fn unsent(&self, head: &Head<'_>, why: &Unsent) {
+        let Some(method) = head.request() else {
+            return;
+        };
+        let unsent = &mut self.record.lock().unsent;
+        unsent.retain(|(known, _)| known != method);
+        unsent.push((method.to_owned(), why.clone()));
     }
 
-    /// Why a message could not be sent, the last time that one could not.
+    /// Why the last request with this method could not be sent. `None`: it was sent.
     #[must_use]
-    pub fn why_unsent(&self) -> Option<Unsent> {
-        self.record.lock().unsent.clone()
+    pub fn why_unsent(&self, method: &str) -> Option<Unsent> {
+        let record = self.record.lock();
+        let mut unsent = record.unsent.iter();
+        unsent
+            .find(|(known, _)| known == method)
+            .map(|(_, why)| why.clone())
     }
 
     /// When what was on the wire.

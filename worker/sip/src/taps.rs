@@ -116,7 +116,7 @@ impl Taps {
     pub fn unsent(&self, bytes: &[u8], why: &Unsent) {
         let head = Head::of(bytes);
         if let Some(tap) = self.owner(Way::Sent, &head) {
-            tap.unsent(why);
+            tap.unsent(&head, why);
         }
     }
 

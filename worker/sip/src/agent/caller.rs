@@ -10,7 +10,7 @@ use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Response, Uri};
 use rsipstack::transport::SipAddr;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::call::{Call, Ours};
 use super::{Agent, HangUp, ordered, stopped};
@@ -23,8 +23,10 @@ use crate::tap::Fault;
 
 /// Timer B: after this the stack gives up an INVITE that nobody answers. A little more, so that it speaks first.
 const SILENCE: Duration = Duration::from_secs(34);
-/// Longest time for the 487 after a CANCEL.
+/// Longest time for the 487 after a CANCEL, or for the end of a call that was answered meanwhile.
 const CANCELLED: Duration = Duration::from_secs(8);
+/// So often the tap is asked for what the stack does by itself.
+const LOOKS_AGAIN: Duration = Duration::from_millis(20);
 
 type Inviting = JoinHandle<rsipstack::Result<(DialogId, Option<Response>)>>;
 
@@ -53,6 +55,7 @@ impl Agent {
             Ok(next_hop) => next_hop,
             Err(error) => return Ending::new(Outcome::Oserror, format!("INVITE: {error}")),
         };
+        let _way = self.line.stack().hold(self.plan.registrar.next_hop);
         let _route = self.line.stack().routes().add(&callee, next_hop.clone());
         let option = self.invitation(callee, next_hop, ours.write(&media));
         let (dialog, mut inviting) = match self.line.stack().dialogs().do_invite_async(option, sender) {
@@ -140,23 +143,18 @@ impl Agent {
             Ok((_, Some(response))) => Some(response.status_code.code()),
             Ok((_, None)) | Err(_) => None,
         };
-        match (code, wire) {
-            (Some(code), Some(seen)) if code == seen => Refused::Code(code),
-            // A 2xx that the stack could not use, or a challenge that it could not answer.
-            (None, Some(seen)) => Refused::Code(seen),
-            (_, _) if self.line.tap.times().invite.is_none() => self.unsent(),
-            (_, _) => Refused::Silence,
-        }
-    }
-
-    fn unsent(&self) -> Refused {
-        match self.line.tap.why_unsent() {
-            Some(unsent) => match unsent.fault {
+        match (code, wire, self.line.tap.why_unsent("INVITE")) {
+            (Some(code), Some(seen), _) if code == seen => Refused::Code(code),
+            // The INVITE, or the one with credentials that should have followed a challenge.
+            (_, _, Some(unsent)) => match unsent.fault {
                 Fault::Ours => Refused::Unsent,
                 Fault::Theirs => Refused::Unreachable(unsent.why),
                 Fault::Silence => Refused::Silence,
             },
-            None => Refused::Unsent,
+            // A 2xx that the stack could not use, or a challenge that it could not answer.
+            (None, Some(seen), None) => Refused::Code(seen),
+            (_, _, None) if self.line.tap.times().invite.is_none() => Refused::Unsent,
+            (_, _, None) => Refused::Silence,
         }
     }
 
@@ -171,7 +169,17 @@ impl Agent {
         if let Ok(Ok(Ok((_, Some(response))))) = cancelled.await
             && response.status_code.code() / 100 == 2
         {
-            self.bye(dialog).await;
+            if matches!(dialog.state(), DialogState::Terminated(..)) {
+                // It was cancelled, so the stack hangs up by itself.
+                let hung_up = async {
+                    while self.line.tap.codes().bye.is_none() {
+                        sleep(LOOKS_AGAIN).await;
+                    }
+                };
+                let _ = timeout(CANCELLED, hung_up).await;
+            } else {
+                self.bye(dialog).await;
+            }
         }
         self.line.stack().dialogs().remove_dialog(&dialog.id());
     }

@@ -9,7 +9,7 @@ use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::StatusCode;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::call::{Call, Ours, described};
 use super::{Agent, HangUp, ordered, stopped};
@@ -19,6 +19,10 @@ use crate::sdp::{self, Agreed, Description, Unusable};
 
 /// How long after its time a call is hung up that the caller does not end.
 const OVERTIME: Duration = Duration::from_secs(5);
+/// Longest time for the ACK: the stack gives up after 32 s, but never begins to wait if the answer cannot be sent.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(34);
+/// So long a final response that is not acknowledged may be repeated after its call is over.
+const REPEATED: Duration = Duration::from_secs(35);
 
 /// What came of ringing.
 enum Rang {
@@ -59,13 +63,33 @@ impl Agent {
             Err(error) => return Ending::new(Outcome::CallFailed, format!("INVITE: {error}")),
         };
         let offer = invite.original.body.clone();
-        self.line.stack().reach_back(&invite.original).await;
+        let _way_back = self.line.stack().reach_back(&invite.original).await;
         let mut handled = dialog.clone();
-        tokio::spawn(async move { handled.handle(&mut invite).await });
+        let mut handling = tokio::spawn(async move { handled.handle(&mut invite).await });
+        let ending = self.picked_up(&mut dialog, &mut states, ring).await;
+        let ending = match ending {
+            Some(ending) => ending,
+            None => self.answer(dialog, states, &offer, media).await,
+        };
+        tokio::spawn(async move {
+            if timeout(REPEATED, &mut handling).await.is_err() {
+                handling.abort();
+            }
+        });
+        ending
+    }
+
+    /// Rings. `None`: it is to be answered.
+    async fn picked_up(
+        &mut self,
+        dialog: &mut InviteDialog,
+        states: &mut DialogStateReceiver,
+        ring: Duration,
+    ) -> Option<Ending> {
         let _ = dialog.ringing(None, None);
         self.enter(Phase::Ringing);
-        let ending = match self.ring(&mut states, ring).await {
-            Rang::Out => return self.answer(dialog, states, &offer, media).await,
+        let ending = match self.ring(states, ring).await {
+            Rang::Out => return None,
             Rang::Cancelled => Ending::new(Outcome::CallFailed, "the caller gave up before it was answered")
                 .after(Request::Invite, Answer::Cancelled),
             Rang::Ordered(order) => {
@@ -74,8 +98,8 @@ impl Agent {
                 stopped(order)
             }
         };
-        forget(&mut dialog, &dialogs);
-        ending
+        forget(dialog, self.line.stack().dialogs());
+        Some(ending)
     }
 
     async fn ring(&mut self, states: &mut DialogStateReceiver, ring: Duration) -> Rang {
@@ -152,16 +176,12 @@ impl Agent {
 
     /// Waits for the ACK, and talks.
     async fn acknowledged(&mut self, mut call: Call, offered: Option<(Description, Agreed)>) -> Ending {
-        let mut orders = self.orders.clone();
-        let mut ordered_end = None;
+        // An order to hang up is obeyed in the call: there is no other way to end one that is answered.
+        let limit = call.answered + UNACKNOWLEDGED;
         loop {
             let state = tokio::select! {
-                biased;
-                order = ordered(&mut orders), if ordered_end.is_none() => {
-                    ordered_end = Some(order);
-                    continue;
-                }
                 state = call.states.recv() => state,
+                () = sleep_until(limit.into()) => None,
             };
             match state {
                 Some(DialogState::Confirmed(..)) => break,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -25,6 +26,8 @@ pub(super) struct Stream {
     pub local: SocketAddr,
     pub reading: Reading,
     pub writing: Writing,
+    /// Its place among those that peers opened, if one did.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 impl Stream {
@@ -37,6 +40,7 @@ impl Stream {
             local,
             reading: Box::new(reading),
             writing: Box::new(writing),
+            room: None,
         })
     }
 }
@@ -108,6 +112,7 @@ async fn secured(stream: TcpStream, tls: &Tls) -> io::Result<Stream> {
         local,
         reading: Box::new(reading),
         writing: Box::new(writing),
+        room: None,
     })
 }
 

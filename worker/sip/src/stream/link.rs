@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rsipstack::sip::{Method, SipMessage, StatusCode};
@@ -11,6 +12,7 @@ use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Links;
 use super::dial::{Stream, Writing, dial, judged};
@@ -25,6 +27,10 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_millis(200);
 /// A connection that nothing was sent on for so long is kept alive (RFC 5626, 4.4.1): registrars close idle ones.
 const PING_AFTER: Duration = Duration::from_secs(60);
+/// So often a connection is tried again that endpoints wait at.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// A link that had neither connection nor traffic for so long is given up; the next message to the peer begins another.
+const USELESS_AFTER: Duration = Duration::from_secs(120);
 const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
 const GOODBYE_LIMIT: Duration = Duration::from_millis(100);
@@ -33,8 +39,10 @@ const GOODBYE_LIMIT: Duration = Duration::from_millis(100);
 pub(super) enum Told {
     /// The peer connected to us.
     Came(Stream),
-    /// It asks whether we are there.
-    Pinged,
+    /// It asks whether we are there. Cleared when it is answered: one question at a time is enough.
+    Pinged(Arc<AtomicBool>),
+    /// Something is about to be sent by it.
+    Wanted,
     /// The connection with this number is over.
     Ended(u64),
 }
@@ -49,6 +57,15 @@ pub(super) struct Ends {
     pub incoming: TransportSender,
 }
 
+/// The connection that there is.
+pub(super) struct Open {
+    number: u64,
+    local: SocketAddr,
+    writing: Writing,
+    /// Ends the reader too: a connection of which only one half is given up stays open until the peer closes it.
+    _reader: DropGuard,
+}
+
 /// See the module.
 pub(super) struct Link {
     pub links: Arc<Links>,
@@ -59,39 +76,76 @@ pub(super) struct Link {
     pub ends: Ends,
     pub tell: mpsc::UnboundedSender<Told>,
     pub told: mpsc::UnboundedReceiver<Told>,
-    pub writing: Option<(u64, SocketAddr, Writing)>,
+    /// One is this, one is in the table, and every other one is a [`Hold`](super::Hold).
+    pub holds: Arc<()>,
+    pub open: Option<Open>,
     pub failed: Option<(Instant, Unsent)>,
     pub number: u64,
 }
 
 impl Link {
-    /// Until the stack ends, or a peer that came is gone.
+    /// Until the stack ends, a peer that came is gone, or the link is of no use.
     pub async fn run(mut self) {
+        let links = Arc::clone(&self.links);
+        loop {
+            self.serve().await;
+            let Some(told) = links.forget(&mut self) else {
+                break;
+            };
+            self.heard(told).await;
+        }
+        // What was sent before the stack knew.
+        self.ends.outgoing.close();
+        let mut late = Vec::new();
+        while let Ok(event) = self.ends.outgoing.try_recv() {
+            late.extend(message(event));
+        }
+        if !late.is_empty() && !links.ends.is_cancelled() {
+            self.send(late).await;
+        }
+        if let Some(mut open) = self.open.take() {
+            // Nobody waits for it.
+            let _ = timeout(GOODBYE_LIMIT, open.writing.shutdown()).await;
+        }
+    }
+
+    /// Until there is no reason to go on.
+    async fn serve(&mut self) {
         let ends = self.links.ends.clone();
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
         loop {
             tokio::select! {
                 biased;
-                () = ends.cancelled() => break,
+                () = ends.cancelled() => return,
                 Some(told) = self.told.recv() => {
                     if self.heard(told).await {
-                        break;
+                        return;
                     }
                 }
                 count = self.ends.outgoing.recv_many(&mut batch, MOST_AT_ONCE) => {
                     if count == 0 {
-                        break;
+                        return;
                     }
                     let messages = batch.drain(..).filter_map(message).collect();
                     self.send(messages).await;
                 }
-                () = sleep(PING_AFTER), if self.writing.is_some() => self.keep_alive().await,
+                () = sleep(PING_AFTER), if self.open.is_some() => self.keep_alive().await,
+                () = sleep(TRY_AGAIN), if self.is_missed() => self.stay_reachable().await,
+                () = sleep(USELESS_AFTER), if self.open.is_none() => {
+                    if !self.is_missed() && Arc::strong_count(&self.holds) <= 2 {
+                        return;
+                    }
+                }
             }
         }
-        self.links.forget(self.peer, &self.ends.channel);
-        if let Some((_, _, mut writing)) = self.writing.take() {
-            // Nobody waits for it.
-            let _ = timeout(GOODBYE_LIMIT, writing.shutdown()).await;
+    }
+
+    /// Whether this is a reason to go on after all.
+    pub fn is_needed_for(&self, told: &Told) -> bool {
+        match told {
+            Told::Came(_) => true,
+            Told::Wanted => !self.theirs,
+            Told::Pinged(_) | Told::Ended(_) => false,
         }
     }
 
@@ -99,11 +153,15 @@ impl Link {
     async fn heard(&mut self, told: Told) -> bool {
         match told {
             Told::Came(stream) => self.adopt(stream),
-            Told::Pinged => self.write_raw(PONG).await,
+            Told::Pinged(asked) => {
+                asked.store(false, Ordering::Relaxed);
+                self.write_raw(PONG).await;
+            }
+            Told::Wanted => {}
             Told::Ended(number) => {
-                self.writing.take_if(|(known, _, _)| *known == number);
+                self.open.take_if(|open| open.number == number);
                 if self.theirs {
-                    return self.writing.is_none();
+                    return self.open.is_none();
                 }
                 self.stay_reachable().await;
             }
@@ -119,11 +177,14 @@ impl Link {
     }
 
     /// Within TLS nobody can connect to us: who waits for a call does so at a connection of ours.
+    fn is_missed(&self) -> bool {
+        let (was_open, is_open) = (self.number > 0, self.open.is_some());
+        was_open && !is_open && !self.theirs && self.links.tls.is_some() && !self.links.taps.idle()
+    }
+
     async fn stay_reachable(&mut self) {
-        if self.writing.is_none()
-            && self.links.tls.is_some()
-            && !self.links.taps.idle()
-            && let Err(unsent) = self.open().await
+        if self.is_missed()
+            && let Err(unsent) = self.connect().await
         {
             tracing::debug!(peer = %self.peer, why = unsent.why, "a connection is not opened again");
         }
@@ -131,6 +192,7 @@ impl Link {
 
     fn adopt(&mut self, stream: Stream) {
         self.number += 1;
+        let closes = CancellationToken::new();
         let reader = Reader {
             links: Arc::clone(&self.links),
             peer: self.peer,
@@ -140,21 +202,29 @@ impl Link {
             incoming: self.ends.incoming.clone(),
             tell: self.tell.clone(),
             number: self.number,
+            pinged: Arc::default(),
+            closes: closes.clone(),
+            room: stream.room,
         };
         tokio::spawn(reader.run(stream.reading));
-        self.writing = Some((self.number, stream.local, stream.writing));
+        self.open = Some(Open {
+            number: self.number,
+            local: stream.local,
+            writing: stream.writing,
+            _reader: closes.drop_guard(),
+        });
     }
 
     /// Sends these, on a new connection if the one there is has broken.
     async fn send(&mut self, messages: Vec<SipMessage>) {
         let parts: Vec<Vec<u8>> = messages.iter().map(SipMessage::to_bytes).collect();
         let whole = parts.concat();
-        let mut sent = match self.writing.is_some() {
+        let mut sent = match self.open.is_some() {
             true => self.write(&whole).await,
             false => Err(None),
         };
         if sent.is_err() && !self.theirs {
-            sent = match self.open().await {
+            sent = match self.connect().await {
                 Ok(()) => self.write(&whole).await,
                 Err(unsent) => Err(Some(unsent)),
             };
@@ -187,7 +257,7 @@ impl Link {
         });
     }
 
-    async fn open(&mut self) -> Result<(), Unsent> {
+    async fn connect(&mut self) -> Result<(), Unsent> {
         if let Some((at, unsent)) = &self.failed
             && at.elapsed() < REST
         {
@@ -208,25 +278,25 @@ impl Link {
 
     /// When it was written, and from where.
     async fn write(&mut self, bytes: &[u8]) -> Result<(Instant, SocketAddr), Option<Unsent>> {
-        let Some((_, local, writing)) = &mut self.writing else {
+        let Some(open) = &mut self.open else {
             return Err(None);
         };
-        let (at, local) = (Instant::now(), *local);
+        let (at, local) = (Instant::now(), open.local);
         let writes = async {
-            writing.write_all(bytes).await?;
-            writing.flush().await
+            open.writing.write_all(bytes).await?;
+            open.writing.flush().await
         };
         let error = match timeout(WRITE_LIMIT, writes).await {
             Ok(Ok(())) => return Ok((at, local)),
             Ok(Err(error)) => error,
             Err(elapsed) => elapsed.into(),
         };
-        self.writing = None;
+        self.open = None;
         Err(Some(judged(self.peer, &error)))
     }
 
     async fn write_raw(&mut self, bytes: &[u8]) {
-        if self.writing.is_some() {
+        if self.open.is_some() {
             // That the connection is gone is found out when there is something to send.
             let _ = self.write(bytes).await;
         }

@@ -1,15 +1,19 @@
 //! What comes by one connection: cut into messages, written down, and handed to the stack.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rsipstack::sip::SipMessage;
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::connection::TransportSender;
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
 use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::Links;
 use super::dial::Reading;
@@ -18,6 +22,8 @@ use super::link::Told;
 use crate::tap::{Seen, Way};
 
 const BUFFER_BYTES: usize = 16 * 1024;
+/// A connection that a peer opened is given up after so long without a byte from it.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// See the module.
 pub(super) struct Reader {
@@ -29,6 +35,12 @@ pub(super) struct Reader {
     pub incoming: TransportSender,
     pub tell: mpsc::UnboundedSender<Told>,
     pub number: u64,
+    /// The peer asked whether we are there, and was not answered yet.
+    pub pinged: Arc<AtomicBool>,
+    /// The connection is given up.
+    pub closes: CancellationToken,
+    /// The connection's place among those that peers opened, if this is one.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
@@ -36,8 +48,11 @@ impl Reader {
     pub async fn run(self, mut reading: Reading) {
         let ends = self.links.ends.clone();
         tokio::select! {
+            biased;
             () = ends.cancelled() => {}
+            // What came before the connection was given up is taken.
             () = self.read(&mut reading) => {}
+            () = self.closes.cancelled() => {}
         }
         // The link may be gone too.
         let _ = self.tell.send(Told::Ended(self.number));
@@ -47,7 +62,7 @@ impl Reader {
         let mut frames = Frames::default();
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
-            let count = match reading.read(&mut buffer).await {
+            let count = match self.more(reading, &mut buffer).await {
                 Ok(0) => return,
                 Ok(count) => count,
                 Err(error) => {
@@ -60,7 +75,7 @@ impl Reader {
             loop {
                 match frames.next() {
                     Ok(Some(Piece::Message(bytes))) => self.take(at, bytes),
-                    Ok(Some(Piece::Ping)) => drop(self.tell.send(Told::Pinged)),
+                    Ok(Some(Piece::Ping)) => self.ping(),
                     Ok(None) => break,
                     Err(error) => {
                         tracing::debug!(peer = %self.peer, %error, "a connection is given up");
@@ -68,6 +83,20 @@ impl Reader {
                     }
                 }
             }
+        }
+    }
+
+    /// Who opened a connection and says nothing is not waited for.
+    async fn more(&self, reading: &mut Reading, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.room {
+            Some(_) => timeout(SILENCE, reading.read(buffer)).await?,
+            None => reading.read(buffer).await,
+        }
+    }
+
+    fn ping(&self) {
+        if !self.pinged.swap(true, Ordering::Relaxed) {
+            let _ = self.tell.send(Told::Pinged(Arc::clone(&self.pinged)));
         }
     }
 

@@ -111,3 +111,37 @@ fn long_messages_are_cut_and_many_are_counted() {
     assert_eq!(tap.dropped(), 1);
     assert!(messages[0].truncated && messages[0].bytes.len() == MOST_BYTES);
 }
+
+#[test]
+fn what_could_not_be_sent_is_known_until_it_is_sent() {
+    let (tap, _) = played(&[INVITE]);
+    let why = Unsent {
+        fault: Fault::Theirs,
+        why: "refused".to_owned(),
+    };
+    let unsent = |text: &str| {
+        let whole = format!("{text}\r\n\r\n").replace('|', "\r\n");
+        tap.unsent(&Head::of(whole.as_bytes()), &why);
+    };
+    let sent = |text: &str| {
+        let whole = format!("{text}\r\n\r\n").replace('|', "\r\n");
+        let seen = Seen {
+            way: Way::Sent,
+            at: Instant::now(),
+            local: "10.0.0.1:5060".parse().unwrap(),
+            remote: "10.0.0.2:5060".parse().unwrap(),
+            transport: Transport::Udp,
+            bytes: whole.as_bytes(),
+        };
+        tap.note(&seen, &Head::of(whole.as_bytes()));
+    };
+    unsent(AGAIN);
+    unsent("SIP/2.0 200 OK|CSeq: 1 BYE");
+    sent("REGISTER sip:x SIP/2.0|CSeq: 1 REGISTER");
+    sent("ACK sip:b@x SIP/2.0|CSeq: 1 ACK");
+    assert_eq!(tap.why_unsent("INVITE"), Some(why.clone()));
+    assert_eq!(tap.why_unsent("REGISTER"), None, "another's does not count");
+    assert_eq!(tap.why_unsent("BYE"), None, "a response was not sent");
+    sent(AGAIN);
+    assert_eq!(tap.why_unsent("INVITE"), None);
+}

@@ -291,11 +291,83 @@ async fn a_connection_that_breaks_in_the_middle_of_a_call_is_opened_again_for_by
     assert!(!why.contains("BYE"), "{why}");
 }
 
+/// The challenge came, but the answer to it has nowhere to go.
+///
+/// Covers: R163, R164.
+#[tokio::test]
+async fn a_peer_that_challenges_and_is_gone_is_no_connection() {
+    for (method, challenge) in [("INVITE", "407 No"), ("REGISTER", "401 No")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, us) = (listener.local_addr().unwrap(), us().await);
+        let mut alice = plan(address, "alice", caller(&format!("sip:x@{address}")));
+        alice.register = alice.register.filter(|_| method == "REGISTER");
+        let mut alice = start(&us, alice);
+        let mut wire = Wire::accepted(&listener).await;
+        drop(listener);
+        let request = wire.await_message(method).await;
+        let header = if method == "INVITE" { "Proxy" } else { "WWW" };
+        let more = format!("{header}-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5\r\n");
+        wire.say(&response(&request, challenge, &more, "")).await;
+        // At once, so that they see both before they answer.
+        drop(wire);
+        let (_, why) = alice.end().await;
+        let responses = alice.closed.as_ref().unwrap().responses.clone();
+        let names: Vec<String> = responses.iter().map(ToString::to_string).collect();
+        assert_eq!(names, [format!("{method} no connection")], "{why}");
+    }
+}
+
 /// Waits until our side of a connection that the other one closed is closed too.
 async fn gone(ours: SocketAddr, theirs: SocketAddr) {
     let of = |address: SocketAddr| format!("0100007F:{:04X}", address.port());
     let row = format!(" {} {} ", of(ours), of(theirs));
     until(|| !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&row)).await;
+}
+
+/// The registrar has heard it, and may bind it whatever is wanted now.
+#[tokio::test]
+async fn who_is_stopped_while_it_registers_takes_its_registration_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, us) = (listener.local_addr().unwrap(), us().await);
+    let mut bob = start(&us, plan(address, "bob", receiver()));
+    let mut wire = Wire::accepted(&listener).await;
+    wire.await_message("REGISTER ").await;
+    bob.hang_up(None);
+    let farewell = wire.await_message("REGISTER ").await;
+    assert_eq!(header(&farewell, "Expires"), Some("0"), "{farewell}");
+    wire.say(&response(&farewell, "200 OK", "", "")).await;
+    let stopped = "stopped before its call".to_owned();
+    assert_eq!(bob.end().await, (Outcome::CompletedWithWarnings, stopped));
+}
+
+/// The answer has nowhere to go, so nobody acknowledges it.
+#[tokio::test]
+async fn a_receiver_whose_caller_lost_its_connection_while_it_rang_does_not_wait_for_ever() {
+    let us = us().await;
+    let mut role = plan("127.0.0.1:9".parse().unwrap(), "bob", receiver());
+    role.register = None;
+    let Role::Receiver { ring, .. } = &mut role.role else {
+        panic!("it is a receiver");
+    };
+    *ring = Duration::from_secs(1);
+    let mut bob = start(&us, role);
+    bob.until(Phase::Initializing).await;
+    let mut wire = Wire::to(us.stack.local()).await;
+    let theirs = wire.stream.local_addr().unwrap();
+    wire.say(&format!(
+        "INVITE sip:{}@{} SIP/2.0\r\nVia: SIP/2.0/TCP {theirs};branch=z9hG4bKlost\r\nMax-Forwards: 9\r\n\
+         From: <sip:s@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: lost\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:s@{theirs};transport=tcp>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+        bob.user,
+        us.stack.local(),
+        SDP.len()
+    ))
+    .await;
+    wire.await_message("SIP/2.0 180").await;
+    drop(wire);
+    let (outcome, why) = bob.end().await;
+    assert_eq!((outcome, why.as_str()), (Outcome::Timeout, "ACK: none came"));
+    assert!(!bob.lines().iter().any(|line| line.starts_with("SIP/2.0 200")));
 }
 
 /// A caller is not called back where its connection came from, but where it says.
