@@ -2,7 +2,7 @@
 //! `ops/bootstrap sip`.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -77,7 +77,9 @@ fn given(callee: &Callee, workers: &[&str], calls: u64, seconds: u32) -> (Cluste
             ("REEVE_WORKER_TOKEN", cluster.token(name).to_owned()),
             ("REEVE_NODES", cluster.addresses()),
         ];
-        let http = format!("127.0.0.1:{}", free_port());
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let http = free.local_addr().unwrap().to_string();
+        drop(free);
         let worker = cluster.spawn_worker_with(name, &["--http-addr", &http], &env);
         cluster.adopt_worker(name, worker);
         cluster.until_worker(name, "ONLINE");
